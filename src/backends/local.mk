@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+# Where consoles go, and the port that a device and a backend share.
+noinst_LIBRARIES += %reldir%/libbackends.a
+%canon_reldir%_libbackends_a_SOURCES =

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+int fd_close(int fd)
+{
+	int saved = errno;
+
+	/* Never retried: Linux has let go of the number even when close fails. */
+	if (fd >= 0)
+		(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
+int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+void fdset_init(struct fdset *set)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(set->fd); i++)
+		set->fd[i] = -1;
+	set->n_fds = 0;
+}
+
+int fdset_take(struct fdset *set, unsigned int idx)
+{
+	if (idx >= set->n_fds)
+		return -1;
+	return fd_take(&set->fd[idx]);
+}
+
+void fdset_close(struct fdset *set)
+{
+	assert(set->n_fds <= FDSET_MAX);
+	for (unsigned int i = 0; i < set->n_fds; i++)
+		fd_close(set->fd[i]);
+	fdset_init(set);
+}
+
+void fdset_move(struct fdset *dst, struct fdset *src)
+{
+	if (dst == src)
+		return;
+	fdset_close(dst);
+	*dst = *src;
+	fdset_init(src);
+}
+
+static int tty_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int fd_reopen_tty(int fd)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (!isatty(fd))
+		return errno == EBADF ? -EBADF : -ENOTTY;
+	/* The link in /proc leads to the device even where its name is not visible here. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	r = tty_open(path);
+	if (r >= 0)
+		return r;
+	if (ttyname_r(fd, path, sizeof(path)) != 0)
+		return r;
+	return tty_open(path);
+}
+
+int fd_set_cloexec(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
+		return -errno;
+	return 0;
+}
+
+unsigned int fd_count_open(void)
+{
+	unsigned int n_open = 0;
+	const struct dirent *entry;
+	DIR *dir;
+
+	dir = opendir("/proc/self/fd");
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] != '.')
+			n_open++;
+	}
+	closedir(dir);
+	/* One of those was the directory itself. */
+	return n_open - 1;
+}

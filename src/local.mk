@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+noinst_LIBRARIES += %reldir%/libbase.a
+%canon_reldir%_libbase_a_SOURCES = \
+	%reldir%/base.h \
+	%reldir%/bytering.c \
+	%reldir%/bytering.h \
+	%reldir%/fd.c \
+	%reldir%/fd.h \
+	%reldir%/list.h \
+	%reldir%/log.c \
+	%reldir%/log.h \
+	%reldir%/options.c \
+	%reldir%/options.h
+
+noinst_LIBRARIES += %reldir%/libloop.a
+%canon_reldir%_libloop_a_SOURCES =
+
+# The command line of vhost-device-console, linked by its tests too.
+noinst_LIBRARIES += %reldir%/libconsoleoptions.a
+%canon_reldir%_libconsoleoptions_a_SOURCES =

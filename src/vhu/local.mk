@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+# The pure model: no input or output, nothing but base below it.
+noinst_LIBRARIES += %reldir%/libvhumodel.a
+%canon_reldir%_libvhumodel_a_SOURCES =
+
+# The back-end role and the endpoint that both roles share.
+noinst_LIBRARIES += %reldir%/libvhu.a
+%canon_reldir%_libvhu_a_SOURCES =
+
+# The front-end role.
+noinst_LIBRARIES += %reldir%/libfrontend.a
+%canon_reldir%_libfrontend_a_SOURCES =

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+# Each target is one file with the libFuzzer entry point, and a corpus:
+#
+#	fuzz_tests += %reldir%/fuzz_NAME
+#	%canon_reldir%_fuzz_NAME_SOURCES = %reldir%/fuzz_NAME.c $(FUZZ_MAIN)
+#	%canon_reldir%_fuzz_NAME_LDADD = $(LIB...)
+#	%canon_reldir%_fuzz_NAME_LDFLAGS = $(FUZZ_LINK)
+#	EXTRA_DIST += %reldir%/corpus-NAME
+#
+# With --enable-fuzz it becomes a fuzzer. Otherwise replay.c gives it a main()
+# that runs the corpus, which make check does.
+EXTRA_DIST += %reldir%/replay.c
+
+if ENABLE_FUZZ
+FUZZ_MAIN =
+FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+noinst_PROGRAMS += $(fuzz_tests)
+else
+FUZZ_MAIN = %reldir%/replay.c
+FUZZ_LINK = $(AM_LDFLAGS)
+check_PROGRAMS += $(fuzz_tests)
+TESTS += $(fuzz_tests)
+endif

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+TEST_EXTENSIONS = .sh
+
+# Every test, program or script, speaks TAP.
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+
+# What the tests find in their environment. The scripts run in the build tree.
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-strict_string_checks=1:detect_stack_use_after_return=1}"; \
+	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}"; \
+	export ASAN_OPTIONS UBSAN_OPTIONS; \
+	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
+	CC='$(CC)'; CHECK_FLAGS='$(CHECK_FLAGS)'; \
+	export top_srcdir top_builddir CC CHECK_FLAGS;

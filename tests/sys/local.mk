@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+EXTRA_DIST += %reldir%/tap.sh
+
+# Structure of the sources.
+sys_tests += \
+	%reldir%/headers.sh \
+	%reldir%/includes.sh \
+	%reldir%/sizes.sh \
+	%reldir%/spdx.sh
+
+# The daemon as a program, with guests that are programs too.
+sys_tests +=
+
+EXTRA_DIST += $(sys_tests)
+TESTS += $(sys_tests)

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+
+# One program per module, linked with its own layer and those below.
+EXTRA_DIST += %reldir%/unit.h %reldir%/no-cmocka.sh
+
+# Without _SOURCES, automake takes the .c file of the program's name.
+
+unit_tests += %reldir%/test_base
+%canon_reldir%_test_base_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_fd
+%canon_reldir%_test_fd_LDADD = $(LIBBASE) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_log
+%canon_reldir%_test_log_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_bytering
+%canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_options
+%canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+# Both ends of a session in one process, a guest's driver on one of them.
+session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+else
+TESTS += %reldir%/no-cmocka.sh
+endif
