@@ -14,7 +14,11 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.h
 
 noinst_LIBRARIES += %reldir%/libloop.a
-%canon_reldir%_libloop_a_SOURCES =
+%canon_reldir%_libloop_a_SOURCES = \
+	%reldir%/listener.c \
+	%reldir%/listener.h \
+	%reldir%/loop.c \
+	%reldir%/loop.h
 
 # The command line of vhost-device-console, linked by its tests too.
 noinst_LIBRARIES += %reldir%/libconsoleoptions.a

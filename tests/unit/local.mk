@@ -20,6 +20,14 @@ unit_tests += %reldir%/test_bytering
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_loop
+%canon_reldir%_test_loop_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_cancel
+%canon_reldir%_test_loop_cancel_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_cancel_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h
 

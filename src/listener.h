@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* Listening sockets: making them, and accepting from them on the loop. */
+#ifndef VHU_LISTENER_H
+#define VHU_LISTENER_H
+
+#include <sys/un.h>
+
+#include "loop.h"
+
+struct listener;
+
+/* A connection has come; the callee owns fd. */
+typedef void listener_accept_fn(struct listener *l, int fd);
+
+struct listener {
+	struct scope scope;
+	struct op accept;
+	struct timer pause; /* before the next try, when no descriptor was left */
+	bool failing;	    /* said already that accepting fails */
+	int fd;
+	listener_accept_fn *accepted;
+	void (*closed)(struct listener *l);
+	const char *who;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": not a path of ours */
+	dev_t dev; /* of the socket file, so that only ours is removed */
+	ino_t ino;
+};
+
+/*
+ * A listening Unix socket at path. A file left behind by a dead server is
+ * replaced; a live server's never. Returns the fd (close-on-exec), or -errno
+ * with one sentence in why.
+ */
+int listener_unix_socket(const char *path, char *ret_why, size_t why_cap);
+
+/* A listening TCP socket on 127.0.0.1. Returns the fd, or -errno with a sentence. */
+int listener_tcp_socket(uint16_t port, char *ret_why, size_t why_cap);
+
+/*
+ * Accepts on fd (taken) until listener_close(). path is the Unix socket's file,
+ * removed at the end if it is still ours; NULL for any other socket. who is
+ * lent and prefixes log lines.
+ */
+void listener_start(struct listener *l, struct loop *loop, int fd, const char *path,
+		    const char *who, listener_accept_fn *accepted);
+
+/* Always calls closed, later than this call. */
+void listener_close(struct listener *l, void (*closed)(struct listener *l));
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The completion loop: one io_uring, asynchronous operations embedded in the
+ * objects they serve, scopes that group them, deferred tasks, timers and
+ * signals. No other file names a liburing type.
+ *
+ * Contract of an operation (struct op):
+ *  - it is armed only when idle, and completes exactly once;
+ *  - until then its owner, its fd and its buffer stay where they are;
+ *  - closing an fd cancels nothing: cancel, wait until idle, then close.
+ */
+#ifndef VHU_LOOP_H
+#define VHU_LOOP_H
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base.h"
+#include "list.h"
+
+struct loop;
+struct op;
+struct scope;
+struct task;
+
+typedef void op_done_fn(struct op *op, int res);
+typedef void scope_idle_fn(struct scope *scope);
+typedef void task_fn(struct task *task);
+
+enum op_state {
+	OP_IDLE,       /* not known to the kernel; may be armed, may go away */
+	OP_ARMED,      /* submitted or about to be; one completion will come */
+	OP_CANCELLING, /* as ARMED, and a cancel request is under way */
+};
+
+struct op {
+	op_done_fn *done; /* called once per arming, with the result or -errno */
+	struct scope *scope;
+	struct list_node link; /* in scope->armed unless idle */
+	enum op_state state;
+};
+
+/* Work to do later in this iteration, after the completions at hand. */
+struct task {
+	task_fn *run;
+	struct list_node link;
+	bool queued;
+};
+
+/*
+ * The operations of one object. scope_cancel() ends them all and says when the
+ * last one is idle; nothing they can touch may go before that.
+ */
+struct scope {
+	struct loop *loop;
+	struct list_node armed;
+	scope_idle_fn *on_idle; /* set while a cancel is under way */
+	struct task idle_task;
+};
+
+struct loop_counters {
+	uint64_t n_iterations; /* returns from the kernel's wait */
+	uint64_t n_completions;
+	uint64_t n_submitted;
+};
+
+/*
+ * Makes a loop for about n_ops operations armed at once: the completion queue
+ * has room for them and a cancel for each. Completions beyond that are kept by
+ * the kernel until there is room. On failure returns -errno and sets *ret_why
+ * to one sentence for the operator.
+ */
+int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why);
+
+/* Frees the loop; no operation may be armed. NULL is allowed. */
+void loop_free(struct loop *loop);
+
+/* Runs until loop_stop(). Returns 0, or -errno if the ring itself failed. */
+int loop_run(struct loop *loop);
+
+/* One iteration; waits for a completion when wait is true and no task is queued. */
+int loop_step(struct loop *loop, bool wait);
+
+void loop_stop(struct loop *loop);
+struct loop_counters loop_counters(const struct loop *loop);
+
+void task_init(struct task *task, task_fn *run);
+
+/* Queues the task unless it is queued already. It runs after the completions at hand. */
+void loop_defer(struct loop *loop, struct task *task);
+
+/* Takes the task back if it is queued. */
+void task_cancel(struct task *task);
+
+void scope_init(struct scope *scope, struct loop *loop);
+
+/* True when no operation of the scope is armed. */
+bool scope_idle(const struct scope *scope);
+
+/* True between scope_cancel() and its callback: nothing may be armed. */
+bool scope_cancelling(const struct scope *scope);
+
+/*
+ * Cancels every armed operation; on_idle runs from a task, always later than
+ * this call, once the scope is idle. Calling it again replaces on_idle.
+ */
+void scope_cancel(struct scope *scope, scope_idle_fn *on_idle);
+
+/* Forgets the callback of a cancel under way (its owner is going away idle). */
+void scope_fini(struct scope *scope);
+
+void op_init(struct op *op, struct scope *scope, op_done_fn *done);
+
+static inline bool op_armed(const struct op *op)
+{
+	return op->state != OP_IDLE;
+}
+
+/* Asks for an early end. The completion still comes, and may report progress. */
+void op_cancel(struct op *op);
+
+/* The operations. Buffers belong to the caller and stay until completion. */
+void op_read(struct op *op, int fd, void *buf, size_t len);
+void op_write(struct op *op, int fd, const void *buf, size_t len);
+void op_recvmsg(struct op *op, int fd, struct msghdr *msg, int flags);
+void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags);
+void op_accept(struct op *op, int fd);		   /* result: a close-on-exec fd */
+void op_poll(struct op *op, int fd, short events); /* result: revents */
+
+/* A relative timer: op completes with -ETIME when it expires. */
+struct timer {
+	struct op op;
+	int64_t ts[2]; /* seconds, nanoseconds: the kernel reads them at submission */
+};
+
+void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done);
+void timer_arm(struct timer *timer, uint64_t ns);
+
+#endif
