@@ -23,3 +23,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 # The command line of vhost-device-console, linked by its tests too.
 noinst_LIBRARIES += %reldir%/libconsoleoptions.a
 %canon_reldir%_libconsoleoptions_a_SOURCES =
+
+# Prints the description of the protocol; not installed.
+noinst_PROGRAMS += %reldir%/vhu-dump
+%canon_reldir%_vhu_dump_SOURCES = %reldir%/vhu-dump.c
+%canon_reldir%_vhu_dump_LDADD = $(LIBVHUMODEL)

@@ -2,7 +2,23 @@
 
 # The pure model: no input or output, nothing but base below it.
 noinst_LIBRARIES += %reldir%/libvhumodel.a
-%canon_reldir%_libvhumodel_a_SOURCES =
+%canon_reldir%_libvhumodel_a_SOURCES = \
+	%reldir%/checks.c \
+	%reldir%/checks.h \
+	%reldir%/codec.c \
+	%reldir%/codec.h \
+	%reldir%/features.def \
+	%reldir%/format.c \
+	%reldir%/format.h \
+	%reldir%/messages.def \
+	%reldir%/proto.c \
+	%reldir%/proto.h \
+	%reldir%/rules.c \
+	%reldir%/rules.def \
+	%reldir%/rules.h \
+	%reldir%/shapes.def \
+	src/virtio/features.def \
+	src/virtio/features.h
 
 # The back-end role and the endpoint that both roles share.
 noinst_LIBRARIES += %reldir%/libvhu.a

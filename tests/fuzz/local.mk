@@ -12,6 +12,18 @@
 # that runs the corpus, which make check does.
 EXTRA_DIST += %reldir%/replay.c
 
+fuzz_tests += %reldir%/fuzz_codec
+%canon_reldir%_fuzz_codec_SOURCES = %reldir%/fuzz_codec.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_codec_LDADD = $(LIBVHUMODEL)
+%canon_reldir%_fuzz_codec_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-codec
+
+fuzz_tests += %reldir%/fuzz_rules
+%canon_reldir%_fuzz_rules_SOURCES = %reldir%/fuzz_rules.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_rules_LDADD = $(LIBVHUMODEL)
+%canon_reldir%_fuzz_rules_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-rules
+
 if ENABLE_FUZZ
 FUZZ_MAIN =
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer

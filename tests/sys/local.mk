@@ -4,6 +4,7 @@ EXTRA_DIST += %reldir%/tap.sh
 
 # Structure of the sources.
 sys_tests += \
+	%reldir%/dump.sh \
 	%reldir%/headers.sh \
 	%reldir%/includes.sh \
 	%reldir%/sizes.sh \

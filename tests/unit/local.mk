@@ -20,6 +20,27 @@ unit_tests += %reldir%/test_bytering
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_proto
+%canon_reldir%_test_proto_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_codec
+%canon_reldir%_test_codec_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_rules
+%canon_reldir%_test_rules_SOURCES = %reldir%/test_rules.c %reldir%/rules_rig.h
+%canon_reldir%_test_rules_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_checks
+%canon_reldir%_test_checks_SOURCES = %reldir%/test_checks.c %reldir%/rules_rig.h
+%canon_reldir%_test_checks_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_nego
+%canon_reldir%_test_nego_SOURCES = %reldir%/test_nego.c %reldir%/rules_rig.h
+%canon_reldir%_test_nego_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_format
+%canon_reldir%_test_format_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_loop
 %canon_reldir%_test_loop_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
