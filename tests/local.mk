@@ -17,3 +17,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(abs_top_srcdir)'; top_builddir='$(abs_top_builddir)'; \
 	CC='$(CC)'; CHECK_FLAGS='$(CHECK_FLAGS)'; \
 	export top_srcdir top_builddir CC CHECK_FLAGS;
+
+# Measures; never part of make check.
+EXTRA_PROGRAMS = %reldir%/bench/bench_virtq
+%canon_reldir%_bench_bench_virtq_LDADD = $(LIBVIRTIO)

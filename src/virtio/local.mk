@@ -2,7 +2,15 @@
 
 # The pure ring engine, both sides: nothing but base below it.
 noinst_LIBRARIES += %reldir%/libvirtio.a
-%canon_reldir%_libvirtio_a_SOURCES =
+%canon_reldir%_libvirtio_a_SOURCES = \
+	%reldir%/driverq.c \
+	%reldir%/driverq.h \
+	%reldir%/gmem.c \
+	%reldir%/gmem.h \
+	%reldir%/virtq.c \
+	%reldir%/virtq.h \
+	%reldir%/vring.c \
+	%reldir%/vring.h
 
 # Devices.
 noinst_LIBRARIES += %reldir%/libdevice.a

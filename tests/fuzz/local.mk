@@ -24,6 +24,12 @@ fuzz_tests += %reldir%/fuzz_rules
 %canon_reldir%_fuzz_rules_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-rules
 
+fuzz_tests += %reldir%/fuzz_virtq
+%canon_reldir%_fuzz_virtq_SOURCES = %reldir%/fuzz_virtq.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_virtq_LDADD = $(LIBVIRTIO)
+%canon_reldir%_fuzz_virtq_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-virtq
+
 if ENABLE_FUZZ
 FUZZ_MAIN =
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer

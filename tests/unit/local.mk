@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 # One program per module, linked with its own layer and those below.
-EXTRA_DIST += %reldir%/unit.h %reldir%/no-cmocka.sh
+EXTRA_DIST += %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
 
 # Without _SOURCES, automake takes the .c file of the program's name.
 
@@ -40,6 +40,27 @@ unit_tests += %reldir%/test_nego
 
 unit_tests += %reldir%/test_format
 %canon_reldir%_test_format_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_gmem
+%canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_vring
+%canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq
+%canon_reldir%_test_virtq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_notify
+%canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_driverq
+%canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_ring_pair
+%canon_reldir%_test_ring_pair_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_ring_hostile
+%canon_reldir%_test_ring_hostile_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_loop
 %canon_reldir%_test_loop_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
