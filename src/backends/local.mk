@@ -2,4 +2,14 @@
 
 # Where consoles go, and the port that a device and a backend share.
 noinst_LIBRARIES += %reldir%/libbackends.a
-%canon_reldir%_libbackends_a_SOURCES =
+%canon_reldir%_libbackends_a_SOURCES = \
+	%reldir%/backend.h \
+	%reldir%/backends.def \
+	%reldir%/escape.c \
+	%reldir%/escape.h \
+	%reldir%/nested.c \
+	%reldir%/network.c \
+	%reldir%/port.c \
+	%reldir%/port.h \
+	%reldir%/stream.c \
+	%reldir%/stream.h

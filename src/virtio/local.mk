@@ -14,4 +14,9 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 
 # Devices.
 noinst_LIBRARIES += %reldir%/libdevice.a
-%canon_reldir%_libdevice_a_SOURCES =
+%canon_reldir%_libdevice_a_SOURCES = \
+	%reldir%/console-ctrl.c \
+	%reldir%/console-ctrl.h \
+	%reldir%/console.c \
+	%reldir%/console.h \
+	%reldir%/device.h

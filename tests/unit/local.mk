@@ -70,8 +70,25 @@ unit_tests += %reldir%/test_loop_cancel
 %canon_reldir%_test_loop_cancel_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_cancel_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_port
+%canon_reldir%_test_port_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_network
+%canon_reldir%_test_network_SOURCES = %reldir%/test_network.c %reldir%/backend_rig.h
+%canon_reldir%_test_network_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_ctrl
+%canon_reldir%_test_console_ctrl_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console
+%canon_reldir%_test_console_SOURCES = %reldir%/test_console.c %reldir%/console_rig.h
+%canon_reldir%_test_console_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h
+
+unit_tests += %reldir%/test_escape
+%canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

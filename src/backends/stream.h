@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A duplex byte stream over one or two descriptors, for every backend: one
+ * read and one write in flight, so order is kept and a slow end is felt.
+ *
+ * Output is copied into a buffer of the stream's own before it is written: the
+ * port's ring may overwrite its oldest bytes while a write is under way, and a
+ * pending write sends whatever the buffer holds by then.
+ */
+#ifndef VHU_BACKENDS_STREAM_H
+#define VHU_BACKENDS_STREAM_H
+
+#include "loop.h"
+
+struct stream;
+
+enum {
+	STREAM_OUT_SIZE = 64 * 1024,
+};
+
+struct stream_ops {
+	/* Where input may go; the space stays until input() or close. 0: none now. */
+	size_t (*input_space)(struct stream *s, void **ret_buf);
+
+	/* len bytes have come into that space. */
+	void (*input)(struct stream *s, size_t len);
+
+	/* Input has ended: err 0 at the end of the stream, else -errno. Not told twice. */
+	void (*input_ended)(struct stream *s, int err);
+
+	/* Copies up to cap bytes to be written into buf; 0 when there are none. */
+	size_t (*output)(struct stream *s, void *buf, size_t cap);
+
+	/* Writing has failed for good. */
+	void (*output_failed)(struct stream *s, int err);
+
+	/* All output is written. */
+	void (*drained)(struct stream *s);
+};
+
+struct stream {
+	const struct stream_ops *ops;
+	struct scope scope;
+	int in_fd, out_fd; /* may be the same */
+	struct op rd, wr;
+	bool rd_polling, wr_polling; /* the op waits for readiness */
+	bool input_over, output_over;
+	bool input_paused;
+	uint8_t *out;
+	size_t out_len, out_done; /* of the chunk under way */
+	void (*closed)(struct stream *s);
+};
+
+/*
+ * Lends the descriptors, which stay open until closed() was called; negative:
+ * that direction does not exist. Returns 0 or -ENOMEM.
+ */
+int stream_init(struct stream *s, struct loop *loop, int in_fd, int out_fd,
+		const struct stream_ops *ops);
+
+/* Reads if there is space and nothing is being read. */
+void stream_read(struct stream *s);
+
+/*
+ * Stops reading until stream_resume(), which also tries again after an end of
+ * input; bytes that came already are still given.
+ */
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s);
+
+/* Writes if there is output and nothing is being written. */
+void stream_write(struct stream *s);
+
+/* Cancels, waits, frees; calls closed later than this call. */
+void stream_close(struct stream *s, void (*closed)(struct stream *s));
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What a virtio device and whoever carries it (a vhost-user session, a test)
+ * know of each other. A device owns queues while they run and knows nothing of
+ * sockets; its carrier owns kicks and calls and knows nothing of the device.
+ */
+#ifndef VHU_VIRTIO_DEVICE_H
+#define VHU_VIRTIO_DEVICE_H
+
+#include "base.h"
+#include "virtio/virtq.h"
+
+struct vdev;
+struct vqueue;
+
+/* What a device found when it was asked to serve a queue. */
+enum vq_service {
+	VQ_DRAINED, /* nothing left to take: wake me with a kick */
+	VQ_MORE,    /* the budget is spent: call again soon */
+	VQ_WAITING, /* buffers are left, but the device has no use for them now:
+		       no kick wanted, vqueue_wake() comes from the device */
+};
+
+/* The device's view of a queue: its own between queue_start and queue_stop. */
+struct vqueue {
+	struct virtq vq;
+	unsigned int idx;
+	bool running;			/* started, enabled, mapped, not silenced */
+	void (*wake)(struct vqueue *q); /* set by the carrier */
+};
+
+struct vdev_ops {
+	/* Device-type bits to offer; common ring features are the carrier's business. */
+	uint64_t (*features)(const struct vdev *dev);
+
+	/* The driver's choice (device-type bits and others); may come again while running. */
+	void (*set_features)(struct vdev *dev, uint64_t accepted);
+
+	/*
+	 * [off, off + len) may reach past the config space: reads are zero-filled
+	 * there. A write returns 0, or -EINVAL when it covers nothing writable.
+	 */
+	void (*config_read)(const struct vdev *dev, uint32_t off, void *buf, uint32_t len);
+	int (*config_write)(struct vdev *dev, uint32_t off, const void *buf, uint32_t len);
+
+	/* A queue begins or ends to run. fresh: it starts at index 0, as a new driver's does. */
+	void (*queue_start)(struct vdev *dev, struct vqueue *q, bool fresh);
+	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
+
+	/*
+	 * Takes chains until their chain_cost() adds up to budget; the carrier
+	 * publishes and notifies afterwards.
+	 */
+	enum vq_service (*queue_service)(struct vdev *dev, struct vqueue *q, unsigned int budget);
+
+	/* Back to the initial state (RESET_DEVICE). No queue runs. */
+	void (*reset)(struct vdev *dev);
+
+	/* A front-end has come or gone. */
+	void (*set_present)(struct vdev *dev, bool present);
+};
+
+struct vdev {
+	const struct vdev_ops *ops;
+	unsigned int n_queues;
+
+	/* Set by the carrier while it is there: config space has changed, tell the driver. */
+	void (*config_changed)(void *carrier);
+	void *carrier;
+};
+
+/* Asks for the queue to be served soon; nothing happens unless it runs. */
+static inline void vqueue_wake(struct vqueue *q)
+{
+	if (q && q->running)
+		q->wake(q);
+}
+
+static inline void vdev_config_changed(struct vdev *dev)
+{
+	if (dev->config_changed)
+		dev->config_changed(dev->carrier);
+}
+
+#endif
