@@ -22,8 +22,28 @@ noinst_LIBRARIES += %reldir%/libvhumodel.a
 
 # The back-end role and the endpoint that both roles share.
 noinst_LIBRARIES += %reldir%/libvhu.a
-%canon_reldir%_libvhu_a_SOURCES =
+%canon_reldir%_libvhu_a_SOURCES = \
+	%reldir%/backend-channel.c \
+	%reldir%/backend-channel.h \
+	%reldir%/backend-device.c \
+	%reldir%/backend-mem.c \
+	%reldir%/backend-vring.c \
+	%reldir%/backend-vring.h \
+	%reldir%/backend.c \
+	%reldir%/backend.h \
+	%reldir%/conn.c \
+	%reldir%/conn.h \
+	%reldir%/quiesce.c \
+	%reldir%/server.c \
+	%reldir%/server.h
 
 # The front-end role.
 noinst_LIBRARIES += %reldir%/libfrontend.a
-%canon_reldir%_libfrontend_a_SOURCES =
+%canon_reldir%_libfrontend_a_SOURCES = \
+	%reldir%/frontend-requests.c \
+	%reldir%/frontend-rings.c \
+	%reldir%/frontend-rings.h \
+	%reldir%/frontend-style.c \
+	%reldir%/frontend-style.h \
+	%reldir%/frontend.c \
+	%reldir%/frontend.h

@@ -70,6 +70,9 @@ unit_tests += %reldir%/test_loop_cancel
 %canon_reldir%_test_loop_cancel_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_cancel_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_conn
+%canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_port
 %canon_reldir%_test_port_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
@@ -86,6 +89,34 @@ unit_tests += %reldir%/test_console
 
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h
+
+unit_tests += %reldir%/test_session_channel
+%canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
+%canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_config
+%canon_reldir%_test_session_config_SOURCES = %reldir%/test_session_config.c $(session_rig)
+%canon_reldir%_test_session_config_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_framing
+%canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
+%canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_life
+%canon_reldir%_test_session_life_SOURCES = %reldir%/test_session_life.c $(session_rig)
+%canon_reldir%_test_session_life_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_memory
+%canon_reldir%_test_session_memory_SOURCES = %reldir%/test_session_memory.c $(session_rig)
+%canon_reldir%_test_session_memory_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_notify
+%canon_reldir%_test_session_notify_SOURCES = %reldir%/test_session_notify.c $(session_rig)
+%canon_reldir%_test_session_notify_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_vring
+%canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
+%canon_reldir%_test_session_vring_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_escape
 %canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vhu/backend-channel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "vhu/backend.h"
+#include "vhu/codec.h"
+
+struct vhu_channel {
+	struct vhu_conn conn;
+	struct vhu_backend *b;
+	/* By ring: an in-band call that is sent and not acknowledged yet, and one due after it. */
+	bool call_sent[VHU_MAX_RINGS];
+	bool call_again[VHU_MAX_RINGS];
+	uint32_t call_order[VHU_CONN_MAX_QUEUED]; /* rings of calls sent, oldest first */
+	unsigned int n_calls;
+	bool config_queued; /* a config change waits to be sent: one says it all */
+};
+
+static struct vhu_channel *to_channel(struct vhu_conn *conn)
+{
+	return container_of(conn, struct vhu_channel, conn);
+}
+
+static void channel_closed(struct vhu_conn *conn)
+{
+	struct vhu_channel *ch = to_channel(conn);
+	struct vhu_backend *b = ch->b;
+
+	free(ch);
+	vhu_backend_part_closed(b);
+}
+
+void vhu_channel_close(struct vhu_backend *b)
+{
+	struct vhu_channel *ch = b->channel;
+
+	if (!ch)
+		return;
+	b->channel = NULL;
+	vhu_conn_close(&ch->conn, channel_closed);
+}
+
+static void ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
+{
+	struct vhu_channel *ch = to_channel(conn);
+	struct vhu_backend *b = ch->b;
+
+	if (rule != VHU_OK)
+		vhu_backend_warn(b, b->who, "back-end channel closed: %s expected",
+				 vhu_rule_text(rule));
+	else if (err < 0)
+		vhu_backend_warn(b, b->who, "back-end channel failed (error %d)", -err);
+	else
+		log_debug(b->who, "the front-end closed the back-end channel");
+	if (b->channel == ch)
+		vhu_channel_close(b);
+}
+
+static enum vhu_rule check_header(struct vhu_conn *conn, const struct vhu_msg *msg)
+{
+	(void)conn;
+	return vhu_check_reply_header(msg);
+}
+
+static bool send_call(struct vhu_channel *ch, uint32_t idx)
+{
+	struct vhu_vring_state state = { .index = idx };
+	struct vhu_msg msg;
+
+	if (ch->n_calls == ARRAY_SIZE(ch->call_order))
+		return false;
+	vhu_msg_init(&msg, VHU_BE, VHU_BE_VRING_CALL);
+	msg.flags |= VHU_FLAG_NEED_REPLY; /* INBAND implies REPLY_ACK (VU-040) */
+	vhu_msg_put(&msg, &state, sizeof(state));
+	if (vhu_conn_send(&ch->conn, &msg) < 0)
+		return false;
+	ch->call_order[ch->n_calls++] = idx;
+	ch->call_sent[idx] = true;
+	return true;
+}
+
+/* Only calls ask for acknowledgements, and they are answered in order. */
+static void call_acknowledged(struct vhu_channel *ch)
+{
+	uint32_t idx = ch->call_order[0];
+
+	ch->n_calls--;
+	for (unsigned int i = 0; i < ch->n_calls; i++)
+		ch->call_order[i] = ch->call_order[i + 1];
+	ch->call_sent[idx] = false;
+	if (ch->call_again[idx])
+		ch->call_again[idx] = !send_call(ch, idx);
+}
+
+static void message(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	struct vhu_channel *ch = to_channel(conn);
+
+	if (msg->id != VHU_BE_VRING_CALL || ch->n_calls == 0 || msg->size != sizeof(uint64_t)) {
+		ended(conn, 0, VHU_RULE_REPLY_UNEXPECTED);
+		return;
+	}
+	if (vhu_msg_u64(msg) != 0)
+		vhu_backend_warn(ch->b, ch->b->who, "the front-end refused a call for ring %u",
+				 ch->call_order[0]);
+	call_acknowledged(ch);
+	vhu_conn_read(conn);
+}
+
+/* There is room again for what had none. */
+static void sent(struct vhu_conn *conn)
+{
+	struct vhu_channel *ch = to_channel(conn);
+
+	ch->config_queued = false;
+	for (uint32_t idx = 0; idx < ch->b->n_vqs; idx++)
+		if (ch->call_again[idx] && !ch->call_sent[idx])
+			ch->call_again[idx] = !send_call(ch, idx);
+	vhu_backend_flush_config(ch->b);
+}
+
+static const struct vhu_conn_ops channel_ops = {
+	.header = check_header,
+	.message = message,
+	.sent = sent,
+	.ended = ended,
+};
+
+int vhu_channel_open(struct vhu_backend *b, int fd)
+{
+	struct vhu_channel *ch = calloc(1, sizeof(*ch));
+
+	if (!ch) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	vhu_channel_close(b);
+	ch->b = b;
+	b->channel = ch;
+	b->n_open++;
+	vhu_conn_init(&ch->conn, b->loop, fd, VHU_BE, &channel_ops);
+	vhu_conn_read(&ch->conn);
+	return 0;
+}
+
+bool vhu_channel_config_change(struct vhu_backend *b)
+{
+	struct vhu_msg msg;
+
+	if (!b->channel)
+		return false;
+	if (b->channel->config_queued)
+		return true;
+	vhu_msg_init(&msg, VHU_BE, VHU_BE_CONFIG_CHANGE_MSG);
+	b->channel->config_queued = vhu_conn_send(&b->channel->conn, &msg) == 0;
+	return b->channel->config_queued;
+}
+
+void vhu_channel_vring_call(struct vhu_backend *b, uint32_t idx)
+{
+	struct vhu_channel *ch = b->channel;
+
+	if (!ch || !vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT))
+		return; /* the front-end polls */
+	if (ch->call_sent[idx])
+		ch->call_again[idx] = true;
+	else
+		ch->call_again[idx] = !send_call(ch, idx);
+}
+
+void vhu_channel_forget_call(struct vhu_backend *b, uint32_t idx)
+{
+	if (b->channel)
+		b->channel->call_again[idx] = false;
+}
+
+void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx)
+{
+	struct vhu_vring_state state = { .index = idx };
+	struct vhu_msg msg;
+
+	if (!b->channel || !vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT))
+		return;
+	vhu_msg_init(&msg, VHU_BE, VHU_BE_VRING_ERR);
+	vhu_msg_put(&msg, &state, sizeof(state));
+	vhu_conn_send(&b->channel->conn, &msg);
+}

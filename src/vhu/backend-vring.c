@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vhu/backend-vring.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fd.h"
+#include "vhu/backend.h"
+#include "vhu/codec.h"
+
+static void arm_kick(struct vqio *v)
+{
+	if (v->kick_fd >= 0 && !op_armed(&v->kick))
+		op_read(&v->kick, v->kick_fd, &v->kick_value, sizeof(v->kick_value));
+	else if (v->polled && !op_armed(&v->poll.op))
+		timer_arm(&v->poll, VQIO_POLL_NS);
+}
+
+/* Whether operations that listen for the driver may be armed. */
+static bool listens(const struct vqio *v)
+{
+	return v->started && !v->silenced && !v->b->closing &&
+	       virtq_broken(&v->q.vq) == VIRTQ_FAULT_NONE;
+}
+
+static void wake(struct vqueue *q)
+{
+	struct vqio *v = container_of(q, struct vqio, q);
+
+	loop_defer(v->b->loop, &v->service);
+}
+
+void vqio_update(struct vqio *v)
+{
+	bool runs = v->mapped && v->enabled && listens(v) && vhu_backend_driver_ok(v->b);
+
+	if (listens(v))
+		arm_kick(v);
+	if (runs == v->q.running)
+		return;
+	v->q.running = runs;
+	if (runs) {
+		loop_defer(v->b->loop, &v->service);
+		vhu_backend_flush_config(v->b);
+	} else {
+		task_cancel(&v->service);
+	}
+}
+
+/* The ring is of no use until it is set up anew; the others go on (VU-219). */
+static void broken(struct vqio *v)
+{
+	static const uint64_t one = 1;
+
+	vhu_backend_warn(v->b, v->who, "the ring is stopped: %s",
+			 virtq_fault_text(virtq_broken(&v->q.vq)));
+	vqio_update(v);
+	if (v->err_fd >= 0 && !op_armed(&v->err) && !scope_cancelling(&v->scope))
+		op_write(&v->err, v->err_fd, &one, sizeof(one));
+	else if (v->err_fd < 0)
+		vhu_channel_vring_err(v->b, v->q.idx);
+	vhu_backend_needs_reset(v->b);
+}
+
+void vqio_call(struct vqio *v)
+{
+	if (v->call_fd < 0) {
+		vhu_channel_vring_call(v->b, v->q.idx);
+	} else if (v->silenced || op_armed(&v->call)) {
+		v->call_again = true;
+	} else {
+		v->call_again = false;
+		op_write(&v->call, v->call_fd, &v->call_value, sizeof(v->call_value));
+	}
+}
+
+/* One turn. Returns whether another is needed without any kick. */
+static bool serve(struct vqio *v)
+{
+	struct vdev *dev = v->b->dev;
+	struct virtq *vq = &v->q.vq;
+	enum vq_service found;
+
+	virtq_kicks_off(vq);
+	found = dev->ops->queue_service(dev, &v->q, VQIO_BUDGET);
+	if (virtq_publish(vq))
+		vqio_call(v);
+	if (gmem_faulted(v->b->mem)) {
+		vhu_backend_close(v->b, LOG_LEVEL_WARNING,
+				  "the front-end truncated the memory that it shares");
+		return false;
+	}
+	if (virtq_broken(vq) != VIRTQ_FAULT_NONE) {
+		broken(v);
+		return false;
+	}
+	return found == VQ_MORE || (found == VQ_DRAINED && virtq_kicks_on(vq));
+}
+
+static void service(struct task *task)
+{
+	struct vqio *v = container_of(task, struct vqio, service);
+
+	if (v->q.running && serve(v))
+		loop_defer(v->b->loop, task);
+}
+
+void vqio_service_now(struct vqio *v)
+{
+	/* Bounded: what comes after a ring's worth of turns is served as usual. */
+	for (unsigned int i = 0; i <= v->num / VQIO_BUDGET; i++) {
+		if (!v->q.running || !serve(v))
+			return;
+	}
+	loop_defer(v->b->loop, &v->service);
+}
+
+static void kick_done(struct op *op, int res)
+{
+	struct vqio *v = container_of(op, struct vqio, kick);
+
+	if (res == -ECANCELED || res == -EINTR) {
+		if (listens(v))
+			arm_kick(v);
+		return;
+	}
+	if (res <= 0) {
+		/* Closed, or not a thing to read from: no kick will ever come (VU-133). */
+		if (listens(v)) {
+			virtq_break(&v->q.vq, VIRTQ_FAULT_KICK);
+			broken(v);
+		}
+		return;
+	}
+	if (!listens(v))
+		return; /* resuming serves the ring whether or not it was kicked */
+	log_trace(v->who, "kicked");
+	arm_kick(v);
+	vqueue_wake(&v->q);
+}
+
+static void poll_done(struct op *op, int res)
+{
+	struct vqio *v = container_of(op, struct vqio, poll.op);
+
+	(void)res;
+	if (!listens(v))
+		return;
+	arm_kick(v);
+	vqueue_wake(&v->q);
+}
+
+static void call_done(struct op *op, int res)
+{
+	struct vqio *v = container_of(op, struct vqio, call);
+
+	/* A descriptor that takes no more was written to and not read: told already (VU-130). */
+	if (res == -ECANCELED || res == -EINTR)
+		v->call_again = true;
+	else if (res < 0 && res != -EAGAIN)
+		vhu_backend_warn(v->b, v->who, "cannot call the driver: %s", strerror(-res));
+	if (v->call_again && !v->silenced && !v->b->closing)
+		vqio_call(v);
+}
+
+static void err_done(struct op *op, int res)
+{
+	(void)op;
+	(void)res;
+}
+
+static bool map_ring(const struct vqio *v, struct vring *ret_ring)
+{
+	const struct gmem *mem = v->b->mem;
+	void *desc = gmem_host_from_user(mem, v->addr.desc, vring_desc_bytes(v->num));
+	void *avail = gmem_host_from_user(mem, v->addr.avail, vring_avail_bytes(v->num));
+	void *used = gmem_host_from_user(mem, v->addr.used, vring_used_bytes(v->num));
+
+	return desc && avail && used && vring_map(ret_ring, desc, avail, used, v->num);
+}
+
+/* A started ring whose settings are complete goes live as soon as memory allows. */
+static void go_live(struct vqio *v)
+{
+	struct vdev *dev = v->b->dev;
+	struct vring ring;
+
+	if (v->live || !v->started || !v->num_set || !v->addr_set)
+		return;
+	if (!map_ring(v, &ring)) {
+		vhu_backend_warn(v->b, v->who,
+				 "waits: its addresses are not inside one shared region each");
+		return;
+	}
+	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
+	v->live = true;
+	v->mapped = true;
+	dev->ops->queue_start(dev, &v->q, v->base == 0);
+	log_debug(v->who, "live: %u entries from index %u", v->num, v->base);
+}
+
+void vqio_start(struct vqio *v)
+{
+	v->started = true;
+	go_live(v);
+	vqio_update(v);
+}
+
+void vqio_stop(struct vqio *v)
+{
+	v->started = false;
+	if (v->live) {
+		struct vdev *dev = v->b->dev;
+
+		v->live = false;
+		v->mapped = false;
+		vhu_channel_forget_call(v->b, v->q.idx);
+		vqio_update(v);
+		dev->ops->queue_stop(dev, &v->q);
+		v->base = virtq_base(&v->q.vq);
+		virtq_stop(&v->q.vq);
+	}
+	vqio_update(v);
+}
+
+void vqio_remap(struct vqio *v)
+{
+	struct vring ring;
+
+	if (!v->live) {
+		go_live(v);
+	} else {
+		v->mapped = map_ring(v, &ring);
+		virtq_set_memory(&v->q.vq, v->mapped ? &ring : NULL, v->mapped ? v->b->mem : NULL);
+		if (!v->mapped)
+			log_debug(v->who, "parked: its addresses left the memory table");
+	}
+	vqio_update(v);
+}
+
+void vqio_silence(struct vqio *v)
+{
+	v->silenced = true;
+	vqio_update(v);
+}
+
+void vqio_resume(struct vqio *v)
+{
+	v->silenced = false;
+	vqio_update(v);
+	if (v->call_again)
+		vqio_call(v);
+}
+
+int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx)
+{
+	*v = (struct vqio){
+		.q = { .idx = idx, .wake = wake },
+		.b = b,
+		.kick_fd = -1,
+		.call_fd = -1,
+		.err_fd = -1,
+		.call_value = 1,
+	};
+	snprintf(v->who, sizeof(v->who), "%s/q%u", b->who, idx);
+	scope_init(&v->scope, b->loop);
+	op_init(&v->kick, &v->scope, kick_done);
+	op_init(&v->call, &v->scope, call_done);
+	op_init(&v->err, &v->scope, err_done);
+	timer_init(&v->poll, &v->scope, poll_done);
+	task_init(&v->service, service);
+	return virtq_init(&v->q.vq, 0);
+}
+
+void vqio_fini(struct vqio *v)
+{
+	task_cancel(&v->service);
+	scope_fini(&v->scope);
+	virtq_fini(&v->q.vq);
+	v->kick_fd = fd_close(v->kick_fd);
+	v->call_fd = fd_close(v->call_fd);
+	v->err_fd = fd_close(v->err_fd);
+}
+
+static struct vqio *ring_of(struct vhu_backend *b, uint32_t idx)
+{
+	return &b->vqs[idx]; /* vhu_check_request() has checked the range */
+}
+
+static struct vqio *ring_of_state(struct vhu_backend *b, const struct vhu_msg *msg,
+				  uint32_t *ret_num)
+{
+	struct vhu_vring_state state;
+
+	vhu_msg_get(msg, &state, sizeof(state));
+	*ret_num = state.num;
+	return ring_of(b, state.index);
+}
+
+/*
+ * A size or a base for a live ring begins a new set-up: UML and libkrun reset
+ * rings like that, without GET_VRING_BASE (VU-095). It is stopped until the
+ * next kick descriptor or message. A ring that was kicked before it had them
+ * goes live when all is there (VU-121).
+ */
+enum vhu_outcome vhu_on_SET_VRING_NUM(struct vhu_backend *b, struct vhu_msg *msg,
+				      struct vhu_msg *reply)
+{
+	uint32_t num;
+	struct vqio *v = ring_of_state(b, msg, &num);
+
+	(void)reply;
+	if (v->live)
+		vqio_stop(v);
+	v->num = num;
+	v->num_set = true;
+	go_live(v);
+	return VHU_DONE;
+}
+
+enum vhu_outcome vhu_on_SET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *msg,
+				       struct vhu_msg *reply)
+{
+	uint32_t num;
+	struct vqio *v = ring_of_state(b, msg, &num);
+
+	(void)reply;
+	if (v->live)
+		vqio_stop(v);
+	v->base = (uint16_t)num;
+	return VHU_DONE;
+}
+
+/*
+ * On a running ring front-ends only flip the log flag, so indices stay. The
+ * log address is not looked at: nothing is logged.
+ */
+enum vhu_outcome vhu_on_SET_VRING_ADDR(struct vhu_backend *b, struct vhu_msg *msg,
+				       struct vhu_msg *reply)
+{
+	struct vhu_vring_addr addr;
+	struct vqio *v;
+	bool same;
+
+	(void)reply;
+	vhu_msg_get(msg, &addr, sizeof(addr));
+	v = ring_of(b, addr.index);
+	same = v->addr_set && v->addr.desc == addr.desc && v->addr.avail == addr.avail &&
+	       v->addr.used == addr.used;
+	v->addr = addr;
+	v->addr_set = true;
+	if (same)
+		return VHU_DONE;
+	if (v->live) {
+		vqio_stop(v);
+		v->started = true;
+	}
+	go_live(v);
+	return VHU_DONE;
+}
+
+enum vhu_outcome vhu_on_GET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *msg,
+				       struct vhu_msg *reply)
+{
+	uint32_t num;
+	struct vqio *v = ring_of_state(b, msg, &num);
+	struct vhu_vring_state state = { .index = v->q.idx };
+
+	vqio_stop(v);
+	v->polled = false;
+	v->call_again = false;
+	v->kick_fd = fd_close(v->kick_fd);
+	v->call_fd = fd_close(v->call_fd);
+	state.num = v->base;
+	vhu_msg_put(reply, &state, sizeof(state));
+	return VHU_DONE;
+}
+
+static struct vqio *ring_of_word(struct vhu_backend *b, const struct vhu_msg *msg)
+{
+	return ring_of(b, (uint32_t)(vhu_msg_u64(msg) & VHU_VRING_IDX_MASK));
+}
+
+/*
+ * Puts the message's descriptor, or -1, in the place of the one there, which
+ * nothing uses. Only things that carry notifications are taken: what is always
+ * readable would keep us busy, and a terminal or a file is somebody's mistake.
+ */
+static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+{
+	struct stat st = { 0 };
+	int fd_new = msg->fds.n_fds > 0 ? msg->fds.fd[0] : -1;
+
+	/* An eventfd has no file type. */
+	if (fd_new >= 0 &&
+	    (fstat(fd_new, &st) < 0 ||
+	     ((st.st_mode & S_IFMT) != 0 && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)))) {
+		vhu_backend_refuse(b, "%s: expected an eventfd, a pipe or a socket",
+				   vhu_msg_name(VHU_FE, msg->id));
+		return false;
+	}
+	fd_close(*fd);
+	*fd = fdset_take(&msg->fds, 0);
+	return true;
+}
+
+/* Starts the ring; a kick that was sent before we listened is made good by serving it. */
+enum vhu_outcome vhu_on_SET_VRING_KICK(struct vhu_backend *b, struct vhu_msg *msg,
+				       struct vhu_msg *reply)
+{
+	struct vqio *v = ring_of_word(b, msg);
+
+	(void)reply;
+	if (!replace_fd(b, &v->kick_fd, msg))
+		return VHU_REFUSED;
+	v->polled = v->kick_fd < 0 && !vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT);
+	if (virtq_broken(&v->q.vq) == VIRTQ_FAULT_KICK)
+		vqio_stop(v); /* what was wrong has been replaced */
+	vqio_start(v);
+	return VHU_DONE;
+}
+
+enum vhu_outcome vhu_on_SET_VRING_CALL(struct vhu_backend *b, struct vhu_msg *msg,
+				       struct vhu_msg *reply)
+{
+	struct vqio *v = ring_of_word(b, msg);
+
+	(void)reply;
+	if (!replace_fd(b, &v->call_fd, msg))
+		return VHU_REFUSED;
+	/* What the old descriptor was told may never have been read (VU-134). */
+	v->call_again = v->live && v->call_fd >= 0;
+	return VHU_DONE;
+}
+
+enum vhu_outcome vhu_on_SET_VRING_ERR(struct vhu_backend *b, struct vhu_msg *msg,
+				      struct vhu_msg *reply)
+{
+	(void)reply;
+	return replace_fd(b, &ring_of_word(b, msg)->err_fd, msg) ? VHU_DONE : VHU_REFUSED;
+}
+
+enum vhu_outcome vhu_on_SET_VRING_ENABLE(struct vhu_backend *b, struct vhu_msg *msg,
+					 struct vhu_msg *reply)
+{
+	uint32_t num;
+	struct vqio *v = ring_of_state(b, msg, &num);
+
+	(void)reply;
+	v->enabled = num == 1;
+	return VHU_DONE;
+}
+
+/* The acknowledgement says that the ring has been served (VU-139). */
+enum vhu_outcome vhu_on_VRING_KICK(struct vhu_backend *b, struct vhu_msg *msg,
+				   struct vhu_msg *reply)
+{
+	uint32_t num;
+	struct vqio *v = ring_of_state(b, msg, &num);
+
+	(void)reply;
+	if (!v->started)
+		vqio_start(v);
+	vqio_service_now(v);
+	return VHU_DONE;
+}

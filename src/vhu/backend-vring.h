@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A virtqueue bound to its kick, call and error descriptors: when it runs,
+ * what wakes it, whom it wakes. (vhost-user text, "Ring states")
+ *
+ * Facts are kept apart and the rest follows: a ring is *started* by a kick
+ * descriptor or message, *live* once size, addresses and memory allow the
+ * engine to start, and *running* when it is live, enabled, sound, not silenced
+ * and the session lets devices act.
+ */
+#ifndef VHU_VHU_BACKEND_VRING_H
+#define VHU_VHU_BACKEND_VRING_H
+
+#include "loop.h"
+#include "vhu/proto.h"
+#include "virtio/device.h"
+
+struct vhu_backend;
+
+enum {
+	VQIO_BUDGET = 256,		 /* chain_cost() spent before others get a turn */
+	VQIO_POLL_NS = 10 * 1000 * 1000, /* a ring without a kick descriptor is looked at */
+};
+
+struct vqio {
+	struct vqueue q; /* the device's view */
+	struct vhu_backend *b;
+	char who[48];
+
+	/* As configured; kept across stops. */
+	uint32_t num;
+	struct vhu_vring_addr addr;
+	bool num_set, addr_set;
+	uint16_t base; /* next available index while not live */
+	bool enabled;
+
+	bool started;  /* between SET_VRING_KICK and GET_VRING_BASE */
+	bool live;     /* the engine has been started */
+	bool mapped;   /* live, and its memory is in the table */
+	bool silenced; /* quiesce: no side effects until resumed */
+	bool polled;   /* started without a kick descriptor */
+
+	int kick_fd, call_fd, err_fd; /* -1: none */
+	uint64_t kick_value, call_value;
+	bool call_again; /* a call became due while one was under way */
+
+	struct scope scope;
+	struct op kick, call, err;
+	struct timer poll;
+	struct task service;
+};
+
+/* Stopped, disabled, without descriptors. 0 or -ENOMEM; vqio_fini() is allowed either way. */
+int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx);
+
+/* Frees what the ring holds. Its scope is idle. */
+void vqio_fini(struct vqio *v);
+
+/* No service and no new operation from now on; the caller cancels the scope. */
+void vqio_silence(struct vqio *v);
+
+/* Ends the silence: what was cancelled is armed or made again. The scope is idle. */
+void vqio_resume(struct vqio *v);
+
+/* Recomputes whether the ring runs, after a change of anything that decides it. */
+void vqio_update(struct vqio *v);
+
+/* The memory table has changed: the ring's addresses are looked up again. */
+void vqio_remap(struct vqio *v);
+
+/* Started or restarted by a kick descriptor or message. */
+void vqio_start(struct vqio *v);
+
+/* Stops; the configured base becomes the next available index. The ring is silenced. */
+void vqio_stop(struct vqio *v);
+
+/* Serves the ring now, as far as there is work, instead of soon. */
+void vqio_service_now(struct vqio *v);
+
+/* Notifies the driver. */
+void vqio_call(struct vqio *v);
+
+#endif

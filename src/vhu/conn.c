@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vhu/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fd.h"
+#include "vhu/codec.h"
+
+/* A message on its way out: header and payload leave in one piece (VU-005). */
+struct vhu_conn_out {
+	struct list_node link;
+	struct fdset fds;
+	size_t len, sent;
+	uint8_t bytes[];
+};
+
+static void end(struct vhu_conn *conn, int err, enum vhu_rule rule)
+{
+	if (conn->has_ended)
+		return;
+	conn->has_ended = true;
+	conn->ops->ended(conn, err, rule);
+}
+
+/* Reads on where the message stands. Only its first byte may bring fds. */
+static void arm_rx(struct vhu_conn *conn)
+{
+	bool first = !conn->rx_in_payload && conn->rx_got == 0;
+
+	if (conn->rx_in_payload) {
+		conn->rx_iov.iov_base = conn->msg.payload + conn->rx_got;
+		conn->rx_iov.iov_len = conn->msg.size - conn->rx_got;
+	} else {
+		conn->rx_iov.iov_base = conn->rx_head + conn->rx_got;
+		conn->rx_iov.iov_len = VHU_HDR_LEN - conn->rx_got;
+	}
+	conn->rx_hdr = (struct msghdr){
+		.msg_iov = &conn->rx_iov,
+		.msg_iovlen = 1,
+		.msg_control = first ? conn->rx_control : NULL,
+		.msg_controllen = first ? sizeof(conn->rx_control) : 0,
+	};
+	op_recvmsg(&conn->rx, conn->fd, &conn->rx_hdr, MSG_CMSG_CLOEXEC);
+}
+
+static void take_fds(struct vhu_conn *conn)
+{
+	struct fdset *fds = &conn->msg.fds;
+	struct cmsghdr *cmsg;
+
+	for (cmsg = CMSG_FIRSTHDR(&conn->rx_hdr); cmsg; cmsg = CMSG_NXTHDR(&conn->rx_hdr, cmsg)) {
+		size_t n;
+
+		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
+			if (fds->n_fds < FDSET_MAX)
+				fds->fd[fds->n_fds++] = fd;
+			else
+				fd_close(fd);
+		}
+	}
+}
+
+static void message_complete(struct vhu_conn *conn)
+{
+	conn->rx_in_payload = false;
+	conn->rx_got = 0;
+	conn->ops->message(conn, &conn->msg);
+}
+
+static void header_complete(struct vhu_conn *conn)
+{
+	enum vhu_rule rule;
+
+	vhu_header_parse(conn->rx_head, &conn->msg);
+	rule = conn->ops->header(conn, &conn->msg);
+	if (rule == VHU_OK && conn->msg.size > VHU_MAX_PAYLOAD)
+		rule = VHU_RULE_PAYLOAD_LIMIT;
+	if (rule != VHU_OK) {
+		end(conn, 0, rule);
+		return;
+	}
+	conn->rx_got = 0;
+	conn->rx_in_payload = true;
+	if (conn->msg.size == 0)
+		message_complete(conn);
+	else
+		arm_rx(conn);
+}
+
+static void rx_done(struct op *op, int res)
+{
+	struct vhu_conn *conn = container_of(op, struct vhu_conn, rx);
+	bool first = !conn->rx_in_payload && conn->rx_got == 0;
+
+	if (res >= 0 && first)
+		take_fds(conn); /* ours now, whatever comes of the message; even of an empty one */
+	if (conn->has_ended || scope_cancelling(&conn->scope))
+		return;
+	if (res == -EINTR || res == -EAGAIN) {
+		arm_rx(conn);
+		return;
+	}
+	if (res <= 0) {
+		bool inside = conn->rx_in_payload || conn->rx_got > 0;
+
+		end(conn, res, res == 0 && inside ? VHU_RULE_TRUNCATED : VHU_OK);
+		return;
+	}
+	if (conn->rx_hdr.msg_flags & MSG_CTRUNC) {
+		end(conn, 0, first ? VHU_RULE_FDS_TOO_MANY : VHU_RULE_FDS_PLACE);
+		return;
+	}
+	conn->rx_got += (size_t)res;
+	if (conn->rx_in_payload ? conn->rx_got < conn->msg.size : conn->rx_got < VHU_HDR_LEN)
+		arm_rx(conn);
+	else if (conn->rx_in_payload)
+		message_complete(conn);
+	else
+		header_complete(conn);
+}
+
+void vhu_conn_read(struct vhu_conn *conn)
+{
+	if (conn->has_ended || op_armed(&conn->rx) || scope_cancelling(&conn->scope))
+		return;
+	fdset_close(&conn->msg.fds);
+	arm_rx(conn);
+}
+
+static struct vhu_conn_out *first_out(struct vhu_conn *conn)
+{
+	return list_first(&conn->tx_queue, struct vhu_conn_out, link);
+}
+
+static void free_out(struct vhu_conn *conn, struct vhu_conn_out *out)
+{
+	list_remove(&out->link);
+	conn->tx_n_queued--;
+	fdset_close(&out->fds);
+	free(out);
+}
+
+static void put_fds(struct vhu_conn *conn, const struct fdset *fds)
+{
+	size_t len = fds->n_fds * sizeof(int);
+	struct cmsghdr *cmsg;
+
+	conn->tx_hdr.msg_control = conn->tx_control;
+	conn->tx_hdr.msg_controllen = CMSG_SPACE(len);
+	cmsg = CMSG_FIRSTHDR(&conn->tx_hdr);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(cmsg), fds->fd, len);
+}
+
+static void arm_tx(struct vhu_conn *conn)
+{
+	struct vhu_conn_out *out = first_out(conn);
+
+	conn->tx_iov.iov_base = out->bytes + out->sent;
+	conn->tx_iov.iov_len = out->len - out->sent;
+	conn->tx_hdr = (struct msghdr){ .msg_iov = &conn->tx_iov, .msg_iovlen = 1 };
+	if (out->sent == 0 && out->fds.n_fds > 0)
+		put_fds(conn, &out->fds);
+	op_sendmsg(&conn->tx, conn->fd, &conn->tx_hdr, MSG_NOSIGNAL);
+}
+
+static void tx_done(struct op *op, int res)
+{
+	struct vhu_conn *conn = container_of(op, struct vhu_conn, tx);
+	struct vhu_conn_out *out = first_out(conn);
+
+	if (conn->has_ended || scope_cancelling(&conn->scope))
+		return;
+	if (res < 0 && res != -EINTR && res != -EAGAIN) {
+		end(conn, res == -EPIPE || res == -ECONNRESET ? 0 : res, VHU_OK);
+		return;
+	}
+	if (res > 0)
+		out->sent += (size_t)res;
+	if (out->sent == out->len)
+		free_out(conn, out);
+	if (conn->tx_n_queued > 0)
+		arm_tx(conn);
+	else if (conn->ops->sent)
+		conn->ops->sent(conn);
+}
+
+int vhu_conn_send(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	struct vhu_conn_out *out = NULL;
+	int err = -EPIPE;
+
+	if (conn->has_ended || scope_cancelling(&conn->scope))
+		goto fail;
+	err = -ENOBUFS;
+	if (conn->tx_n_queued >= VHU_CONN_MAX_QUEUED)
+		goto fail;
+	err = -ENOMEM;
+	out = calloc(1, sizeof(*out) + VHU_HDR_LEN + msg->size);
+	if (!out)
+		goto fail;
+	vhu_header_pack(msg, out->bytes);
+	memcpy(out->bytes + VHU_HDR_LEN, msg->payload, msg->size);
+	out->len = VHU_HDR_LEN + (size_t)msg->size;
+	fdset_move(&out->fds, &msg->fds);
+	list_append(&conn->tx_queue, &out->link);
+	conn->tx_n_queued++;
+	if (!op_armed(&conn->tx))
+		arm_tx(conn);
+	return 0;
+
+fail:
+	fdset_close(&msg->fds);
+	return err;
+}
+
+static void scope_is_idle(struct scope *scope)
+{
+	struct vhu_conn *conn = container_of(scope, struct vhu_conn, scope);
+
+	while (conn->tx_n_queued > 0)
+		free_out(conn, first_out(conn));
+	fdset_close(&conn->msg.fds);
+	conn->fd = fd_close(conn->fd);
+	conn->closed(conn);
+}
+
+void vhu_conn_close(struct vhu_conn *conn, void (*closed)(struct vhu_conn *conn))
+{
+	conn->has_ended = true;
+	conn->closed = closed;
+	scope_cancel(&conn->scope, scope_is_idle);
+}
+
+void vhu_conn_init(struct vhu_conn *conn, struct loop *loop, int fd, enum vhu_dir dir,
+		   const struct vhu_conn_ops *ops)
+{
+	conn->ops = ops;
+	conn->fd = fd;
+	conn->has_ended = false;
+	conn->closed = NULL;
+	conn->rx_got = 0;
+	conn->rx_in_payload = false;
+	conn->tx_n_queued = 0;
+	scope_init(&conn->scope, loop);
+	op_init(&conn->rx, &conn->scope, rx_done);
+	op_init(&conn->tx, &conn->scope, tx_done);
+	list_init(&conn->tx_queue);
+	vhu_msg_init(&conn->msg, dir, 0);
+	fdset_init(&conn->msg.fds);
+}

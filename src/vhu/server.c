@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vhu/server.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "fd.h"
+#include "log.h"
+
+static int begin_session(struct vhu_server *s, int fd);
+
+static void settle(struct vhu_server *s)
+{
+	if (s->closing && !s->session && !s->listening)
+		s->closed(s);
+}
+
+static void session_closed(struct vhu_backend *b, void *arg)
+{
+	struct vhu_server *s = arg;
+
+	vhu_backend_free(b);
+	s->session = NULL;
+	if (s->closing) {
+		settle(s);
+		return;
+	}
+	if (s->next_fd >= 0)
+		begin_session(s, fd_take(&s->next_fd));
+	else if (!s->listening)
+		s->finished(s);
+}
+
+static int begin_session(struct vhu_server *s, int fd)
+{
+	int err = vhu_backend_new(s->loop, s->dev, fd, &s->options, session_closed, s, &s->session);
+
+	if (err < 0)
+		log_errno(LOG_LEVEL_ERROR, s->options.who, err, "cannot serve the front-end");
+	else
+		log_info(s->options.who, "a front-end is connected");
+	return err;
+}
+
+/* A front-end that died has hung up, even if its end has not reached the session yet. */
+static bool session_is_over(const struct vhu_backend *b)
+{
+	struct pollfd p = { .fd = b->conn.fd, .events = POLLRDHUP };
+
+	return b->closing || (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR)));
+}
+
+static void accepted(struct listener *l, int fd)
+{
+	struct vhu_server *s = container_of(l, struct vhu_server, listener);
+
+	if (!s->session) {
+		begin_session(s, fd);
+	} else if (s->next_fd < 0 && session_is_over(s->session)) {
+		s->next_fd = fd;
+	} else {
+		log_warning(s->options.who, "a second front-end was turned away: one at a time");
+		fd_close(fd);
+	}
+}
+
+/* A Unix stream socket that listens (1) or is connected (0); else -errno. */
+static int kind_of(int fd)
+{
+	struct sockaddr_un peer;
+	socklen_t len = sizeof(int), peer_len = sizeof(peer);
+	int listens, domain, type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		return -errno;
+	if (domain != AF_UNIX || type != SOCK_STREAM)
+		return -EPROTOTYPE;
+	if (!listens && getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0)
+		return -errno;
+	return listens != 0;
+}
+
+int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, int fd,
+		     const char *path, const struct vhu_backend_options *options,
+		     void (*finished)(struct vhu_server *s))
+{
+	int listens = kind_of(fd);
+
+	if (listens < 0) {
+		fd_close(fd);
+		return listens;
+	}
+	*s = (struct vhu_server){
+		.loop = loop,
+		.dev = dev,
+		.options = *options,
+		.listening = listens != 0,
+		.next_fd = -1,
+		.finished = finished,
+	};
+	if (listens)
+		listener_start(&s->listener, loop, fd, path, s->options.who, accepted);
+	else
+		return begin_session(s, fd);
+	return 0;
+}
+
+static void listener_closed(struct listener *l)
+{
+	struct vhu_server *s = container_of(l, struct vhu_server, listener);
+
+	s->listening = false;
+	settle(s);
+}
+
+void vhu_server_close(struct vhu_server *s, void (*closed)(struct vhu_server *s))
+{
+	s->closing = true;
+	s->closed = closed;
+	s->next_fd = fd_close(s->next_fd);
+	if (s->session)
+		vhu_backend_close(s->session, LOG_LEVEL_INFO, NULL);
+	if (s->listening)
+		listener_close(&s->listener, listener_closed);
+	settle(s);
+}
