@@ -21,3 +21,12 @@ AM_TESTS_ENVIRONMENT = \
 # Measures; never part of make check.
 EXTRA_PROGRAMS = %reldir%/bench/bench_virtq
 %canon_reldir%_bench_bench_virtq_LDADD = $(LIBVIRTIO)
+
+# A guest without a machine, and a launcher that forbids io_uring.
+check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
+%canon_reldir%_tools_vhu_guest_SOURCES = \
+	%reldir%/tools/guest.c \
+	%reldir%/tools/guest.h \
+	%reldir%/tools/vhu-guest.c
+%canon_reldir%_tools_vhu_guest_LDADD = $(LIBFRONTEND)
+%canon_reldir%_tools_no_uring_LDADD =

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-EXTRA_DIST += %reldir%/tap.sh
+EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
 
 # Structure of the sources.
 sys_tests += \
@@ -11,7 +11,10 @@ sys_tests += \
 	%reldir%/spdx.sh
 
 # The daemon as a program, with guests that are programs too.
-sys_tests +=
+sys_tests += \
+	%reldir%/daemon-guests.sh \
+	%reldir%/daemon-life.sh \
+	%reldir%/daemon-options.sh
 
 EXTRA_DIST += $(sys_tests)
 TESTS += $(sys_tests)

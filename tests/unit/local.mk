@@ -20,6 +20,9 @@ unit_tests += %reldir%/test_bytering
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_console_options
+%canon_reldir%_test_console_options_LDADD = src/libconsoleoptions.a $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_proto
 %canon_reldir%_test_proto_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
 
@@ -76,6 +79,10 @@ unit_tests += %reldir%/test_conn
 unit_tests += %reldir%/test_port
 %canon_reldir%_test_port_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_nested
+%canon_reldir%_test_nested_SOURCES = %reldir%/test_nested.c %reldir%/backend_rig.h
+%canon_reldir%_test_nested_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
 unit_tests += %reldir%/test_network
 %canon_reldir%_test_network_SOURCES = %reldir%/test_network.c %reldir%/backend_rig.h
 %canon_reldir%_test_network_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
@@ -86,6 +93,10 @@ unit_tests += %reldir%/test_console_ctrl
 unit_tests += %reldir%/test_console
 %canon_reldir%_test_console_SOURCES = %reldir%/test_console.c %reldir%/console_rig.h
 %canon_reldir%_test_console_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_life
+%canon_reldir%_test_console_life_SOURCES = %reldir%/test_console_life.c %reldir%/console_rig.h
+%canon_reldir%_test_console_life_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h

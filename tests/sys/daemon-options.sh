@@ -1,0 +1,112 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# The daemon's command line and what it does when it cannot start (VU-222 to VU-230).
+
+. "$(dirname "$0")/tap.sh"
+. "$(dirname "$0")/daemon.sh"
+
+requires socat timeout
+
+# fails STATUS TEXT ARGUMENT...: ends at once with STATUS, one line that has TEXT in it.
+fails() {
+	want=$1
+	text=$2
+	shift 2
+	timeout 10 "$daemon" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null
+	status=$?
+	cat "$tmp/err"
+	[ "$status" -eq "$want" ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] && [ ! -s "$tmp/out" ] &&
+		said "$tmp/err" "$text"
+}
+
+# prints TEXT ARGUMENT...: ends well, with TEXT on standard output.
+prints() {
+	text=$1
+	shift
+	timeout 10 "$daemon" "$@" >"$tmp/out" 2>"$tmp/err" </dev/null && said "$tmp/out" "$text"
+}
+
+capabilities() {
+	timeout 10 "$daemon" "$@" >"$tmp/out" </dev/null &&
+		[ "$(tr -d ' \n' <"$tmp/out")" = '{"type":"console"}' ]
+}
+
+plan 31
+
+check "no socket at all is an error" fails 2 'socket-path' -b network
+check "unknown option" fails 2 'no-such' --no-such
+check "missing value" fails 2 'socket-path' --socket-path
+check "unknown backend" fails 2 'nested' -s "$tmp/s" -b carrier-pigeon
+check "port 0" fails 2 '65535' -s "$tmp/s" -b network -p 0
+check "port 65536" fails 2 '65535' -s "$tmp/s" -b network -p 65536
+check "port that is no number" fails 2 'tcp-port' -s "$tmp/s" -b network -p 12x
+check "last port beyond all" fails 2 '65535' -s "$tmp/s" -b network -p 65535 -c 2
+check "queue size that is no power of two" fails 2 'power of two' -s "$tmp/s" -b network -q 100
+check "queue size 0" fails 2 'max-queue-size' -s "$tmp/s" -b network -q 0
+check "queue size beyond all" fails 2 '32768' -s "$tmp/s" -b network -q 65536
+check "no guests" fails 2 'socket-count' -s "$tmp/s" -b network -c 0
+check "nested with two guests" fails 2 'nested' -s "$tmp/s" -c 2
+check "path and descriptor" fails 2 'fd' -s "$tmp/s" --fd 3 -b network
+check "path too long for a socket" fails 2 'socket-path' -b network -s \
+	"$tmp/$(printf '%0120d' 0)"
+check "unknown log level" fails 2 'log-level' -s "$tmp/s" -b network --log-level loud
+
+check "capabilities" capabilities --print-capabilities
+check "capabilities with junk around" capabilities --junk -x --socket-path --print-capabilities \
+	--fd=99 junk
+check "help" prints 'socket-path' --help
+check "version" prints '[0-9]\.[0-9]' --version
+
+# Each failure to start has a sentence of its own, and status 1.
+socat -u "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr" "OPEN:/dev/null" 2>/dev/null &
+squatter=$!
+squatter_leaves() {
+	kill "$squatter" && wait "$squatter"
+	squatter=
+}
+cleanup_fn '[ -z "$squatter" ] || squatter_leaves'
+listening() {
+	awk -v "port=$(printf ':%04X' "$port")" '$2 ~ port && $4 == "0A" { found = 1 }
+		END { exit !found }' /proc/net/tcp
+}
+wait_for 10 listening
+check "port that is taken" fails 1 "$port" -s "$tmp/s" -b network -p "$port"
+squatter_leaves
+
+check "folder that is not there" fails 1 "$tmp/none/s0" -s "$tmp/none/s" -b network \
+	-p "$((port + 1))"
+echo precious >"$tmp/f0"
+check "file that is no socket" fails 1 'not a socket' -s "$tmp/f" -b network -p "$((port + 1))"
+check "it is left alone" grep -q precious "$tmp/f0"
+check "descriptor that was not inherited" fails 1 '99' --fd 99 -b network -p "$((port + 1))"
+
+# forbidden ERRNO: io_uring cannot be had.
+forbidden() {
+	program=$daemon
+	daemon=$no_uring
+	fails 1 'io_uring' "$1" "$program" -s "$tmp/s" -b network -p "$((port + 1))"
+	result=$?
+	daemon=$program
+	return $result
+}
+check "io_uring that is forbidden" forbidden 1
+check "io_uring that is hidden" forbidden 38
+
+# A live socket is never taken; one that a dead server left is.
+start_daemon 1 -s "$tmp/s" -b network -p "$((port + 2))"
+check "socket of a live server" fails 1 'in use' -s "$tmp/s" -b network -p "$((port + 3))"
+check "it has noticed nothing" guest boot
+end_daemon
+socat "UNIX-LISTEN:$tmp/s0,unlink-close=0" - </dev/null >/dev/null 2>&1 &
+dead=$!
+there() { [ -S "$tmp/s0" ]; }
+wait_for 10 there
+kill -KILL "$dead"
+wait "$dead" 2>/dev/null
+replaces() {
+	[ -S "$tmp/s0" ] && start_daemon 1 -s "$tmp/s" -b network -p "$((port + 4))" && guest boot
+}
+check "socket of a dead server is replaced" replaces
+# The kernel may take a moment to let go of what its io_uring was doing.
+kill_daemon
+check "so is a killed daemon's, at once" replaces
