@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# Sourced by scripts/demo and tests/guest/*.sh after tests/sys/tap.sh and
+# setup.sh: real Linux guests, the daemon they talk to, conversations with their
+# consoles. Everything is kept in $tmp: sockets, logs (NAME.log), what a guest
+# said (NAME.talk), and pids (NAME.pid), so that functions may be called from
+# subshells. $daemon is the program.
+# shellcheck shell=bash disable=SC2154
+
+guest_source=$top_srcdir/tests/guest
+daemon=${daemon:-$top_builddir/src/vhost-device-console}
+# See fxsave.py.
+uml_hwcaps=-AVX,-AVX2,-AVX512F,-AVX512VL,-AVX512BW,-AVX_Fast_Unaligned_Load
+
+# processes_end: for cleanup_fn. The daemon may say goodbye.
+processes_end() {
+	local file
+	[ ! -e "$tmp/daemon.pid" ] || process_end daemon TERM
+	for file in "$tmp"/*.pid; do
+		[ ! -e "$file" ] || process_end "$(basename "$file" .pid)" KILL
+	done
+	if [ -n "${guest_logs:-}" ]; then
+		mkdir -p "$guest_logs"
+		cp "$tmp"/*.log "$tmp"/*.talk "$guest_logs" 2>/dev/null
+	fi
+}
+
+# process_start NAME COMMAND...: in the background, in a session of its own so
+# that all its processes can be ended together. Output goes to NAME.log.
+process_start() {
+	local name=$1
+	shift
+	(
+		talks_forget
+		exec setsid "$@"
+	) </dev/null >>"$tmp/$name.log" 2>&1 &
+	echo $! >"$tmp/$name.pid"
+	disown # or bash tells of its end
+}
+
+# A zombie that nobody waits for counts as gone.
+process_gone() {
+	local state
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+	[ -z "$state" ] || [ "$state" = Z ]
+}
+
+# process_end NAME SIGNAL: the signal to all processes of NAME; until it is gone.
+process_end() {
+	local pid
+	pid=$(cat "$tmp/$1.pid") || return 1
+	kill -s "$2" -- "-$pid" 2>/dev/null
+	wait_for 10 process_gone "$pid" || return 1
+	rm "$tmp/$1.pid"
+}
+
+# guest_setup TYPE: what TYPE of guest (uml, qemu) needs that is no package here,
+# and its initramfs at $tmp/TYPE.cpio.
+guest_setup() {
+	case $1 in
+	uml)
+		guest_image uml /usr/lib/uml/modules virtio_console
+		;;
+	qemu)
+		qemu_setup && kernel_setup &&
+			guest_image qemu "$cache/kernel/root/lib/modules" virtio_ring virtio \
+				virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console
+		;;
+	esac
+}
+
+# guest_image TYPE FOLDER MODULE...: busybox, the modules, and our first process.
+guest_image() {
+	local tree=$tmp/$1.tree image=$tmp/$1.cpio folder=$2 name
+	shift 2
+	mkdir -p "$tree"/{bin,dev,etc,proc,root,run,sys,tmp,lib/modules} || return 1
+	cp "$(command -v busybox)" "$tree/bin/busybox" || return 1
+	install -m 755 "$guest_source/init" "$tree/init" || return 1
+	install -m 755 "$guest_source/reload" "$tree/bin/reload" || return 1
+	install -m 644 "$guest_source/profile" "$tree/etc/profile" || return 1
+	for name in "$@"; do
+		find "$folder" -name "$name.ko" -exec cp {} "$tree/lib/modules" ';'
+		[ -s "$tree/lib/modules/$name.ko" ] || return 1
+		echo "$name.ko" >>"$tree/lib/modules/list"
+	done
+	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$image"
+}
+
+# guest_boot TYPE NAME SOCKET [WORD]: a front-end with a guest in it. WORD is for
+# the kernel command line, see tests/guest/init.
+guest_boot() {
+	"guest_boot_$1" "$2" "$3" "guest_name=$2 console=hvc0 ${4:-}"
+}
+
+guest_boot_uml() {
+	# shellcheck disable=SC2086 # words of the kernel command line
+	process_start "$1" python3 "$guest_source/fxsave.py" linux.uml mem=128M \
+		"uml_dir=$tmp" "initrd=$tmp/uml.cpio" rdinit=/init con=null con0=null,fd:1 \
+		"GLIBC_TUNABLES=glibc.cpu.hwcaps=$uml_hwcaps" \
+		"virtio_uml.device=$2:3" console=tty0 diag=tty0 $3
+}
+
+guest_boot_qemu() {
+	local kernel
+	kernel=$(find "$cache/kernel/root/boot" -name 'vmlinuz-*' | head -n 1)
+	process_start "$1" "${qemu[@]}" \
+		-machine q35,accel=tcg,memory-backend=mem -m 128M \
+		-object memory-backend-memfd,id=mem,size=128M,share=on \
+		-nodefaults -no-user-config -display none -monitor none \
+		-chardev "file,id=serial,path=$tmp/$1.log,append=on" -serial chardev:serial \
+		-kernel "$kernel" -initrd "$tmp/qemu.cpio" -append "console=ttyS0 diag=ttyS0 $3" \
+		-chardev "socket,id=console,path=$2" -device \
+		vhost-user-test-device-pci,chardev=console,virtio-id=3,num_vqs=4,config_size=12
+}
+
+# guest_booted NAME: it has opened its console, whether or not anybody listens.
+guest_booted() {
+	grep -q 'init: shell' "$tmp/$1.log"
+}
+
+# port_listens PORT: somebody listens there; does not connect.
+port_listens() {
+	grep -qi "^ *[0-9]*: 0100007F:$(printf '%04X' "$1") 00000000:0000 0A" /proc/net/tcp
+}
+
+# daemon_start COUNT PORT: for guests at $tmp/vhu0.. and clients at PORT..
+daemon_start() {
+	local i
+	process_start daemon "$daemon" --socket-path "$tmp/vhu" --socket-count "$1" \
+		--backend network --tcp-port "$2"
+	for ((i = 0; i < $1; i++)); do
+		wait_for 10 test -S "$tmp/vhu$i" || return 1
+		wait_for 10 port_listens "$(($2 + i))" || return 1
+	done
+}
+
+free_ports() {
+	python3 "$guest_source/talk.py" --free-ports "$1"
+}
+
+declare -A talk_in talk_out
+
+# A process that outlives this shell must not hold a conversation open.
+talks_forget() {
+	local fd
+	for fd in "${talk_in[@]}" "${talk_out[@]}"; do
+		exec {fd}>&-
+	done
+}
+
+# talk_start NAME: a conversation of that name, see talk.py. It ends with the
+# shell that started it.
+talk_start() {
+	local ends=$tmp/$1.$BASHPID in out
+	mkfifo "$ends.in" "$ends.out" || return 1
+	(
+		talks_forget
+		exec python3 "$guest_source/talk.py" "$tmp/$1.talk"
+	) <"$ends.in" >"$ends.out" &
+	exec {in}>"$ends.in" {out}<"$ends.out"
+	talk_in[$1]=$in talk_out[$1]=$out
+	rm "$ends.in" "$ends.out"
+}
+
+# talk_ask NAME COMMAND...: does not wait for the answer.
+talk_ask() {
+	local name=$1
+	shift
+	echo "$*" >&"${talk_in[$name]}"
+}
+
+# talk_answer NAME: REPLY is the text of the answer, or why there is none.
+talk_answer() {
+	local verdict
+	IFS=' ' read -r -t 300 -u "${talk_out[$1]}" verdict REPLY || verdict=dead
+	printf -v REPLY %b "$REPLY"
+	[ "$verdict" = ok ] && return
+	echo "$1: $REPLY" >&2
+	return 1
+}
+
+# talk NAME COMMAND...: asks and waits for the answer.
+talk() {
+	talk_ask "$@" && talk_answer "$1"
+}
+
+# talk_start_at NAME PORT: a conversation that is connected, and first reads
+# what the guest had said before.
+talk_start_at() {
+	talk_start "$1" && talk "$1" open "$2"
+}
+
+# talk_join NAME PORT: the same with a guest whose shell is there; what it had
+# said before is put aside.
+talk_join() {
+	talk_start_at "$1" "$2" && talk "$1" sync
+}
+
+# same WHAT EXPECTED GOT
+same() {
+	[ "$2" = "$3" ] && return
+	echo "$1: expected '$2', got '$3'" >&2
+	return 1
+}
+
+# answers NAME COMMAND OUTPUT: the guest's shell runs COMMAND and prints OUTPUT.
+answers() {
+	talk "$1" run 20 "$2" && same "$1: $2" "0 $3"$'\n' "$REPLY"
+}

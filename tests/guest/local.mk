@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# Real guests: not part of make check, run by scripts/check.
+EXTRA_DIST += \
+	%reldir%/fxsave.py \
+	%reldir%/init \
+	%reldir%/nested.sh \
+	%reldir%/network.sh \
+	%reldir%/profile \
+	%reldir%/reload \
+	%reldir%/scenario.sh \
+	%reldir%/talk.py \
+	scripts/check \
+	scripts/demo \
+	scripts/lib/guests.sh \
+	scripts/lib/setup.sh
