@@ -4,9 +4,11 @@ EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
 
 # Structure of the sources.
 sys_tests += \
+	%reldir%/descriptor.sh \
 	%reldir%/dump.sh \
 	%reldir%/headers.sh \
 	%reldir%/includes.sh \
+	%reldir%/manual.sh \
 	%reldir%/sizes.sh \
 	%reldir%/spdx.sh
 

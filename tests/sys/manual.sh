@@ -1,0 +1,142 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+# The documents say what is: options, generated parts, files, tests and limits.
+
+. "$(dirname "$0")/tap.sh"
+
+doc=$top_srcdir/doc
+page=$doc/vhost-device-console.1
+daemon=$top_builddir/src/vhost-device-console
+
+# long_options FILE: the names in it, with their dashes, sorted.
+long_options() {
+	sed 's/\\-/-/g; s/\\f[A-Z]//g' "$1" |
+		grep -oE '(^|[^-a-z])--[a-z][-a-z]*' | sed 's/^[^-]//' | LC_ALL=C sort -u
+}
+
+same_options() {
+	long_options "$tmp/help" >"$tmp/in-help"
+	long_options "$1" | grep -vx -e --name >"$tmp/in-page"
+	test -s "$tmp/in-help" && diff "$tmp/in-help" "$tmp/in-page"
+}
+
+fits_a_screen() {
+	awk 'length > 80 { print; bad = 1 } END { exit bad || NR > 24 || NR < 10 }' "$1"
+}
+
+# up_to_date PAGE COMMAND...: its generated part is what COMMAND prints.
+up_to_date() {
+	sh "$doc/splice.sh" "$@" >"$tmp/spliced" && diff "$1" "$tmp/spliced"
+}
+
+# The checks below print each offence and say nothing when all is well.
+
+# absent_files PAGE...: paths in backquotes that are no files; capitals stand
+# for a name to be chosen. After a colon, a test that the file is to have.
+absent_files() {
+	# shellcheck disable=SC2016 # these backquotes are those of Markdown
+	cat "$@" | grep -oE '`(src|tests|doc|scripts|\.ci)/[^` ]*`' | tr -d '`' |
+		LC_ALL=C sort -u | while read -r name; do
+		case $name in
+		*[A-Z][A-Z]*) continue ;;
+		*.log) continue ;;
+		esac
+		path=$top_srcdir/${name%%:*}
+		if [ ! -e "$path" ] && [ ! -e "$path.c" ]; then
+			echo "${name%%:*} does not exist"
+		elif [ "$name" != "${name#*:}" ] && ! grep -q "(${name#*:})" "$path"; then
+			echo "${name%%:*} has no test ${name#*:}"
+		fi
+	done
+}
+
+# unnamed_sources PAGE SRC: sources that PAGE leaves out. A header with its .c
+# file counts as named.
+unnamed_sources() {
+	(cd "$2" && find . -name '*.[ch]' -o -name '*.def') | sed 's|^\./||' |
+		LC_ALL=C sort | while read -r file; do
+		case $file in
+		*.h) [ ! -e "$2/${file%.h}.c" ] || continue ;;
+		esac
+		grep -qF "\`src/$file\`" "$1" || echo "src/$file"
+	done
+}
+
+# wrong_limits PAGE: rows of the table of limits that the sources contradict.
+wrong_limits() {
+	# shellcheck disable=SC2016
+	sed -nE 's/^\| ([A-Z_]+) \| ([0-9 *]+) \| `(.*)` \|$/\1|\2|\3/p' "$1" >"$tmp/limits"
+	[ -s "$tmp/limits" ] || echo "no table of limits"
+	while IFS='|' read -r name value file; do
+		grep -qE "(#define $name|\\b$name =) $(echo "$value" | sed 's/\*/\\*/g')\\b" \
+			"$top_srcdir/$file" || echo "$name is not $value in $file"
+	done <"$tmp/limits"
+}
+
+# clean WHAT CHECK ARGUMENT...
+clean() {
+	what=$1
+	shift
+	"$@" >"$tmp/offences" 2>&1
+	if [ -s "$tmp/offences" ]; then
+		not_ok "$what"
+		note "$tmp/offences"
+	else
+		ok "$what"
+	fi
+}
+
+# found WHAT CHECK ARGUMENT...: the check has something to say.
+found() {
+	what=$1
+	shift
+	if [ -n "$("$@" 2>&1)" ]; then ok "$what"; else not_ok "$what"; fi
+}
+
+# refused WHAT COMMAND...
+refused() {
+	what=$1
+	shift
+	if "$@" >"$tmp/refused.out" 2>&1; then not_ok "$what"; else ok "$what"; fi
+}
+
+plan 18
+"$daemon" --help >"$tmp/help"
+check "--help fits 80 columns and 24 lines" fits_a_screen "$tmp/help"
+check "--help and the manual have the same options" same_options "$page"
+check "the manual's options are those of the program" \
+	up_to_date "$page" "$top_builddir/src/console-options-dump"
+check "the protocol's page is that of the lists" \
+	up_to_date "$doc/vhu-protocol.7" "$top_builddir/src/vhu-dump" man
+if command -v mandoc >/dev/null; then
+	clean "mandoc finds nothing in the manuals" \
+		mandoc -T lint -W warning "$page" "$doc/vhu-protocol.7"
+else
+	ok "mandoc finds nothing in the manuals # SKIP mandoc is not installed"
+fi
+clean "doc/architecture.md names files and tests that exist" absent_files "$doc/architecture.md"
+clean "doc/hacking.md names files that exist" absent_files "$doc/hacking.md"
+clean "README.md names files that exist" absent_files "$top_srcdir/README.md"
+clean "doc/architecture.md names every source" \
+	unnamed_sources "$doc/architecture.md" "$top_srcdir/src"
+clean "doc/architecture.md has the limits of the sources" wrong_limits "$doc/architecture.md"
+
+# The test itself: pages that must not pass.
+{ cat "$tmp/help"; echo; } | sed 's/--history/--future/' >"$tmp/help.new"
+mv "$tmp/help.new" "$tmp/help"
+refused "an option without its manual is found" same_options "$page"
+yes | head -n 25 >"$tmp/long"
+refused "a help of 25 lines is found" fits_a_screen "$tmp/long"
+sed 's/ring/rung/' "$doc/vhu-protocol.7" >"$tmp/stale.7"
+refused "a stale page is found" up_to_date "$tmp/stale.7" "$top_builddir/src/vhu-dump" man
+refused "a page without a place for it is found" up_to_date "$doc/hacking.md" echo text
+# shellcheck disable=SC2016
+echo '`src/gone.c`' >"$tmp/absent.md"
+found "a file that is gone is found" absent_files "$tmp/absent.md"
+# shellcheck disable=SC2016
+echo '`tests/unit/test_proto.c:gone`' >"$tmp/absent.md"
+found "a test that is gone is found" absent_files "$tmp/absent.md"
+found "a source without its line is found" unnamed_sources "$tmp/absent.md" "$top_srcdir/src"
+# shellcheck disable=SC2016
+echo '| FDSET_MAX | 9 | `src/fd.h` |' >"$tmp/limits.md"
+found "a limit that changed is found" wrong_limits "$tmp/limits.md"
