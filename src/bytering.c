@@ -34,7 +34,8 @@ int bytering_init(struct bytering *r, size_t size)
 
 	if (!is_power_of_two(size))
 		return -EINVAL;
-	buf = malloc(size);
+	/* Large rings get fresh pages, which cost nothing before they are used. */
+	buf = calloc(1, size);
 	if (!buf)
 		return -ENOMEM;
 	*r = (struct bytering){ .buf = buf, .size = size };
