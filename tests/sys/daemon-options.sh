@@ -5,7 +5,7 @@
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/daemon.sh"
 
-requires socat timeout
+requires bash socat timeout
 
 # fails STATUS TEXT ARGUMENT...: ends at once with STATUS, one line that has TEXT in it.
 fails() {
@@ -31,7 +31,7 @@ capabilities() {
 		[ "$(tr -d ' \n' <"$tmp/out")" = '{"type":"console"}' ]
 }
 
-plan 31
+plan 37
 
 check "no socket at all is an error" fails 2 'socket-path' -b network
 check "unknown option" fails 2 'no-such' --no-such
@@ -49,6 +49,8 @@ check "nested with two guests" fails 2 'nested' -s "$tmp/s" -c 2
 check "path and descriptor" fails 2 'fd' -s "$tmp/s" --fd 3 -b network
 check "path too long for a socket" fails 2 'socket-path' -b network -s \
 	"$tmp/$(printf '%0120d' 0)"
+check "descriptor that messages go to" fails 2 'messages' --fd 2 -b network
+check "descriptor that is the console's" fails 2 "console's" --fd 0
 check "unknown log level" fails 2 'log-level' -s "$tmp/s" -b network --log-level loud
 
 check "capabilities" capabilities --print-capabilities
@@ -80,6 +82,16 @@ check "file that is no socket" fails 1 'not a socket' -s "$tmp/f" -b network -p 
 check "it is left alone" grep -q precious "$tmp/f0"
 check "descriptor that was not inherited" fails 1 '99' --fd 99 -b network -p "$((port + 1))"
 
+# wrong_fd: inherits a socket that no front-end can be at.
+wrong_fd() {
+	bash -c 'exec 5<>"/dev/udp/127.0.0.1/$1"; shift; exec "$@"' sh "$((port + 5))" \
+		timeout 10 "$daemon" --fd 5 -b network -p "$((port + 1))" 2>"$tmp/err" </dev/null
+	status=$?
+	cat "$tmp/err"
+	[ "$status" -eq 1 ] && said "$tmp/err" 'Unix stream socket'
+}
+check "descriptor that is a datagram socket" wrong_fd
+
 # forbidden ERRNO: io_uring cannot be had.
 forbidden() {
 	program=$daemon
@@ -91,6 +103,19 @@ forbidden() {
 }
 check "io_uring that is forbidden" forbidden 1
 check "io_uring that is hidden" forbidden 38
+
+# A closed standard stream does not become something else of ours.
+closed_streams() {
+	"$daemon" -s "$tmp/c" -b network -p "$((port + 6))" <&- >&- 2>&- &
+	daemon_pid=$!
+	there() { [ -S "$tmp/c0" ]; }
+	wait_for 10 there && for fd in 0 1 2; do
+		[ "$(readlink "/proc/$daemon_pid/fd/$fd")" = /dev/null ] || return 1
+	done
+}
+check "closed standard streams are made up for" closed_streams
+end_daemon
+check "they take nothing from the end" [ "$daemon_status" -eq 0 ]
 
 # A live socket is never taken; one that a dead server left is.
 start_daemon 1 -s "$tmp/s" -b network -p "$((port + 2))"
@@ -110,3 +135,5 @@ check "socket of a dead server is replaced" replaces
 # The kernel may take a moment to let go of what its io_uring was doing.
 kill_daemon
 check "so is a killed daemon's, at once" replaces
+kill_daemon
+check "and its port" replaces
