@@ -4,10 +4,12 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 
 enum {
 	CLIENTS_MAX = 64,
+	LINGER_MS = 500, /* as in network.c */
 	SURPLUS = 3,
 	FLOOD = 4 * 1024 * 1024, /* more than sockets keep for one who does not read */
 	FLOOD_PIECE = 16 * 1024,
@@ -295,6 +297,29 @@ static void client_that_sends_no_more_still_gets_an_answer_and_is_closed(void **
 	close(fd);
 }
 
+/* It has hung up and is waited for a moment; the connection breaks, and then the moment is over. */
+static void client_that_breaks_off_while_it_is_waited_for_is_let_go_once(void **state)
+{
+	const struct linger none = { .l_onoff = 1 };
+	int fd;
+
+	(void)state;
+	begin();
+	fd = join();
+	shutdown(fd, SHUT_WR);
+	PUMP_UNTIL(!rig.port.writer); /* the timer runs */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+	rig_output("y", 1);
+	PUMP_UNTIL(rig.port.n_clients == 0); /* its cancel is not under way before the next step */
+	poll(NULL, 0, LINGER_MS + 100);
+	rig_step_quietly();
+	fd = join();
+	rig_expect_output(fd, "y");
+	end();
+	close(fd);
+}
+
 static void connection_that_is_reset_leaves_room_for_the_next(void **state)
 {
 	const struct linger none = { .l_onoff = 1 };
@@ -475,6 +500,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(kept_output_is_replayed_to_who_comes_later),
 	UNIT_TEST(client_that_never_reads_is_told_exactly_what_it_lost),
 	UNIT_TEST(client_that_sends_no_more_still_gets_an_answer_and_is_closed),
+	UNIT_TEST(client_that_breaks_off_while_it_is_waited_for_is_let_go_once),
 	UNIT_TEST(connection_that_is_reset_leaves_room_for_the_next),
 	UNIT_TEST(input_is_read_only_as_fast_as_the_guest_takes_it),
 	UNIT_TEST(clients_beyond_the_limit_are_closed),
