@@ -473,7 +473,7 @@ static int send_once(struct vhu_frontend *fe, const struct style *style, const s
 	}
 }
 
-/* Whether the step is left out of this session. */
+/* Whether the step is left out. */
 static bool left_out(const struct vhu_frontend *fe, const struct step *step)
 {
 	const struct vhu_desc *desc = vhu_desc_find(VHU_FE, step->id);
