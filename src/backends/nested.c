@@ -90,9 +90,9 @@ static struct nested *from_client(struct port_client *c)
 }
 
 /* Not while the shell has the terminal for another job: its modes are not ours then. */
-static bool in_foreground(const struct nested *n)
+static bool in_foreground(int tty)
 {
-	pid_t foreground = tcgetpgrp(n->in_tty); /* -1: no terminal that jobs share */
+	pid_t foreground = tcgetpgrp(tty); /* -1: no terminal that jobs share */
 
 	return foreground < 0 || foreground == getpgrp();
 }
@@ -103,7 +103,7 @@ static void set_raw(struct nested *n, bool raw)
 	struct termios modes;
 	ssize_t ignored;
 
-	if (n->in_tty < 0 || n->raw == raw || !in_foreground(n))
+	if (n->in_tty < 0 || n->raw == raw || !in_foreground(n->in_tty))
 		return;
 	n->raw = raw;
 	if (raw) {
@@ -281,7 +281,7 @@ static void nested_terminal_changed(struct console_backend *b)
 		return;
 	n->raw = false;
 	set_raw(n, true);
-	if (in_foreground(n))
+	if (in_foreground(n->in_tty))
 		stream_resume(&n->stream);
 }
 
@@ -289,9 +289,7 @@ static void nested_terminal_changed(struct console_backend *b)
 static int open_terminals(struct nested *n, char *ret_why, size_t why_cap)
 {
 	if (isatty(STDIN_FILENO)) {
-		pid_t foreground = tcgetpgrp(STDIN_FILENO); /* -1: not ours to share */
-
-		if (foreground >= 0 && foreground != getpgrp()) {
+		if (!in_foreground(STDIN_FILENO)) {
 			snprintf(ret_why, why_cap,
 				 "this terminal belongs to another foreground job: run in the "
 				 "foreground, or use --backend network");
