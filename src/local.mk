@@ -7,6 +7,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/bytering.h \
 	%reldir%/fd.c \
 	%reldir%/fd.h \
+	%reldir%/histogram.c \
+	%reldir%/histogram.h \
 	%reldir%/list.h \
 	%reldir%/log.c \
 	%reldir%/log.h \

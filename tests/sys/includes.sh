@@ -8,7 +8,8 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | list.h | fd.[ch] | log.[ch] | bytering.[ch] | options.[ch]) echo base ;;
+	base.h | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
+	options.[ch]) echo base ;;
 	loop.[ch]) echo loop ;;
 	listener.[ch]) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch])

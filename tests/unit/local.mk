@@ -17,6 +17,9 @@ unit_tests += %reldir%/test_log
 unit_tests += %reldir%/test_bytering
 %canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_histogram
+%canon_reldir%_test_histogram_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
