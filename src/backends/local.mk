@@ -11,5 +11,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/network.c \
 	%reldir%/port.c \
 	%reldir%/port.h \
+	%reldir%/replay.c \
+	%reldir%/replay.h \
 	%reldir%/stream.c \
 	%reldir%/stream.h

@@ -18,6 +18,12 @@ fuzz_tests += %reldir%/fuzz_codec
 %canon_reldir%_fuzz_codec_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-codec
 
+fuzz_tests += %reldir%/fuzz_replay
+%canon_reldir%_fuzz_replay_SOURCES = %reldir%/fuzz_replay.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_replay_LDADD = $(LIBBACKENDS)
+%canon_reldir%_fuzz_replay_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-replay
+
 fuzz_tests += %reldir%/fuzz_rules
 %canon_reldir%_fuzz_rules_SOURCES = %reldir%/fuzz_rules.c $(FUZZ_MAIN)
 %canon_reldir%_fuzz_rules_LDADD = $(LIBVHUMODEL)

@@ -20,7 +20,7 @@ group() {
 	virtio/virtq.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
-	backends/port.[ch] | backends/backend.h | backends/backends.def) echo port ;;
+	backends/port.[ch] | backends/replay.[ch] | backends/backend.h | backends/backends.def) echo port ;;
 	backends/*.[ch]) echo backend ;;
 	vhu/conn.[ch]) echo conn ;;
 	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;

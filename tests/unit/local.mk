@@ -82,6 +82,9 @@ unit_tests += %reldir%/test_conn
 unit_tests += %reldir%/test_port
 %canon_reldir%_test_port_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_replay
+%canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_nested
 %canon_reldir%_test_nested_SOURCES = %reldir%/test_nested.c %reldir%/backend_rig.h
 %canon_reldir%_test_nested_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
