@@ -3,7 +3,8 @@
 # the guests need from other suites. The caller has set $top_srcdir.
 # shellcheck shell=bash disable=SC2154
 
-build_packages=(autoconf automake gcc libc6-dev libcmocka-dev liburing-dev make pkg-config)
+build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libtelnet-dev
+	liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
 check_packages=(mandoc socat valgrind xz-utils)
 

@@ -14,4 +14,6 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/replay.c \
 	%reldir%/replay.h \
 	%reldir%/stream.c \
-	%reldir%/stream.h
+	%reldir%/stream.h \
+	%reldir%/telnet.c \
+	%reldir%/telnet.h

@@ -95,7 +95,7 @@ directions() {
 		fi
 		sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$1/$file" |
 			while read -r included; do
-				[ "$from:$included" != program:config.h ] || continue
+				[ "$included" != config.h ] || continue
 				to=$(group "$included")
 				case " $(allowed "$from") " in
 				*" $to "*) ;;
