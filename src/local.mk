@@ -20,7 +20,9 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/listener.c \
 	%reldir%/listener.h \
 	%reldir%/loop.c \
-	%reldir%/loop.h
+	%reldir%/loop.h \
+	%reldir%/systemd.c \
+	%reldir%/systemd.h
 
 # The command line of vhost-device-console, linked by its tests too.
 noinst_LIBRARIES += %reldir%/libconsoleoptions.a

@@ -11,7 +11,7 @@ group() {
 	base.h | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
 	options.[ch]) echo base ;;
 	loop.[ch]) echo loop ;;
-	listener.[ch]) echo listener ;;
+	listener.[ch] | systemd.[ch]) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch])
 		echo model ;;
 	vhu/*.def) echo model ;;

@@ -88,6 +88,9 @@ unit_tests += %reldir%/test_replay
 unit_tests += %reldir%/test_telnet
 %canon_reldir%_test_telnet_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_systemd
+%canon_reldir%_test_systemd_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_nested
 %canon_reldir%_test_nested_SOURCES = %reldir%/test_nested.c %reldir%/backend_rig.h
 %canon_reldir%_test_nested_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "systemd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+enum {
+	FIRST_FD = 3, /* SD_LISTEN_FDS_START */
+	MESSAGE_MAX = 1024,
+};
+
+static unsigned int n_sockets;
+static char *names; /* LISTEN_FDNAMES, its colons made NULs */
+static size_t names_len;
+
+/* What keeps the manager from thinking that we hang. */
+static struct {
+	struct scope scope;
+	struct timer timer;
+	uint64_t interval_ns; /* 0: nobody waits for us */
+	void (*stopped)(void *arg);
+	void *stopped_arg;
+} watchdog;
+
+/* A decimal number from first to last and nothing else. */
+static bool parse_number(const char *text, uint64_t last, uint64_t *ret_number)
+{
+	unsigned long long number;
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno != 0 || *end != '\0' || number > last)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* Whether the variable has our process number, or is not there and need not be. */
+static bool means_us(const char *variable, bool needed)
+{
+	const char *text = getenv(variable);
+	uint64_t pid;
+
+	if (!text)
+		return !needed;
+	return parse_number(text, INT32_MAX, &pid) && pid == (uint64_t)getpid();
+}
+
+static int keep_names(const char *text)
+{
+	free(names);
+	names_len = 0;
+	names = strdup(text ? text : "");
+	if (!names)
+		return -ENOMEM;
+	names_len = text ? strlen(text) + 1 : 0;
+	for (size_t i = 0; i < names_len; i++)
+		if (names[i] == ':')
+			names[i] = '\0';
+	return 0;
+}
+
+static int take_sockets(char *ret_why, size_t why_cap)
+{
+	const char *text = getenv("LISTEN_FDS");
+	uint64_t n;
+	int err;
+
+	n_sockets = 0;
+	if (!text || !means_us("LISTEN_PID", true))
+		return 0;
+	if (!parse_number(text, SYSTEMD_SOCKETS_MAX, &n)) {
+		snprintf(ret_why, why_cap,
+			 "LISTEN_FDS: a number of sockets up to %d is expected, not \"%s\"",
+			 SYSTEMD_SOCKETS_MAX, text);
+		return -EINVAL;
+	}
+	err = keep_names(getenv("LISTEN_FDNAMES"));
+	if (err < 0) {
+		snprintf(ret_why, why_cap, "no memory for the names of passed sockets");
+		return err;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (fd_set_cloexec(FIRST_FD + (int)i) == 0)
+			continue;
+		snprintf(ret_why, why_cap, "LISTEN_FDS is %s, but descriptor %u is not open", text,
+			 FIRST_FD + i);
+		return -EBADF;
+	}
+	n_sockets = (unsigned int)n;
+	return (int)n;
+}
+
+int systemd_take_sockets(char *ret_why, size_t why_cap)
+{
+	int n = take_sockets(ret_why, why_cap);
+
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return n;
+}
+
+unsigned int systemd_n_sockets(void)
+{
+	return n_sockets;
+}
+
+const char *systemd_socket_name(unsigned int idx)
+{
+	size_t at = 0;
+
+	while (idx > 0 && at < names_len) {
+		at += strlen(names + at) + 1;
+		idx--;
+	}
+	return at < names_len && names[at] != '\0' ? names + at : "unknown";
+}
+
+int systemd_socket_fd(unsigned int idx)
+{
+	return FIRST_FD + (int)idx;
+}
+
+int systemd_find_fd(const char *text, unsigned int nth)
+{
+	uint64_t number;
+
+	if (parse_number(text, INT32_MAX, &number))
+		return fcntl((int)number, F_GETFD) < 0 ? -1 : (int)number;
+	for (unsigned int i = 0; i < n_sockets; i++)
+		if (strcmp(systemd_socket_name(i), text) == 0 && nth-- == 0)
+			return systemd_socket_fd(i);
+	return -1;
+}
+
+/* The manager's socket is a path, or begins with an @ that stands for a NUL. */
+static bool manager_address(struct sockaddr_un *ret_addr, socklen_t *ret_len)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t len = path ? strlen(path) : 0;
+
+	if (len < 2 || len >= sizeof(ret_addr->sun_path) || (path[0] != '/' && path[0] != '@'))
+		return false;
+	*ret_addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret_addr->sun_path, path, len);
+	if (path[0] == '@')
+		ret_addr->sun_path[0] = '\0';
+	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (path[0] == '/'));
+	return true;
+}
+
+void systemd_notify(const char *fmt, ...)
+{
+	struct sockaddr_un addr;
+	socklen_t addr_len;
+	char text[MESSAGE_MAX];
+	va_list args;
+	int len;
+
+	if (!manager_address(&addr, &addr_len))
+		return;
+	va_start(args, fmt);
+	len = vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || len <= 0)
+		return;
+	sendto(fd, text, min_size((size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL,
+	       (const struct sockaddr *)&addr, addr_len);
+}
+
+static void pat(struct op *op, int res)
+{
+	(void)op;
+	if (scope_cancelling(&watchdog.scope) || res != -ETIME)
+		return;
+	systemd_notify("WATCHDOG=1");
+	timer_arm(&watchdog.timer, watchdog.interval_ns);
+}
+
+void systemd_watchdog_start(struct loop *loop)
+{
+	const char *text = getenv("WATCHDOG_USEC");
+	uint64_t usec;
+
+	watchdog.interval_ns = 0;
+	if (!text || !means_us("WATCHDOG_PID", false) ||
+	    !parse_number(text, UINT64_MAX / 1000, &usec) || usec < 2)
+		return;
+	watchdog.interval_ns = usec * 1000 / 2; /* half of what is allowed */
+	scope_init(&watchdog.scope, loop);
+	timer_init(&watchdog.timer, &watchdog.scope, pat);
+	systemd_notify("WATCHDOG=1");
+	timer_arm(&watchdog.timer, watchdog.interval_ns);
+}
+
+static void watchdog_idle(struct scope *scope)
+{
+	(void)scope;
+	watchdog.stopped(watchdog.stopped_arg);
+}
+
+void systemd_watchdog_stop(void (*stopped)(void *arg), void *arg)
+{
+	if (watchdog.interval_ns == 0) {
+		stopped(arg);
+		return;
+	}
+	watchdog.interval_ns = 0;
+	watchdog.stopped = stopped;
+	watchdog.stopped_arg = arg;
+	scope_cancel(&watchdog.scope, watchdog_idle);
+}
