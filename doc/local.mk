@@ -12,20 +12,64 @@ CLEANFILES += %reldir%/50-vhu-console.json
 	$(SED) -e 's|@bindir[@]|$(bindir)|' $(srcdir)/%reldir%/50-vhu-console.json.in >$@.tmp && \
 	mv $@.tmp $@
 
-# Manuals. Parts of them are printed by programs from the lists of the sources;
-# tests/sys/manual.sh compares, update-manuals puts them in anew.
-dist_man_MANS += %reldir%/vhost-device-console.1 %reldir%/vhu-protocol.7
+# Units of systemd, one instance for each file of the configuration folder.
+EXTRA_DIST += %reldir%/systemd/vhost-device-console@.service.in
+CLEANFILES += %reldir%/systemd/vhost-device-console@.service
+if INSTALL_UNITS
+nodist_systemdsystemunit_DATA = %reldir%/systemd/vhost-device-console@.service
+dist_systemdsystemunit_DATA = %reldir%/systemd/vhost-device-console@.socket
+endif
+
+%reldir%/systemd/vhost-device-console@.service: %reldir%/systemd/vhost-device-console@.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) %reldir%/systemd && \
+	$(SED) -e 's|@bindir[@]|$(bindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' \
+		'$(srcdir)/%reldir%/systemd/vhost-device-console@.service.in' >'$@.tmp' && \
+	mv '$@.tmp' '$@'
+
+# Manuals and completions. Parts of them are printed by programs from the lists
+# of the sources; tests/sys/manual.sh compares, update-manuals puts them in anew.
+dist_man_MANS += \
+	%reldir%/vhost-device-console-ctl.1 \
+	%reldir%/vhost-device-console.1 \
+	%reldir%/vhost-device-console.conf.5 \
+	%reldir%/vhu-protocol.7
 dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/hacking.md
 EXTRA_DIST += %reldir%/splice.sh
 
+# bash looks for a file of the command's name.
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_zshcompletion_DATA = %reldir%/completion/_vhost-device-console
+dist_fishcompletion_DATA = %reldir%/completion/vhost-device-console.fish
+EXTRA_DIST += %reldir%/completion/vhost-device-console.bash
+
+install-data-local:
+	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
+	$(INSTALL_DATA) $(srcdir)/%reldir%/completion/vhost-device-console.bash \
+		'$(DESTDIR)$(bashcompletiondir)/vhost-device-console'
+
+uninstall-local:
+	rm -f '$(DESTDIR)$(bashcompletiondir)/vhost-device-console'
+
+# PAGE:COMMAND; the words of a command are separated by commas.
+generated = \
+	%reldir%/vhost-device-console.1:src/console-options-dump,options \
+	%reldir%/vhost-device-console.conf.5:src/console-options-dump,ports \
+	%reldir%/vhost-device-console-ctl.1:src/console-options-dump,ctl \
+	%reldir%/completion/vhost-device-console.bash:src/console-options-dump,bash \
+	%reldir%/completion/_vhost-device-console:src/console-options-dump,zsh \
+	%reldir%/completion/vhost-device-console.fish:src/console-options-dump,fish \
+	%reldir%/vhu-protocol.7:src/vhu-dump,man
+
 update-manuals: src/console-options-dump src/vhu-dump
 	$(MKDIR_P) %reldir%
-	$(SHELL) $(srcdir)/%reldir%/splice.sh $(srcdir)/%reldir%/vhost-device-console.1 \
-		src/console-options-dump >%reldir%/manual.tmp
-	cp %reldir%/manual.tmp $(srcdir)/%reldir%/vhost-device-console.1
-	$(SHELL) $(srcdir)/%reldir%/splice.sh $(srcdir)/%reldir%/vhu-protocol.7 \
-		src/vhu-dump man >%reldir%/manual.tmp
-	cp %reldir%/manual.tmp $(srcdir)/%reldir%/vhu-protocol.7
+	for row in $(generated); do \
+		page=$(srcdir)/$${row%%:*}; \
+		$(SHELL) $(srcdir)/%reldir%/splice.sh $$page \
+			$$(echo $${row#*:} | tr , ' ') >%reldir%/manual.tmp || exit 1; \
+		cp %reldir%/manual.tmp $$page; \
+	done
 	rm %reldir%/manual.tmp
 
 .PHONY: update-manuals

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,7 +12,7 @@
 #include "log.h"
 
 enum {
-	BACKLOG = 16,
+	BACKLOG = 128, /* one that does not wait is turned away beyond it */
 	PAUSE_NS = 1000 * 1000 * 1000,
 	BIND_TRIES = 15,
 	BIND_PAUSE_US = 20 * 1000,
@@ -89,7 +87,14 @@ static int make_way(const struct sockaddr_un *addr, char *ret_why, size_t cap)
 	return 0;
 }
 
-int listener_unix_socket(const char *path, char *ret_why, size_t why_cap)
+int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap)
+{
+	if (listen(fd, BACKLOG) < 0)
+		return fail(ret_why, why_cap, "cannot listen on", where, -errno);
+	return 0;
+}
+
+int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -106,46 +111,72 @@ int listener_unix_socket(const char *path, char *ret_why, size_t why_cap)
 	err = make_way(&addr, ret_why, why_cap);
 	if (err < 0)
 		return err;
-	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, BACKLOG) < 0)
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return fail(ret_why, why_cap, "cannot listen on", path, -errno);
 	return fd_take(&fd);
 }
 
-/* The same moment for a port, which does not tell who holds it: wait it out. */
-static int bind_tcp(int fd, const struct sockaddr_in *addr)
+int listener_unix_socket(const char *path, char *ret_why, size_t why_cap)
+{
+	AUTO_FD int fd = listener_unix_bind(path, ret_why, why_cap);
+	int err = fd < 0 ? fd : listener_listen(fd, path, ret_why, why_cap);
+
+	return err < 0 ? err : fd_take(&fd);
+}
+
+/* A socket of a process that was killed a moment ago may still have its address: wait it out. */
+static int bind_patiently(int fd, const struct sockaddr *addr, socklen_t len, unsigned int n_tries)
 {
 	for (unsigned int i = 0;; i++) {
-		if (bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+		if (bind(fd, addr, len) == 0)
 			return 0;
-		if (errno != EADDRINUSE || i == BIND_TRIES)
+		if (errno != EADDRINUSE || i == n_tries)
 			return -errno;
 		usleep(BIND_PAUSE_US);
 	}
 }
 
-int listener_tcp_socket(uint16_t port, char *ret_why, size_t why_cap)
+int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap)
 {
-	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr = { htonl(INADDR_LOOPBACK) },
-	};
-	const int on = 1;
-	char where[32];
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = strlen(name);
+	char where[sizeof(addr.sun_path) + 1];
 	int err;
 
-	snprintf(where, sizeof(where), "127.0.0.1:%u", port);
+	if (len == 0 || len >= sizeof(addr.sun_path)) {
+		snprintf(ret_why, why_cap, "@%s: an abstract name has 1 to %zu bytes", name,
+			 sizeof(addr.sun_path) - 1);
+		return -EINVAL;
+	}
+	snprintf(where, sizeof(where), "@%s", name);
+	if (fd < 0)
+		return fail(ret_why, why_cap, "no socket for", where, -errno);
+	memcpy(addr.sun_path + 1, name, len); /* after a NUL, and ended by the length alone */
+	len += offsetof(struct sockaddr_un, sun_path) + 1;
+	err = bind_patiently(fd, (const struct sockaddr *)&addr, (socklen_t)len, BIND_TRIES);
+	if (err < 0)
+		return fail(ret_why, why_cap, "cannot listen on", where, err);
+	err = listener_listen(fd, where, ret_why, why_cap);
+	return err < 0 ? err : fd_take(&fd);
+}
+
+int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool may_wait,
+			const char *where, char *ret_why, size_t why_cap)
+{
+	AUTO_FD int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int on = 1;
+	int err;
+
 	if (fd < 0)
 		return fail(ret_why, why_cap, "no socket for", where, -errno);
 	/* The port of a daemon that ended a moment ago is free. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	err = bind_tcp(fd, &addr);
-	if (err == 0 && listen(fd, BACKLOG) < 0)
-		err = -errno;
+	err = bind_patiently(fd, addr, addr_len, may_wait ? BIND_TRIES : 0);
 	if (err < 0)
 		return fail(ret_why, why_cap, "cannot listen on", where, err);
-	return fd_take(&fd);
+	err = listener_listen(fd, where, ret_why, why_cap);
+	return err < 0 ? err : fd_take(&fd);
 }
 
 static void accept_done(struct op *op, int res)

@@ -27,14 +27,29 @@ struct listener {
 };
 
 /*
- * A listening Unix socket at path. A file left behind by a dead server is
- * replaced; a live server's never. Returns the fd (close-on-exec), or -errno
+ * A Unix socket bound to path, where nobody can connect before listener_listen():
+ * time to give the file its mode and owner. A file left behind by a dead server
+ * is replaced; a live server's never. Returns the fd (close-on-exec), or -errno
  * with one sentence in why.
  */
+int listener_unix_bind(const char *path, char *ret_why, size_t why_cap);
+
+/* Listens on a bound socket (lent); where names it in the sentence. Zero or -errno. */
+int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap);
+
+/* Both of these, with the mode that the umask leaves. */
 int listener_unix_socket(const char *path, char *ret_why, size_t why_cap);
 
-/* A listening TCP socket on 127.0.0.1. Returns the fd, or -errno with a sentence. */
-int listener_tcp_socket(uint16_t port, char *ret_why, size_t why_cap);
+/* A listening Unix socket in the abstract namespace; name is without the "@". */
+int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap);
+
+/*
+ * A listening TCP socket at addr, which where names. may_wait: a part of a second
+ * is spent on an address whose user was killed a moment ago. Returns the fd, or
+ * -errno with a sentence.
+ */
+int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool may_wait,
+			const char *where, char *ret_why, size_t why_cap);
 
 /*
  * Accepts on fd (taken) until listener_close(). path is the Unix socket's file,

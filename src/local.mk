@@ -12,6 +12,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/list.h \
 	%reldir%/log.c \
 	%reldir%/log.h \
+	%reldir%/options-text.c \
+	%reldir%/options-values.c \
 	%reldir%/options.c \
 	%reldir%/options.h
 
@@ -24,23 +26,19 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/systemd.c \
 	%reldir%/systemd.h
 
-# The command line of vhost-device-console, linked by its tests too.
-noinst_LIBRARIES += %reldir%/libconsoleoptions.a
-%canon_reldir%_libconsoleoptions_a_SOURCES = \
-	%reldir%/console-options.c \
-	%reldir%/console-options.h \
-	%reldir%/options.def
-
 bin_PROGRAMS += %reldir%/vhost-device-console
 %canon_reldir%_vhost_device_console_SOURCES = %reldir%/vhost-device-console.c
-%canon_reldir%_vhost_device_console_LDADD = src/libconsoleoptions.a $(LIBALL)
+%canon_reldir%_vhost_device_console_LDADD = $(LIBDAEMON)
 
 # Prints the description of the protocol; not installed.
 noinst_PROGRAMS += %reldir%/vhu-dump
 %canon_reldir%_vhu_dump_SOURCES = %reldir%/vhu-dump.c
 %canon_reldir%_vhu_dump_LDADD = $(LIBVHUMODEL)
 
-# Prints the OPTIONS section of the manual; not installed.
+# Prints what is generated of manuals and completions; not installed.
 noinst_PROGRAMS += %reldir%/console-options-dump
-%canon_reldir%_console_options_dump_SOURCES = %reldir%/console-options-dump.c
-%canon_reldir%_console_options_dump_LDADD = src/libconsoleoptions.a $(LIBBASE)
+%canon_reldir%_console_options_dump_SOURCES = \
+	%reldir%/console-completion.c \
+	%reldir%/console-completion.h \
+	%reldir%/console-options-dump.c
+%canon_reldir%_console_options_dump_LDADD = $(LIBDAEMON)

@@ -22,7 +22,7 @@ struct loop {
 	struct io_uring ring;
 	struct list_node tasks;
 	struct loop_counters counters;
-	bool stopping;
+	bool running, stopping;
 };
 
 /* Every operation the loop can be asked for; a kernel without one is refused at start. */
@@ -226,9 +226,16 @@ int loop_run(struct loop *loop)
 	int err = 0;
 
 	loop->stopping = false;
+	loop->running = true;
 	while (!loop->stopping && err == 0)
 		err = loop_step(loop, true);
+	loop->running = false;
 	return err;
+}
+
+bool loop_running(const struct loop *loop)
+{
+	return loop->running;
 }
 
 void task_init(struct task *task, task_fn *run)

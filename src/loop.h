@@ -84,6 +84,9 @@ int loop_run(struct loop *loop);
 int loop_step(struct loop *loop, bool wait);
 
 void loop_stop(struct loop *loop);
+
+/* Whether loop_run() is under way: nothing may block the thread then. */
+bool loop_running(const struct loop *loop);
 struct loop_counters loop_counters(const struct loop *loop);
 
 void task_init(struct task *task, task_fn *run);

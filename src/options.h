@@ -10,7 +10,8 @@
  * and includes it twice: with OPT() as OPTION_FIELD() inside a struct of its
  * own, and as OPTION_ROW() inside an array. TYPE is one of the names below
  * without OPTION_; LIMITS is OPTION_ANY, OPTION_RANGE(min, max) or
- * OPTION_WORDS("one|two").
+ * OPTION_WORDS("one|two"). The same rows describe words of comma lists, which
+ * are written without dashes.
  */
 #ifndef VHU_OPTIONS_H
 #define VHU_OPTIONS_H
@@ -29,7 +30,11 @@ enum option_type {
 	OPTION_POW2,	  /* uint64_t within the range, a power of two */
 	OPTION_SIZE,	  /* uint64_t bytes, K, M or G may follow; rounded up to a power of two */
 	OPTION_CHOICE,	  /* unsigned int: index into the words */
+	OPTION_BYTES,	  /* as SIZE, but not rounded */
+	OPTION_AMOUNT,	  /* struct option_maybe: "all" (UINT64_MAX), "none" (0), or as BYTES */
+	OPTION_MODE,	  /* struct option_maybe, octal */
 	OPTION_FDS,	  /* struct option_fds; the option may be repeated */
+	OPTION_TEXTS,	  /* struct option_texts, limited as STRING; may be repeated */
 };
 
 /* More descriptors than this on one command line are refused. */
@@ -39,6 +44,21 @@ enum { OPTION_FDS_MAX = 64 };
 struct option_fds {
 	int fd[OPTION_FDS_MAX];
 	unsigned int n_fds;
+};
+
+/* A number that may be absent. */
+struct option_maybe {
+	bool set;
+	uint64_t value;
+};
+
+/* All values of an option that may be repeated, in order. options_free() frees the array. */
+struct option_texts {
+	struct option_text {
+		const char *text;   /* inside argv */
+		unsigned int order; /* index of the option's word in argv */
+	} * items;
+	unsigned int n_items;
 };
 
 struct option_row {
@@ -63,7 +83,11 @@ struct option_row {
 #define OPTION_CTYPE_POW2 uint64_t
 #define OPTION_CTYPE_SIZE uint64_t
 #define OPTION_CTYPE_CHOICE unsigned int
+#define OPTION_CTYPE_BYTES uint64_t
+#define OPTION_CTYPE_AMOUNT struct option_maybe
+#define OPTION_CTYPE_MODE struct option_maybe
 #define OPTION_CTYPE_FDS struct option_fds
+#define OPTION_CTYPE_TEXTS struct option_texts
 
 #define OPTION_ANY .min = 0
 #define OPTION_RANGE(lo, hi) .min = (lo), .max = (hi)
@@ -81,20 +105,81 @@ struct option_row {
 		.type = OPTION_HEADING, .long_name = (title)                                       \
 	}
 
+/* What options_parse() reads, and what it tells besides the values. */
+struct option_line {
+	int argc;
+	char **argv; /* argv[0] is not looked at */
+	/*
+	 * Where each word comes from, as "FILE:LINE" in front of messages; NULL
+	 * for a word, or for all, means the command line. A value never comes
+	 * from another place than its option.
+	 */
+	const char *const *origins;
+	bool *given; /* one for each row: it was there. NULL: nobody asks */
+};
+
 /*
  * Fills dest, a struct whose fields the rows describe, with defaults and then
  * with what argv[1..] says. Values may follow as --long=value, --long value,
  * -x value and -xvalue; names are not abbreviated; a later option replaces an
- * earlier one, except that descriptors add up. Zero, or -EINVAL with one line in
- * ret_error that says what was wrong and what is allowed.
+ * earlier one, except that descriptors and texts add up. Zero, and
+ * options_free() is due; or -EINVAL (-ENOMEM) with one line in ret_error that
+ * says what was wrong and what is allowed.
  */
-int options_parse(const struct option_row *rows, size_t n_rows, void *dest, int argc, char **argv,
-		  char *ret_error, size_t error_cap);
+int options_parse(const struct option_row *rows, size_t n_rows, void *dest,
+		  const struct option_line *line, char *ret_error, size_t error_cap);
+
+/* Frees what the fields of dest own; they are empty then. */
+void options_free(const struct option_row *rows, size_t n_rows, void *dest);
+
+/* Defaults alone. What the fields held before is not looked at. */
+void options_set_defaults(const struct option_row *rows, size_t n_rows, void *dest);
+
+/* The row with that long name; NULL when there is none. */
+const struct option_row *options_find(const struct option_row *rows, size_t n_rows,
+				      const char *name, size_t len);
+
+/* One value on its way into its field. */
+struct option_value {
+	const struct option_row *row;
+	void *dest;
+	const char *text;   /* NULL: the name stands alone */
+	const char *dashes; /* what messages put before the name: "--" or "" */
+	unsigned int order; /* see struct option_texts */
+};
+
+/* Zero, -ENOMEM, or -EINVAL with one line in ret_why. A flag takes no text, others need one. */
+int option_store(const struct option_value *value, char *ret_why, size_t why_cap);
+
+static inline bool option_is_flag(const struct option_row *row)
+{
+	return row->type == OPTION_FLAG || row->type == OPTION_FLAG_STOP ||
+	       row->type == OPTION_FLAG_WINS;
+}
+
+/* Decimal digits only: no sign, no space, no other base. */
+bool option_parse_number(const char *text, uint64_t *ret_value);
+
+/* Bytes below 0x20 and 0x7f become question marks. */
+void option_make_one_line(char *text);
+
+/*
+ * Prints text, from column at on, and ends the line; breaks it between words
+ * where it would pass column 80, and goes on at column indent.
+ */
+void options_wrap(FILE *out, const char *text, int at, int indent);
 
 /* The list for --help, at most 80 columns wide. */
 void options_help(FILE *out, const struct option_row *rows, size_t n_rows);
 
 /* The same list as roff (man(7) macros), for the OPTIONS section of a manual. */
 void options_man(FILE *out, const struct option_row *rows, size_t n_rows);
+
+/* Rows of a comma list as roff: "word=VALUE". more, which may be NULL, adds to each row's text. */
+void options_man_words(FILE *out, const struct option_row *rows, size_t n_rows,
+		       void (*more)(FILE *out, size_t row_idx));
+
+/* Text as roff: nothing in it acts as a request, a dash stays a dash. */
+void options_man_text(FILE *out, const char *text);
 
 #endif

@@ -3,8 +3,8 @@
 # the guests need from other suites. The caller has set $top_srcdir.
 # shellcheck shell=bash disable=SC2154
 
-build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libtelnet-dev
-	liburing-dev make pkg-config)
+build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libjson-c-dev
+	libtelnet-dev liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
 check_packages=(mandoc socat valgrind xz-utils)
 
@@ -93,11 +93,12 @@ suite_options() {
 		Acquire::Languages=none Acquire::Check-Valid-Until=false
 }
 
-# suite_unpack DIR PACKAGE SUITE...: PACKAGE of the last suite, with all that it
-# depends on, unpacked below DIR/root. Nothing is installed and nothing is run:
+# suite_unpack DIR PACKAGES SUITE...: PACKAGES of the last suite, with all that they
+# depend on, unpacked below DIR/root. Nothing is installed and nothing is run:
 # programs of a newer release work here with the libraries of that release.
 suite_unpack() {
-	local dir=$1 package=$2 mirror suite options deb
+	local dir=$1 packages mirror suite options deb
+	read -ra packages <<<"$2"
 	shift 2
 	mirror=$(mirror_of_release)
 	[ -n "$mirror" ] || { apt_update; mirror=$(mirror_of_release); }
@@ -111,7 +112,7 @@ suite_unpack() {
 	mapfile -t options < <(suite_options "$dir")
 	apt-get "${options[@]}" -q update || return 1
 	apt-get "${options[@]}" -q -y install --download-only --no-install-recommends \
-		-t "$suite" "$package" </dev/null || return 1
+		-t "$suite" "${packages[@]}" </dev/null || return 1
 	for deb in "$dir"/cache/archives/*.deb; do
 		dpkg -x "$deb" "$dir/root" || return 1
 	done
@@ -164,4 +165,20 @@ kernel_setup() {
 kernel_package() {
 	apt-cache depends linux-image-cloud-amd64 |
 		sed -n 's/.*Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1
+}
+
+# What some test guests run besides busybox.
+software_root=$cache/software/root
+
+# software_setup: the guest agent and udev of this release, unpacked into the
+# cache folder. Kept once complete.
+software_setup() {
+	local dir=$cache/software codename
+	[ ! -e "$dir/complete" ] || return 0
+	need_folder "$cache"
+	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	echo "fetching qemu-guest-agent and udev into $dir" >&2
+	suite_unpack "$dir" 'qemu-guest-agent udev' "$codename" >"$cache/software.log" 2>&1 ||
+		{ tail -n 5 "$cache/software.log" >&2; return 1; }
+	: >"$dir/complete"
 }

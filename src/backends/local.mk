@@ -1,19 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
-# Where consoles go, and the port that a device and a backend share.
+# Where ports go, and the port that a device and its attachments share.
 noinst_LIBRARIES += %reldir%/libbackends.a
 %canon_reldir%_libbackends_a_SOURCES = \
-	%reldir%/backend.h \
-	%reldir%/backends.def \
+	%reldir%/address.c \
+	%reldir%/address.h \
+	%reldir%/attachment-options.def \
+	%reldir%/attachment.c \
+	%reldir%/attachment.h \
+	%reldir%/attachments.def \
+	%reldir%/client.c \
+	%reldir%/client.h \
+	%reldir%/connect.c \
+	%reldir%/descriptor.c \
 	%reldir%/escape.c \
 	%reldir%/escape.h \
-	%reldir%/nested.c \
-	%reldir%/network.c \
+	%reldir%/file.c \
+	%reldir%/log-file.c \
+	%reldir%/log-files.c \
+	%reldir%/log-files.h \
+	%reldir%/log-text.c \
+	%reldir%/log-text.h \
+	%reldir%/null.c \
+	%reldir%/outfile.c \
+	%reldir%/outfile.h \
 	%reldir%/port.c \
 	%reldir%/port.h \
+	%reldir%/pty-device.c \
+	%reldir%/pty-device.h \
+	%reldir%/pty.c \
 	%reldir%/replay.c \
 	%reldir%/replay.h \
+	%reldir%/server.c \
+	%reldir%/server.h \
 	%reldir%/stream.c \
 	%reldir%/stream.h \
 	%reldir%/telnet.c \
-	%reldir%/telnet.h
+	%reldir%/telnet.h \
+	%reldir%/terminal.c

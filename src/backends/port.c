@@ -5,6 +5,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+
+enum {
+	LINE_MAX_LEN = 80, /* of the lines that port_read() puts in, two at most */
+};
+
+_Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
+	       "a read has room for lines, held bytes, and new ones");
 
 static size_t round_up_power_of_two(size_t n)
 {
@@ -19,7 +27,7 @@ int port_init(struct port *port, size_t history)
 {
 	int err;
 
-	*port = (struct port){ 0 };
+	*port = (struct port){ .console = true, .overflow = PORT_DROP };
 	list_init(&port->clients);
 	err = bytering_init(&port->out, round_up_power_of_two(history));
 	if (err < 0)
@@ -32,20 +40,131 @@ int port_init(struct port *port, size_t history)
 
 void port_fini(struct port *port)
 {
-	assert(list_empty(&port->clients));
+	assert(list_empty(&port->clients) && !port->walk);
 	bytering_fini(&port->out);
 	bytering_fini(&port->in);
 }
 
+/*
+ * A walk over the clients, any of which may leave during it, and be freed then:
+ * port_leave() moves the walks under way on.
+ */
+struct port_walk {
+	struct port_walk *outer;
+	struct list_node *next;
+};
+
+static void walk_begin(struct port *port, struct port_walk *w)
+{
+	*w = (struct port_walk){ .outer = port->walk, .next = port->clients.next };
+	port->walk = w;
+}
+
+/* The next client; NULL when there is no other, and the walk is over. */
+static struct port_client *walk_next(struct port *port, struct port_walk *w)
+{
+	struct list_node *node = w->next;
+
+	assert(port->walk == w);
+	if (node == &port->clients) {
+		port->walk = w->outer;
+		return NULL;
+	}
+	w->next = node->next;
+	return list_entry(node, struct port_client, link);
+}
+
+static void walks_skip(struct port *port, const struct port_client *c)
+{
+	for (struct port_walk *w = port->walk; w; w = w->outer)
+		if (w->next == &c->link)
+			w->next = c->link.next;
+}
+
+/* Output: one ring, a cursor for each client, and who it waits for. */
+
+/*
+ * How many bytes the slowest client that holds has still to read. False when
+ * there is none and output waits for nobody.
+ */
+static bool held_bytes(const struct port *port, uint64_t *ret_n)
+{
+	const struct list_node *node = port->clients.next;
+	uint64_t slowest = port->out.head;
+	bool found = false;
+
+	for (; node != &port->clients; node = node->next) {
+		const struct port_client *c = list_entry(node, const struct port_client, link);
+
+		if (!c->holds)
+			continue;
+		found = true;
+		slowest = min_u64(slowest, c->pos);
+	}
+	/* What is gone from the ring, nobody needs to wait for. */
+	if (slowest < port->out.tail)
+		slowest = port->out.tail;
+	*ret_n = port->out.head - slowest;
+	return found;
+}
+
+uint64_t port_output_room(const struct port *port)
+{
+	uint64_t held;
+
+	if (port->overflow == PORT_DROP || port->output_disabled || !held_bytes(port, &held))
+		return UINT64_MAX;
+	return port->out.size - held;
+}
+
+void port_output_stalled(struct port *port)
+{
+	if (port->stalled)
+		return;
+	port->stalled = true;
+	port->stalled_since = monotonic_ns();
+	port->counters.n_stalls++;
+}
+
+static void end_stall(struct port *port)
+{
+	if (port->stalled)
+		port->counters.stalled_ns += monotonic_ns() - port->stalled_since;
+	port->stalled = false;
+}
+
+uint64_t port_stalled_ns(const struct port *port)
+{
+	uint64_t now = port->stalled ? monotonic_ns() - port->stalled_since : 0;
+
+	return port->counters.stalled_ns + now;
+}
+
+static void wake_stalled(struct port *port)
+{
+	if (!port->stalled || port_output_room(port) == 0)
+		return;
+	end_stall(port);
+	if (port->dev_ops)
+		port->dev_ops->output_room(port);
+}
+
 void port_output(struct port *port, const void *data, size_t len)
 {
-	bytering_put_over(&port->out, data, len);
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
+
+	port_output_v(port, &iov, 1, len);
 }
 
 void port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total)
 {
 	uint64_t skip = total > port->out.size ? total - port->out.size : 0;
 
+	port->counters.output += total;
+	if (port->output_disabled) {
+		port->counters.output_discarded += total;
+		return;
+	}
 	bytering_skip_over(&port->out, skip);
 	for (unsigned int i = 0; i < n; i++) {
 		size_t from = (size_t)min_u64(skip, iov[i].iov_len);
@@ -58,157 +177,364 @@ void port_output_v(struct port *port, const struct iovec *iov, unsigned int n, u
 
 void port_output_done(struct port *port)
 {
-	struct list_node *node, *tmp;
+	struct port_client *c;
+	struct port_walk w;
 
-	list_for_each (node, tmp, &port->clients) {
-		struct port_client *c = list_entry(node, struct port_client, link);
-
+	walk_begin(port, &w);
+	while ((c = walk_next(port, &w)))
 		if (c->ops->output_ready && port_readable(c))
 			c->ops->output_ready(c);
+}
+
+bool port_readable(const struct port_client *client)
+{
+	return client->pos < client->port->out.head || client->notice;
+}
+
+/* A line for people: what they missed, or what their keyboard does. Returns its length. */
+static size_t put_line(struct port_client *c, char *buf, uint64_t n_lost)
+{
+	size_t len = 0;
+
+	if (!c->shows) {
+		c->notice = NULL;
+		return 0;
 	}
+	if (n_lost > 0)
+		len = (size_t)snprintf(buf, LINE_MAX_LEN,
+				       "\r\n[%" PRIu64 " bytes of output lost here]\r\n", n_lost);
+	if (c->notice)
+		len += (size_t)snprintf(buf + len, LINE_MAX_LEN, "\r\n[%s]\r\n", c->notice);
+	c->notice = NULL;
+	return len;
+}
+
+/* Output from before the client came, less what its terminal would answer to. */
+static size_t read_old(struct port_client *c, char *buf, size_t cap)
+{
+	const struct bytering *out = &c->port->out;
+	uint64_t left = c->replay_end - c->pos;
+	/* At one end of buf what is read, at the other what the filter makes of it. */
+	size_t n = (size_t)min_u64(left, (cap - REPLAY_HELD_MAX) / 2);
+	char *raw = buf + cap - n;
+	size_t len;
+
+	bytering_copy_at(out, c->pos, raw, n);
+	c->pos += n;
+	len = replay_filter(&c->replay, raw, n, buf);
+	if (c->pos == c->replay_end)
+		len += replay_flush(&c->replay, buf + len);
+	return len;
+}
+
+static size_t read_on(struct port_client *c, char *buf, size_t cap)
+{
+	const struct bytering *out = &c->port->out;
+	size_t len = 0, n;
+
+	while (c->shows && c->pos < c->replay_end && len == 0)
+		len = read_old(c, buf, cap); /* 0 when all of it was questions */
+	if (len > 0)
+		return len;
+	n = bytering_copy_at(out, c->pos, buf, cap);
+	c->pos += n;
+	return n;
+}
+
+/* Moves a client on to the oldest byte there is. Returns how many it will never see. */
+static uint64_t skip_lost(struct port_client *c)
+{
+	struct port *port = c->port;
+	uint64_t lost;
+
+	if (c->pos >= port->out.tail)
+		return 0;
+	/* A sequence that was held has no end any more. */
+	lost = port->out.tail - c->pos + c->replay.n_held;
+	c->replay = (struct replay){ 0 };
+	c->pos = port->out.tail;
+	c->n_lost += lost;
+	port->counters.output_lost += lost;
+	return lost;
+}
+
+size_t port_read(struct port_client *client, void *buf, size_t cap)
+{
+	size_t line, n;
+
+	assert(cap >= PORT_READ_MIN);
+	line = put_line(client, buf, skip_lost(client));
+	n = read_on(client, (char *)buf + line, cap - line);
+	client->n_read += n;
+	wake_stalled(client->port);
+	return line + n;
+}
+
+/* Input: one queue, one writer. */
+
+size_t port_input_pending(const struct port *port)
+{
+	return port->input_disabled ? 0 : bytering_used(&port->in);
+}
+
+bool port_host_open(const struct port *port)
+{
+	return port->n_openers > 0 || (port->guest_open && port_input_pending(port) > 0);
+}
+
+static void check_host_open(struct port *port)
+{
+	bool open = port_host_open(port);
+
+	if (open == port->told_open)
+		return;
+	port->told_open = open;
+	if (port->dev_ops)
+		port->dev_ops->host_open_changed(port);
 }
 
 size_t port_take_input(struct port *port, void *buf, size_t len)
 {
-	size_t n = bytering_copy_at(&port->in, port->in.tail, buf, len);
+	size_t n = port->input_disabled ? 0 : bytering_copy_at(&port->in, port->in.tail, buf, len);
 
+	if (n == 0)
+		return 0;
 	bytering_consume(&port->in, n);
-	if (n > 0 && port->writer && port->writer->ops->input_room)
+	port->counters.input += n;
+	if (port->writer && port->writer->ops->input_room)
 		port->writer->ops->input_room(port->writer);
+	check_host_open(port);
 	return n;
 }
 
-size_t port_input_pending(const struct port *port)
+static void tell_input(struct port *port)
 {
-	return bytering_used(&port->in);
+	if (port->dev_ops && port_input_pending(port) > 0)
+		port->dev_ops->input_ready(port);
+}
+
+size_t port_input(struct port *port, const void *data, size_t len)
+{
+	size_t n = bytering_put(&port->in, data, len);
+	struct port_client *c;
+	struct port_walk w;
+
+	if (n == 0)
+		return 0;
+	if (port->writer)
+		port->writer->n_written += n;
+	walk_begin(port, &w);
+	while ((c = walk_next(port, &w)))
+		if (c->ops->input_seen)
+			c->ops->input_seen(c, data, n);
+	tell_input(port);
+	return n;
+}
+
+/* Who is there. */
+
+static void tell_guest_changed(struct port *port)
+{
+	struct port_client *c;
+	struct port_walk w;
+
+	walk_begin(port, &w);
+	while ((c = walk_next(port, &w)))
+		if (c->ops->guest_changed)
+			c->ops->guest_changed(c);
 }
 
 void port_set_present(struct port *port, bool present)
 {
-	struct list_node *node, *tmp;
-
 	if (port->present == present)
 		return;
 	port->present = present;
-	list_for_each (node, tmp, &port->clients) {
+	if (!present)
+		end_stall(port); /* nobody waits; who comes next looks again */
+	tell_guest_changed(port);
+}
+
+void port_set_guest_open(struct port *port, bool open)
+{
+	if (port->guest_open == open)
+		return;
+	port->guest_open = open;
+	tell_guest_changed(port);
+	check_host_open(port);
+}
+
+struct port_client *port_find_client(struct port *port, unsigned int id)
+{
+	struct list_node *node = port->clients.next;
+
+	for (; node != &port->clients; node = node->next) {
 		struct port_client *c = list_entry(node, struct port_client, link);
 
-		if (c->ops->present_changed)
-			c->ops->present_changed(c);
-	}
-}
-
-static void tell_host_open(struct port *port)
-{
-	if (port->dev_ops)
-		port->dev_ops->host_open_changed(port->dev);
-}
-
-void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops)
-{
-	client->ops = ops;
-	client->port = port;
-	client->pos = 0;
-	client->read_only = false;
-	list_append(&port->clients, &client->link);
-	if (!port->writer)
-		port->writer = client;
-	if (port->n_clients++ == 0)
-		tell_host_open(port);
-}
-
-static struct port_client *next_writer(struct port *port)
-{
-	struct list_node *node, *tmp;
-
-	list_for_each (node, tmp, &port->clients) {
-		struct port_client *c = list_entry(node, struct port_client, link);
-
-		if (!c->read_only)
+		if (c->id == id)
 			return c;
 	}
 	return NULL;
 }
 
-static void hand_over(struct port *port)
+/* The first that may write. */
+static struct port_client *next_writer(struct port *port)
 {
-	port->writer = next_writer(port);
-	if (port->writer && port->writer->ops->input_room)
-		port->writer->ops->input_room(port->writer);
+	struct list_node *node = port->clients.next;
+
+	for (; node != &port->clients; node = node->next) {
+		struct port_client *c = list_entry(node, struct port_client, link);
+
+		if (c->writes)
+			return c;
+	}
+	return NULL;
+}
+
+static void set_writer(struct port *port, struct port_client *client)
+{
+	port->writer = client;
+	if (client && client->cols > 0)
+		port_resize(port, client->cols, client->rows);
+}
+
+/* Tells the client with that id of its new role; any callback may make it leave. */
+static void tell_role(struct port *port, unsigned int id)
+{
+	struct port_client *c = port_find_client(port, id);
+
+	if (c && c->notice && c->ops->output_ready)
+		c->ops->output_ready(c);
+	c = port_find_client(port, id);
+	if (c && c->ops->input_room)
+		c->ops->input_room(c);
+}
+
+static void set_notice(struct port_client *c, const char *notice)
+{
+	if (c->shows)
+		c->notice = notice;
+}
+
+/* Makes client the writer; tells the one before, but not client. */
+static void take_over(struct port_client *client)
+{
+	struct port *port = client->port;
+	struct port_client *before = port->writer;
+	unsigned int before_id = before ? before->id : 0;
+
+	if (before) {
+		set_notice(before, "the keyboard was taken over by another client");
+		set_notice(client, "the keyboard is yours now");
+	}
+	set_writer(port, client);
+	tell_role(port, before_id);
+}
+
+void port_steal(struct port_client *client)
+{
+	struct port *port = client->port;
+	unsigned int id = client->id;
+
+	if (port->writer == client || !client->writes)
+		return;
+	take_over(client);
+	tell_role(port, id);
+}
+
+static uint64_t replay_start(const struct port *port, uint64_t replay)
+{
+	return port->out.head - min_u64(replay, port->out.head); /* what is gone is told as lost */
+}
+
+void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops,
+	       const struct port_client_options *options)
+{
+	*client = (struct port_client){
+		.ops = ops,
+		.port = port,
+		.id = ++port->last_client_id,
+		.writes = options->writes,
+		.holds = options->holds,
+		.passive = options->passive,
+		.shows = options->shows,
+		.pos = replay_start(port, options->replay),
+		.replay_end = port->out.head,
+	};
+	snprintf(client->what, sizeof(client->what), "%s", options->what ? options->what : "");
+	list_append(&port->clients, &client->link);
+	port->n_clients++;
+	port->n_openers += !client->passive;
+	check_host_open(port);
+	if (client->writes && (!port->writer || options->steals))
+		take_over(client);
 }
 
 void port_end_input(struct port_client *client)
 {
-	client->read_only = true;
-	if (port_is_writer(client))
-		hand_over(client->port);
+	struct port *port = client->port;
+	struct port_client *next;
+
+	client->writes = false;
+	if (!port_is_writer(client))
+		return;
+	next = next_writer(port);
+	set_writer(port, next);
+	if (next && next->ops->input_room)
+		next->ops->input_room(next);
 }
 
 void port_leave(struct port_client *client)
 {
 	struct port *port = client->port;
 
+	walks_skip(port, client);
 	list_remove(&client->link);
-	if (port_is_writer(client))
-		hand_over(port);
-	if (--port->n_clients == 0)
-		tell_host_open(port);
+	port->n_clients--;
+	port->n_openers -= !client->passive;
+	port_end_input(client);
+	check_host_open(port);
+	wake_stalled(port);
 }
 
-bool port_readable(const struct port_client *client)
+void port_client_resize(struct port_client *client, uint16_t cols, uint16_t rows)
 {
-	return client->pos < client->port->out.head;
-}
-
-size_t port_read(struct port_client *client, void *buf, size_t cap)
-{
-	const struct bytering *out = &client->port->out;
-	size_t marker = 0, n;
-
-	assert(cap > PORT_MARKER_MAX);
-	if (client->pos < out->tail) {
-		marker = (size_t)snprintf(buf, PORT_MARKER_MAX,
-					  "\r\n[%" PRIu64 " bytes of output lost here]\r\n",
-					  out->tail - client->pos);
-		client->pos = out->tail;
-	}
-	n = bytering_copy_at(out, client->pos, (char *)buf + marker, cap - marker);
-	client->pos += n;
-	return marker + n;
-}
-
-size_t port_input_space(struct port *port, void **ret_buf)
-{
-	return bytering_free_segment(&port->in, ret_buf);
-}
-
-static void tell_input(struct port *port)
-{
-	if (port->dev_ops)
-		port->dev_ops->input_ready(port->dev);
-}
-
-void port_input_commit(struct port *port, size_t len)
-{
-	bytering_commit(&port->in, len);
-	tell_input(port);
-}
-
-size_t port_input(struct port *port, const void *data, size_t len)
-{
-	size_t n = bytering_put(&port->in, data, len);
-
-	if (n > 0)
-		tell_input(port);
-	return n;
+	if (cols == 0 || rows == 0)
+		cols = rows = 0;
+	if (client->cols == cols && client->rows == rows)
+		return;
+	client->cols = cols;
+	client->rows = rows;
+	if (cols > 0 && port_is_writer(client))
+		port_resize(client->port, cols, rows);
 }
 
 void port_resize(struct port *port, uint16_t cols, uint16_t rows)
 {
+	if (cols == 0 || rows == 0)
+		cols = rows = 0;
 	if (port->cols == cols && port->rows == rows)
 		return;
 	port->cols = cols;
 	port->rows = rows;
 	if (port->dev_ops)
-		port->dev_ops->size_changed(port->dev);
+		port->dev_ops->size_changed(port);
+}
+
+void port_set_overflow(struct port *port, enum port_overflow overflow)
+{
+	port->overflow = overflow;
+	wake_stalled(port);
+}
+
+void port_enable_output(struct port *port, bool on)
+{
+	port->output_disabled = !on;
+	wake_stalled(port);
+}
+
+void port_enable_input(struct port *port, bool on)
+{
+	port->input_disabled = !on;
+	check_host_open(port);
+	tell_input(port);
 }

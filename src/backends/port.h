@@ -1,97 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * A port: all that a console device and its backends share. Guest output goes
- * once into a ring and every client reads it at a cursor of its own; input is
- * one bounded queue with one writer.
+ * A port: all that a console device and the attachments of one of its ports
+ * share. Guest output goes once into a ring and every client reads it at a
+ * cursor of its own; input is one bounded queue with one writer.
  */
 #ifndef VHU_BACKENDS_PORT_H
 #define VHU_BACKENDS_PORT_H
 
+#include "backends/replay.h"
 #include "base.h"
 #include "bytering.h"
+#include "histogram.h"
 #include "list.h"
 
 struct port;
 struct port_client;
+struct port_walk;
 
 enum {
 	PORT_INPUT_SIZE = 64 * 1024, /* bytes typed or pasted ahead of the guest */
-	PORT_MARKER_MAX = 80,	     /* longest line that port_read() inserts */
+	PORT_READ_MIN = 512,	     /* room that port_read() needs: held bytes and a line */
+	PORT_NAME_MAX = 128,	     /* bytes of a name, without a NUL */
+	PORT_WHAT_MAX = 128,	     /* of a client's description, with its NUL */
+};
+
+#define PORT_REPLAY_ALL UINT64_MAX
+
+/* What happens to output that a client has not read when the ring is full. */
+enum port_overflow {
+	PORT_DROP, /* the oldest goes; the guest never waits */
+	PORT_HOLD, /* the guest waits for the slowest client that holds */
 };
 
 /* What the device wants to hear; every member is set. */
 struct port_device_ops {
-	void (*input_ready)(void *dev);	      /* bytes wait in port->in */
-	void (*host_open_changed)(void *dev); /* the first client came or the last one went */
-	void (*size_changed)(void *dev);      /* cols, rows have a new value */
+	void (*input_ready)(struct port *port);	      /* port_input_pending() is not 0 */
+	void (*output_room)(struct port *port);	      /* after port_output_stalled(): room again */
+	void (*host_open_changed)(struct port *port); /* port_host_open() has another value */
+	void (*size_changed)(struct port *port);      /* cols, rows have another value */
 };
 
-/* What a client of the port wants to hear; a member may be NULL. */
+/*
+ * What a client of the port wants to hear; a member may be NULL. In any of them
+ * the client, or another one, may leave the port, and be freed then.
+ */
 struct port_client_ops {
-	void (*output_ready)(struct port_client *c);	/* port_read() has something */
-	void (*input_room)(struct port_client *c);	/* the writer may add again */
-	void (*present_changed)(struct port_client *c); /* a guest has come or gone */
+	void (*output_ready)(struct port_client *c); /* port_read() has something */
+	/*
+	 * What input waits for has come: there is room, or the client is the
+	 * writer now, or it was and is not any more (port_is_writer()).
+	 */
+	void (*input_room)(struct port_client *c);
+	/* port->present or port->guest_open has another value. */
+	void (*guest_changed)(struct port_client *c);
+	/* The writer's input, as the port takes it: for a log of what was typed. */
+	void (*input_seen)(struct port_client *c, const void *data, size_t len);
+	/* It is asked to leave, for this reason. It does so now or later. */
+	void (*disconnect)(struct port_client *c, const char *why);
+};
+
+/* How a client takes part; all zero is a watcher that is given nothing old. */
+struct port_client_options {
+	bool writes;	 /* it may be the writer; without this it is read-only */
+	bool steals;	 /* it takes the keyboard over when it joins */
+	bool holds;	 /* on a PORT_HOLD port, output waits for it */
+	bool passive;	 /* it does not make the host side open: a log */
+	bool shows;	 /* to people: it is told in words what was lost, and of its role */
+	uint64_t replay; /* bytes of old output it is given, or PORT_REPLAY_ALL */
+	/* What is shown in lists and logs, as "tcp 127.0.0.1:4711"; copied. */
+	const char *what;
 };
 
 /* One reader of the output, perhaps the writer of the input. Embedded in its owner. */
 struct port_client {
-	struct list_node link;
+	struct list_node link; /* in port->clients, in the order of joining */
 	const struct port_client_ops *ops;
 	struct port *port;
-	uint64_t pos;	/* next byte to read, as a position in the whole stream */
-	bool read_only; /* never the writer */
+	unsigned int id; /* unique in the port, from 1 */
+	bool writes, holds, passive, shows;
+	char what[PORT_WHAT_MAX];
+	uint64_t pos;	     /* next byte to read, as a position in the whole stream */
+	uint64_t replay_end; /* what is before it was there when the client joined */
+	struct replay replay;
+	const char *notice;  /* a line to be told with the next read, or NULL; static */
+	uint16_t cols, rows; /* of its terminal; 0: unknown */
+	uint64_t n_read, n_written, n_lost; /* bytes */
+};
+
+/* Bytes and events since the port was made. */
+struct port_counters {
+	uint64_t output;	   /* bytes that the guest has written, all of them */
+	uint64_t input;		   /* bytes that the guest has taken */
+	uint64_t output_lost;	   /* bytes that a client came too late for, all clients */
+	uint64_t output_discarded; /* of output: what came while it was disabled */
+	uint64_t n_stalls;	   /* times the guest's output had to wait */
+	uint64_t stalled_ns;	   /* for how long, when it went on; see port_stalled_ns() */
 };
 
 struct port {
 	struct bytering out; /* guest -> host; the oldest bytes go first */
 	struct bytering in;  /* host -> guest; never overwritten */
 	struct list_node clients;
-	struct port_client *writer; /* the one whose input counts, or NULL */
-	unsigned int n_clients;
-	bool present;	     /* a front-end is connected */
-	bool has_size;	     /* somebody here knows the terminal's size */
+	struct port_walk *walk;		   /* over clients, the latest begun; port.c's */
+	struct port_client *writer;	   /* the one whose input counts, or NULL */
+	unsigned int n_clients, n_openers; /* all; those that are not passive */
+	unsigned int last_client_id;
+	char name[PORT_NAME_MAX + 1]; /* as the guest is told; "": none */
+	bool console;
+	enum port_overflow overflow;
+	bool output_disabled; /* what comes from the guest is discarded */
+	bool input_disabled;  /* what is there for the guest is withheld */
+	bool told_open;	      /* port_host_open() as the device was last told */
+	bool present;	      /* a front-end is connected */
+	bool guest_open;      /* the guest has opened the port */
+	bool stalled;	      /* the device waits for room */
+	uint64_t stalled_since;
 	uint16_t cols, rows; /* 0: unknown */
-	const struct port_device_ops *dev_ops;
+	struct port_counters counters;
+	struct histogram latency;	       /* from the guest's kick to its buffers' return */
+	const struct port_device_ops *dev_ops; /* NULL: no device */
 	void *dev;
 };
 
-/* history: bytes of output kept, rounded up to a power of two. Returns 0 or -ENOMEM. */
+/*
+ * A console port that drops, without a name and a device. history: bytes of
+ * output kept, rounded up to a power of two. Returns 0 or -ENOMEM.
+ */
 int port_init(struct port *port, size_t history);
 void port_fini(struct port *port);
 
 /* Device side. */
 
-/* Adds guest output; never fails and never waits. Call port_output_done() after a batch. */
+/*
+ * How much output can be added: UINT64_MAX for a port that never waits. When
+ * it is too little, the device says so and hears of room by output_room().
+ */
+uint64_t port_output_room(const struct port *port);
+void port_output_stalled(struct port *port);
+
+/* For how long output has waited, all in all and up to now. */
+uint64_t port_stalled_ns(const struct port *port);
+
+/*
+ * Adds guest output; never fails and never waits: what is more than
+ * port_output_room() is lost to clients. Call port_output_done() after a batch.
+ */
 void port_output(struct port *port, const void *data, size_t len);
 void port_output_done(struct port *port);
 
 /*
- * The same for total bytes in n vectors. Of more than the ring holds, only the
+ * The same for n vectors with total bytes. Of more than the ring holds, only the
  * last are copied: a driver can offer far more than anybody could keep.
  */
 void port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total);
 
 /* Takes up to len bytes of input; tells the writer when there is room again. */
 size_t port_take_input(struct port *port, void *buf, size_t len);
+
+/* Bytes for the guest; 0 while input is disabled. */
 size_t port_input_pending(const struct port *port);
 void port_set_present(struct port *port, bool present);
-
-static inline bool port_host_open(const struct port *port)
-{
-	return port->n_clients > 0;
-}
-
-/* Backend side. */
+void port_set_guest_open(struct port *port, bool open);
 
 /*
- * Joins: the client first reads the kept output, oldest first. It becomes the
- * writer if there is none. Leaving hands the role to the client that came next.
+ * The host side is open while a client that is not passive is there, and
+ * after that until the guest has taken the last input: its end comes last.
  */
-void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops);
+bool port_host_open(const struct port *port);
+
+/* Client side. */
+
+/*
+ * Joins. It becomes the writer if it may and there is none, or if it steals.
+ * Leaving hands the role to the client that came next and may write. Joining
+ * calls none of the client's own ops: then it looks by itself whether there is
+ * something to read, and whether it is the writer.
+ */
+void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops,
+	       const struct port_client_options *options);
 void port_leave(struct port_client *client);
 
 /* The client goes on reading, but has no input to give any more. */
 void port_end_input(struct port_client *client);
+
+/* Makes a client that may write the writer. The one before becomes a watcher and is told. */
+void port_steal(struct port_client *client);
 
 static inline bool port_is_writer(const struct port_client *client)
 {
@@ -99,23 +192,43 @@ static inline bool port_is_writer(const struct port_client *client)
 }
 
 /*
- * Copies up to cap bytes of output (cap > PORT_MARKER_MAX) and moves the
- * cursor; 0 when there is nothing new. When bytes were lost since the last
- * read, the copy begins with one line that says how many.
+ * Copies output to buf (cap of at least PORT_READ_MIN) and moves the cursor; 0
+ * when there is nothing new. Old output comes without its questions to the
+ * terminal if the client shows it to people. When bytes were lost since the
+ * last read, such a client's copy begins with one line that says how many.
  */
 size_t port_read(struct port_client *client, void *buf, size_t cap);
 
-/* True when port_read() would return something. */
+/*
+ * True when there is something to read; port_read() may still return 0, when
+ * all of it was questions.
+ */
 bool port_readable(const struct port_client *client);
 
-/* Free contiguous input space; it stays put until committed. Only for the writer. */
-size_t port_input_space(struct port *port, void **ret_buf);
-
-/* Adds len bytes that lie in that space, or elsewhere by port_input(). */
-void port_input_commit(struct port *port, size_t len);
+/*
+ * Adds input; only the writer's. Returns how many bytes there was room for; the
+ * rest waits with the caller for input_room().
+ */
 size_t port_input(struct port *port, const void *data, size_t len);
 
-/* The terminal's size; 0 x 0 is unknown and is never told to the guest. */
+/*
+ * The size of a client's terminal; unknown if one is 0. The writer's is the
+ * port's, as soon as it is known.
+ */
+void port_client_resize(struct port_client *client, uint16_t cols, uint16_t rows);
+
+/* Administration. */
+
+/*
+ * The size by itself, until the writer's changes. Unknown, which is never told
+ * to the guest, if one is 0; both are then.
+ */
 void port_resize(struct port *port, uint16_t cols, uint16_t rows);
+void port_set_overflow(struct port *port, enum port_overflow overflow);
+void port_enable_output(struct port *port, bool on);
+void port_enable_input(struct port *port, bool on);
+
+/* NULL when there is no client with that id. */
+struct port_client *port_find_client(struct port *port, unsigned int id);
 
 #endif

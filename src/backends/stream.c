@@ -39,7 +39,7 @@ void stream_read(struct stream *s)
 	if (s->in_fd < 0 || s->input_over || s->input_paused || op_armed(&s->rd) || closing(s))
 		return;
 	len = s->ops->input_space(s, &buf);
-	if (len > 0)
+	if (len > 0 && !closing(s))
 		op_read(&s->rd, s->in_fd, buf, len);
 }
 
@@ -67,31 +67,43 @@ static void write_done(struct op *op, int res)
 	bool polled = s->wr_polling;
 
 	s->wr_polling = false;
+	if (res > 0 && !polled)
+		s->out_done += (size_t)res; /* a cancelled write may have written some, too */
 	if (closing(s))
 		return;
-	if (polled || res == -EINTR) {
-		write_chunk(s);
-	} else if (res == -EAGAIN) {
+	if (!polled && res == -EAGAIN) {
 		s->wr_polling = true;
 		op_poll(&s->wr, s->out_fd, POLLOUT);
-	} else if (res < 0) {
+	} else if (!polled && res < 0 && res != -EINTR) {
 		s->output_over = true;
 		s->ops->output_failed(s, res);
+	} else if (s->out_done < s->out_len) {
+		write_chunk(s);
 	} else {
-		s->out_done += (size_t)res;
-		if (s->out_done < s->out_len)
-			write_chunk(s);
-		else
-			stream_write(s);
+		stream_write(s);
 	}
+}
+
+/* Reading a port can make room for a guest that has more: it comes back here meanwhile. */
+static void fill(struct stream *s)
+{
+	s->filling = true;
+	s->out_done = 0;
+	do {
+		s->refill = false;
+		s->out_len = s->ops->output(s, s->out, STREAM_OUT_SIZE);
+	} while (s->out_len == 0 && s->refill && !closing(s));
+	s->filling = false;
 }
 
 void stream_write(struct stream *s)
 {
-	if (s->output_over || op_armed(&s->wr) || closing(s))
+	s->refill = true;
+	if (s->output_over || op_armed(&s->wr) || closing(s) || s->filling)
 		return;
-	s->out_done = 0;
-	s->out_len = s->ops->output(s, s->out, STREAM_OUT_SIZE);
+	fill(s);
+	if (closing(s))
+		return;
 	if (s->out_len > 0)
 		write_chunk(s);
 	else

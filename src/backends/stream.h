@@ -28,7 +28,8 @@ struct stream_ops {
 	/* Input has ended: err 0 at the end of the stream, else -errno. Not told twice. */
 	void (*input_ended)(struct stream *s, int err);
 
-	/* Copies up to cap bytes to be written into buf; 0 when there are none. */
+	/* Copies up to cap (STREAM_OUT_SIZE) bytes to be written into buf; 0 when there are none.
+	 */
 	size_t (*output)(struct stream *s, void *buf, size_t cap);
 
 	/* Writing has failed for good. */
@@ -44,6 +45,7 @@ struct stream {
 	int in_fd, out_fd; /* may be the same */
 	struct op rd, wr;
 	bool rd_polling, wr_polling; /* the op waits for readiness */
+	bool filling, refill;	     /* output() is being asked; it has more since */
 	bool input_over, output_over;
 	bool input_paused;
 	uint8_t *out;

@@ -7,12 +7,15 @@
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
+enum { CALL_WORDS = VHU_MAX_RINGS / 64 };
+
 struct vhu_channel {
 	struct vhu_conn conn;
 	struct vhu_backend *b;
 	/* By ring: an in-band call that is sent and not acknowledged yet, and one due after it. */
 	bool call_sent[VHU_MAX_RINGS];
-	bool call_again[VHU_MAX_RINGS];
+	uint64_t call_again[CALL_WORDS];	  /* a bit each */
+	uint32_t call_next;			  /* where the search for one that is due begins */
 	uint32_t call_order[VHU_CONN_MAX_QUEUED]; /* rings of calls sent, oldest first */
 	unsigned int n_calls;
 	bool config_queued; /* a config change waits to be sent: one says it all */
@@ -64,6 +67,14 @@ static enum vhu_rule check_header(struct vhu_conn *conn, const struct vhu_msg *m
 	return vhu_check_reply_header(msg);
 }
 
+static void set_again(struct vhu_channel *ch, uint32_t idx, bool due)
+{
+	if (due)
+		ch->call_again[idx / 64] |= BIT(idx % 64);
+	else
+		ch->call_again[idx / 64] &= ~BIT(idx % 64);
+}
+
 static bool send_call(struct vhu_channel *ch, uint32_t idx)
 {
 	struct vhu_vring_state state = { .index = idx };
@@ -81,6 +92,43 @@ static bool send_call(struct vhu_channel *ch, uint32_t idx)
 	return true;
 }
 
+/* The first of 64 rings that is due and has no call under way; 64: none. */
+static unsigned int find_due(const struct vhu_channel *ch, uint32_t word, uint64_t mask)
+{
+	for (uint64_t due = ch->call_again[word] & mask; due; due &= due - 1) {
+		unsigned int bit = (unsigned int)__builtin_ctzll(due);
+
+		if (!ch->call_sent[word * 64 + bit])
+			return bit;
+	}
+	return 64;
+}
+
+/*
+ * Calls that are due go out while there is room, from where the last search
+ * ended: busy rings with low numbers do not keep the others waiting.
+ */
+static void send_due(struct vhu_channel *ch)
+{
+	uint32_t start = ch->call_next;
+
+	/* The word that it begins in is looked at twice: from the bit on, then whole. */
+	for (uint32_t i = 0; i <= CALL_WORDS; i++) {
+		uint32_t word = (start / 64 + i) % CALL_WORDS;
+		uint64_t mask = i == 0 ? UINT64_MAX << (start % 64) : UINT64_MAX;
+		unsigned int bit;
+
+		while ((bit = find_due(ch, word, mask)) < 64) {
+			uint32_t idx = word * 64 + bit;
+
+			if (!send_call(ch, idx))
+				return;
+			set_again(ch, idx, false);
+			ch->call_next = (idx + 1) % VHU_MAX_RINGS;
+		}
+	}
+}
+
 /* Only calls ask for acknowledgements, and they are answered in order. */
 static void call_acknowledged(struct vhu_channel *ch)
 {
@@ -90,8 +138,7 @@ static void call_acknowledged(struct vhu_channel *ch)
 	for (unsigned int i = 0; i < ch->n_calls; i++)
 		ch->call_order[i] = ch->call_order[i + 1];
 	ch->call_sent[idx] = false;
-	if (ch->call_again[idx])
-		ch->call_again[idx] = !send_call(ch, idx);
+	send_due(ch);
 }
 
 static void message(struct vhu_conn *conn, struct vhu_msg *msg)
@@ -115,9 +162,7 @@ static void sent(struct vhu_conn *conn)
 	struct vhu_channel *ch = to_channel(conn);
 
 	ch->config_queued = false;
-	for (uint32_t idx = 0; idx < ch->b->n_vqs; idx++)
-		if (ch->call_again[idx] && !ch->call_sent[idx])
-			ch->call_again[idx] = !send_call(ch, idx);
+	send_due(ch);
 	vhu_backend_flush_config(ch->b);
 }
 
@@ -164,16 +209,13 @@ void vhu_channel_vring_call(struct vhu_backend *b, uint32_t idx)
 
 	if (!ch || !vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT))
 		return; /* the front-end polls */
-	if (ch->call_sent[idx])
-		ch->call_again[idx] = true;
-	else
-		ch->call_again[idx] = !send_call(ch, idx);
+	set_again(ch, idx, ch->call_sent[idx] || !send_call(ch, idx));
 }
 
 void vhu_channel_forget_call(struct vhu_backend *b, uint32_t idx)
 {
 	if (b->channel)
-		b->channel->call_again[idx] = false;
+		set_again(b->channel, idx, false);
 }
 
 void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx)

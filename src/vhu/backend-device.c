@@ -12,6 +12,67 @@ static void update_rings(struct vhu_backend *b)
 		vqio_update(&b->vqs[i]);
 }
 
+/* How many of the device's rings this front-end can start: with a descriptor, or in-band. */
+static unsigned int usable_rings(const struct vhu_backend *b)
+{
+	if (vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT))
+		return b->n_vqs;
+	return (unsigned int)min_size(b->n_vqs, VHU_MAX_FD_RINGS);
+}
+
+/*
+ * Before SET_FEATURES a front-end names the rings that it has (QEMU gives all
+ * of them a call descriptor); after it, those that its guest uses, which may be
+ * fewer: a boot loader's driver may take two. So what comes after it counts
+ * only where something came before.
+ */
+void vhu_backend_note_rings(struct vhu_backend *b, const struct vhu_msg *msg)
+{
+	unsigned int usable = usable_rings(b);
+	uint32_t ring;
+
+	if (msg->id == VHU_FE_SET_VRING_NUM)
+		b->rings_set_up = true;
+	if (vhu_msg_ring(msg, &ring) && ring >= b->n_named &&
+	    (b->n_named > 0 || !b->nego.features_set))
+		b->n_named = ring + 1;
+	if (b->n_named > 0)
+		b->dev->n_queues_seen = (unsigned int)min_size(b->n_named, usable);
+	else
+		b->dev->n_queues_seen = usable < b->n_vqs ? usable : 0;
+}
+
+void vhu_backend_note_departure(const struct vhu_backend *b)
+{
+	if (b->told_n_queues && !b->rings_set_up && b->n_named == 0)
+		log_info(
+			b->who,
+			"it left after it was told of %u queues: if it wants more, it must ask for "
+			"%u (num_vqs), or the device needs more ports",
+			b->n_vqs, b->n_vqs);
+}
+
+/* The config space is read before the driver sets up its rings, and offers it fewer ports. */
+static void warn_few_queues(struct vhu_backend *b)
+{
+	unsigned int seen = b->dev->n_queues_seen;
+
+	if (b->warned_few_queues || b->rings_set_up || seen == 0 || seen >= b->n_vqs)
+		return;
+	b->warned_few_queues = true;
+	if (seen == usable_rings(b))
+		log_info(b->who,
+			 "the front-end can use %u of the device's %u queues, so num_vqs=%u at "
+			 "most: more need in-band notifications",
+			 seen, b->n_vqs, seen);
+	else
+		log_info(
+			b->who,
+			"the front-end has %u queues, the device %u: give it num_vqs=%u for all of "
+			"them",
+			seen, b->n_vqs, b->n_vqs);
+}
+
 enum vhu_outcome vhu_on_GET_FEATURES(struct vhu_backend *b, struct vhu_msg *msg,
 				     struct vhu_msg *reply)
 {
@@ -56,6 +117,7 @@ enum vhu_outcome vhu_on_GET_QUEUE_NUM(struct vhu_backend *b, struct vhu_msg *msg
 				      struct vhu_msg *reply)
 {
 	(void)msg;
+	b->told_n_queues = true;
 	vhu_msg_put_u64(reply, b->n_vqs);
 	return VHU_DONE;
 }
@@ -87,7 +149,10 @@ static void stop_rings(struct vhu_backend *b)
 	}
 }
 
-/* Rings stop and are disabled; connection, memory and negotiation stay (VU-189). */
+/*
+ * Rings stop and are disabled; connection, memory and negotiation stay (VU-189):
+ * the device, back in its initial state, is told again what was accepted.
+ */
 enum vhu_outcome vhu_on_RESET_DEVICE(struct vhu_backend *b, struct vhu_msg *msg,
 				     struct vhu_msg *reply)
 {
@@ -99,6 +164,7 @@ enum vhu_outcome vhu_on_RESET_DEVICE(struct vhu_backend *b, struct vhu_msg *msg,
 	b->status = 0;
 	b->config_pending = false;
 	b->dev->ops->reset(b->dev);
+	b->dev->ops->set_features(b->dev, b->nego.features);
 	return VHU_DONE;
 }
 
@@ -134,6 +200,7 @@ enum vhu_outcome vhu_on_GET_CONFIG(struct vhu_backend *b, struct vhu_msg *msg,
 	struct vhu_config config;
 
 	vhu_msg_get(msg, &config, sizeof(config));
+	warn_few_queues(b);
 	b->dev->ops->config_read(b->dev, config.offset, config.bytes, config.size);
 	vhu_msg_put(reply, &config, offsetof(struct vhu_config, bytes) + config.size);
 	return VHU_DONE;

@@ -25,11 +25,17 @@ static bool listens(const struct vqio *v)
 	       virtq_broken(&v->q.vq) == VIRTQ_FAULT_NONE;
 }
 
+static void make_ready(struct vqio *v)
+{
+	if (!list_empty(&v->ready_link))
+		return;
+	list_append(&v->b->ready_rings, &v->ready_link);
+	loop_defer(v->b->loop, &v->b->serve_rings);
+}
+
 static void wake(struct vqueue *q)
 {
-	struct vqio *v = container_of(q, struct vqio, q);
-
-	loop_defer(v->b->loop, &v->service);
+	make_ready(container_of(q, struct vqio, q));
 }
 
 void vqio_update(struct vqio *v)
@@ -42,10 +48,10 @@ void vqio_update(struct vqio *v)
 		return;
 	v->q.running = runs;
 	if (runs) {
-		loop_defer(v->b->loop, &v->service);
+		make_ready(v);
 		vhu_backend_flush_config(v->b);
 	} else {
-		task_cancel(&v->service);
+		list_remove(&v->ready_link);
 	}
 }
 
@@ -76,17 +82,40 @@ void vqio_call(struct vqio *v)
 	}
 }
 
+/* The clock is read for queues that somebody wants to know of alone. */
+static void note_kick(struct vqio *v)
+{
+	if (v->q.latency && v->kicked_ns == 0)
+		v->kicked_ns = monotonic_ns();
+}
+
+/*
+ * After a turn: buffers that came back end the time that began with a kick. A
+ * kick for nothing is forgotten; one whose buffers the device holds is not.
+ */
+static void note_service(struct vqio *v, bool published, enum vq_service found)
+{
+	if (v->kicked_ns == 0)
+		return;
+	if (published && v->q.latency)
+		histogram_add(v->q.latency, monotonic_ns() - v->kicked_ns);
+	if (published || found == VQ_DRAINED || !v->q.latency)
+		v->kicked_ns = 0;
+}
+
 /* One turn. Returns whether another is needed without any kick. */
 static bool serve(struct vqio *v)
 {
 	struct vdev *dev = v->b->dev;
 	struct virtq *vq = &v->q.vq;
+	uint16_t published_idx = vq->published_idx;
 	enum vq_service found;
 
 	virtq_kicks_off(vq);
 	found = dev->ops->queue_service(dev, &v->q, VQIO_BUDGET);
 	if (virtq_publish(vq))
 		vqio_call(v);
+	note_service(v, vq->published_idx != published_idx, found);
 	if (gmem_faulted(v->b->mem)) {
 		vhu_backend_close(v->b, LOG_LEVEL_WARNING,
 				  "the front-end truncated the memory that it shares");
@@ -99,12 +128,35 @@ static bool serve(struct vqio *v)
 	return found == VQ_MORE || (found == VQ_DRAINED && virtq_kicks_on(vq));
 }
 
-static void service(struct task *task)
+/*
+ * However many rings a guest keeps busy, other guests wait for VQIO_TURN_NS at
+ * most, and for one ring's budget. Who had no turn is the first next time.
+ */
+void vqio_serve_ready(struct task *task)
 {
-	struct vqio *v = container_of(task, struct vqio, service);
+	struct vhu_backend *b = container_of(task, struct vhu_backend, serve_rings);
+	uint64_t end = 0;
+	struct list_node batch;
 
-	if (v->q.running && serve(v))
-		loop_defer(v->b->loop, task);
+	list_init(&batch);
+	list_splice(&batch, &b->ready_rings);
+	while (!list_empty(&batch)) {
+		struct vqio *v = list_first(&batch, struct vqio, ready_link);
+
+		list_remove(&v->ready_link);
+		if (v->q.running && serve(v))
+			make_ready(v);
+		if (list_empty(&batch))
+			break; /* the common case: no look at the clock */
+		if (end == 0)
+			end = monotonic_ns() + VQIO_TURN_NS;
+		else if (monotonic_ns() >= end)
+			break;
+	}
+	list_splice(&batch, &b->ready_rings);
+	list_splice(&b->ready_rings, &batch);
+	if (!list_empty(&b->ready_rings))
+		loop_defer(b->loop, task);
 }
 
 void vqio_service_now(struct vqio *v)
@@ -114,7 +166,7 @@ void vqio_service_now(struct vqio *v)
 		if (!v->q.running || !serve(v))
 			return;
 	}
-	loop_defer(v->b->loop, &v->service);
+	make_ready(v);
 }
 
 static void kick_done(struct op *op, int res)
@@ -137,6 +189,7 @@ static void kick_done(struct op *op, int res)
 	if (!listens(v))
 		return; /* resuming serves the ring whether or not it was kicked */
 	log_trace(v->who, "kicked");
+	note_kick(v);
 	arm_kick(v);
 	vqueue_wake(&v->q);
 }
@@ -211,6 +264,7 @@ void vqio_start(struct vqio *v)
 void vqio_stop(struct vqio *v)
 {
 	v->started = false;
+	v->kicked_ns = 0;
 	if (v->live) {
 		struct vdev *dev = v->b->dev;
 
@@ -254,7 +308,7 @@ void vqio_resume(struct vqio *v)
 		vqio_call(v);
 }
 
-int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx)
+int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned int max_size)
 {
 	*v = (struct vqio){
 		.q = { .idx = idx, .wake = wake },
@@ -270,13 +324,13 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx)
 	op_init(&v->call, &v->scope, call_done);
 	op_init(&v->err, &v->scope, err_done);
 	timer_init(&v->poll, &v->scope, poll_done);
-	task_init(&v->service, service);
-	return virtq_init(&v->q.vq, 0);
+	list_init(&v->ready_link);
+	return virtq_init(&v->q.vq, max_size, 0);
 }
 
 void vqio_fini(struct vqio *v)
 {
-	task_cancel(&v->service);
+	list_remove(&v->ready_link);
 	scope_fini(&v->scope);
 	virtq_fini(&v->q.vq);
 	v->kick_fd = fd_close(v->kick_fd);
@@ -463,6 +517,7 @@ enum vhu_outcome vhu_on_VRING_KICK(struct vhu_backend *b, struct vhu_msg *msg,
 	(void)reply;
 	if (!v->started)
 		vqio_start(v);
+	note_kick(v);
 	vqio_service_now(v);
 	return VHU_DONE;
 }

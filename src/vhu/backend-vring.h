@@ -19,6 +19,7 @@ struct vhu_backend;
 
 enum {
 	VQIO_BUDGET = 256,		 /* chain_cost() spent before others get a turn */
+	VQIO_TURN_NS = 1000 * 1000,	 /* of all rings of a session before others get theirs */
 	VQIO_POLL_NS = 10 * 1000 * 1000, /* a ring without a kick descriptor is looked at */
 };
 
@@ -42,16 +43,20 @@ struct vqio {
 
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	uint64_t kick_value, call_value;
-	bool call_again; /* a call became due while one was under way */
+	bool call_again;    /* a call became due while one was under way */
+	uint64_t kicked_ns; /* when the oldest kick came whose buffers are not back; 0: none */
 
 	struct scope scope;
 	struct op kick, call, err;
 	struct timer poll;
-	struct task service;
+	struct list_node ready_link; /* in b->ready_rings: it is to be served */
 };
 
-/* Stopped, disabled, without descriptors. 0 or -ENOMEM; vqio_fini() is allowed either way. */
-int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx);
+/*
+ * Stopped, disabled, without descriptors, for up to max_size entries. 0 or
+ * -ENOMEM; vqio_fini() is allowed either way.
+ */
+int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned int max_size);
 
 /* Frees what the ring holds. Its scope is idle. */
 void vqio_fini(struct vqio *v);
@@ -73,6 +78,9 @@ void vqio_start(struct vqio *v);
 
 /* Stops; the configured base becomes the next available index. The ring is silenced. */
 void vqio_stop(struct vqio *v);
+
+/* Serves the session's rings that are ready, each in turn; a task. */
+void vqio_serve_ready(struct task *task);
 
 /* Serves the ring now, as far as there is work, instead of soon. */
 void vqio_service_now(struct vqio *v);

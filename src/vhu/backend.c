@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "vhu/backend.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,19 +43,29 @@ bool vhu_backend_driver_ok(const struct vhu_backend *b)
 	       !(b->status & (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER));
 }
 
-static PRINTF_LIKE(3, 0) void warn_v(struct vhu_backend *b, const char *who, const char *fmt,
-				     va_list args)
+static PRINTF_LIKE(4, 0) void log_v(struct log_limit *limit, enum log_level level, const char *who,
+				    const char *fmt, va_list args)
 {
 	unsigned int n_suppressed;
 	char text[256];
 
-	if (!log_limit_pass(&b->limit, &n_suppressed))
+	if (!log_enabled(level) || !log_limit_pass(limit, &n_suppressed))
 		return;
 	vsnprintf(text, sizeof(text), fmt, args);
 	if (n_suppressed > 0)
-		log_warning(who, "%s (%u more like this were not shown)", text, n_suppressed);
+		log_at(level, who, "%s (%u more like this were not shown)", text, n_suppressed);
 	else
-		log_warning(who, "%s", text);
+		log_at(level, who, "%s", text);
+}
+
+void vhu_log_limited(struct log_limit *limit, enum log_level level, const char *who,
+		     const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	log_v(limit, level, who, fmt, args);
+	va_end(args);
 }
 
 void vhu_backend_warn(struct vhu_backend *b, const char *who, const char *fmt, ...)
@@ -62,7 +73,7 @@ void vhu_backend_warn(struct vhu_backend *b, const char *who, const char *fmt, .
 	va_list args;
 
 	va_start(args, fmt);
-	warn_v(b, who, fmt, args);
+	log_v(&b->limits->warnings, LOG_LEVEL_WARNING, who, fmt, args);
 	va_end(args);
 }
 
@@ -71,7 +82,7 @@ enum vhu_outcome vhu_backend_refuse(struct vhu_backend *b, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	warn_v(b, b->who, fmt, args);
+	log_v(&b->limits->warnings, LOG_LEVEL_WARNING, b->who, fmt, args);
 	va_end(args);
 	return VHU_REFUSED;
 }
@@ -115,10 +126,12 @@ static void release(struct vhu_backend *b)
 {
 	b->dev->config_changed = NULL;
 	b->dev->carrier = NULL;
+	b->dev->n_queues_seen = 0;
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
 		vqio_stop(&b->vqs[i]);
 		vqio_fini(&b->vqs[i]);
 	}
+	task_cancel(&b->serve_rings);
 	scope_fini(&b->timer_scope);
 	gmem_unref(b->mem);
 	b->mem = NULL;
@@ -152,7 +165,7 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 	if (b->closing)
 		return;
 	if (why)
-		log_at(level, b->who, "session closed: %s", why);
+		vhu_log_limited(&b->limits->sessions, level, b->who, "session closed: %s", why);
 	b->closing = true;
 	b->n_open += b->n_vqs + 1; /* the connection and the channel count already */
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
@@ -233,8 +246,10 @@ void vhu_backend_act(struct vhu_backend *b)
 
 	vhu_msg_init_reply(&b->reply, msg);
 	outcome = handlers[msg->id](b, msg, &b->reply);
-	if (outcome == VHU_DONE)
+	if (outcome == VHU_DONE) {
 		vhu_observe(&b->nego, msg);
+		vhu_backend_note_rings(b, msg);
+	}
 	if (b->closing)
 		return;
 	vhu_quiesce_resume(b);
@@ -310,6 +325,7 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 	} else if (err < 0 && err != -ECONNRESET) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING, strerror(-err));
 	} else {
+		vhu_backend_note_departure(b);
 		vhu_backend_close(b, LOG_LEVEL_INFO, "the front-end is gone");
 	}
 }
@@ -339,6 +355,7 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	struct vhu_backend *b = calloc(1, sizeof(*b));
 	int err = 0;
 
+	assert(dev->n_queues <= VHU_MAX_RINGS);
 	if (b)
 		b->vqs = calloc(dev->n_queues, sizeof(*b->vqs));
 	if (!b || !b->vqs) {
@@ -348,10 +365,13 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	}
 	b->loop = loop;
 	b->dev = dev;
+	b->limits = options->limits ? options->limits : &b->own_limits;
+	list_init(&b->ready_rings);
+	task_init(&b->serve_rings, vqio_serve_ready);
 	snprintf(b->who, sizeof(b->who), "%s", options->who);
 	vhu_quiesce_init(b);
 	for (; b->n_vqs < dev->n_queues && err == 0; b->n_vqs++)
-		err = vqio_init(&b->vqs[b->n_vqs], b, b->n_vqs);
+		err = vqio_init(&b->vqs[b->n_vqs], b, b->n_vqs, options->max_queue_size);
 	if (err < 0) {
 		while (b->n_vqs > 0)
 			vqio_fini(&b->vqs[--b->n_vqs]);
@@ -362,6 +382,7 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	offer(b, options->max_queue_size);
 	b->closed = closed;
 	b->closed_arg = arg;
+	dev->n_queues_seen = 0;
 	dev->carrier = b;
 	dev->config_changed = config_changed;
 	dev->ops->set_features(dev, 0);

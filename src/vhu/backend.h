@@ -37,9 +37,16 @@ enum vhu_outcome {
 	VHU_REFUSED, /* not executed: negative acknowledgement if asked for, else close */
 };
 
+/* What keeps front-ends from filling the log, however many sessions they make of it. */
+struct vhu_log_limits {
+	struct log_limit sessions; /* that come and go */
+	struct log_limit warnings; /* of a guest or peer that misbehaves */
+};
+
 struct vhu_backend_options {
-	const char *who;	     /* prefix of log lines; copied */
-	unsigned int max_queue_size; /* power of two, at most 32768 */
+	const char *who;	       /* prefix of log lines; copied */
+	unsigned int max_queue_size;   /* power of two, at most 32768 */
+	struct vhu_log_limits *limits; /* lent; NULL: the session has its own */
 };
 
 struct vhu_backend {
@@ -52,8 +59,17 @@ struct vhu_backend {
 	struct gmem *mem; /* NULL: no table yet */
 	struct vqio *vqs;
 	unsigned int n_vqs;
+	struct list_node ready_rings; /* to be served, the next one first */
+	struct task serve_rings;
 	uint8_t status;	     /* virtio device status */
 	bool config_pending; /* a config change to be told once rings run */
+
+	/* What the front-end was seen to have, as opposed to what its guest uses
+	 * (backend-device.c). */
+	unsigned int n_named;	/* the highest ring named so far, and one; 0: unknown */
+	bool rings_set_up;	/* a guest's driver has come: a ring was given a size */
+	bool told_n_queues;	/* GET_QUEUE_NUM was answered */
+	bool warned_few_queues; /* once per session */
 
 	struct vhu_msg *msg; /* the request under way */
 	struct vhu_msg reply;
@@ -68,7 +84,7 @@ struct vhu_backend {
 	unsigned int n_open; /* parts that are not closed yet */
 	void (*closed)(struct vhu_backend *b, void *arg);
 	void *closed_arg;
-	struct log_limit limit;
+	struct vhu_log_limits own_limits, *limits;
 };
 
 /*
@@ -92,6 +108,11 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 PRINTF_LIKE(2, 3)
 enum vhu_outcome vhu_backend_refuse(struct vhu_backend *b, const char *fmt, ...);
 
+/* One line, if limit lets it pass; it tells how many did not. */
+PRINTF_LIKE(4, 5)
+void vhu_log_limited(struct log_limit *limit, enum log_level level, const char *who,
+		     const char *fmt, ...);
+
 /* A misbehaving guest or peer, rate-limited. */
 PRINTF_LIKE(3, 4)
 void vhu_backend_warn(struct vhu_backend *b, const char *who, const char *fmt, ...);
@@ -106,6 +127,12 @@ void vhu_backend_flush_config(struct vhu_backend *b);
 
 /* The device is beyond repair until it is reset (DEVICE_NEEDS_RESET). */
 void vhu_backend_needs_reset(struct vhu_backend *b);
+
+/* Takes note of the rings that an accepted request tells the front-end to have. */
+void vhu_backend_note_rings(struct vhu_backend *b, const struct vhu_msg *msg);
+
+/* The front-end has gone by itself: says so if it may have wanted other queues. */
+void vhu_backend_note_departure(const struct vhu_backend *b);
 
 /* A part that close() had to wait for is closed. */
 void vhu_backend_part_closed(struct vhu_backend *b);

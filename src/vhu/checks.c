@@ -200,11 +200,15 @@ static enum vhu_rule check_zero_num(const struct vhu_nego *n, const struct vhu_m
 	return vring_state(m).num != 0 ? VHU_RULE_RESERVED_NUM : VHU_OK;
 }
 
+/*
+ * Where there are more rings than the word has room for, other bits are the
+ * rest of an index: to ignore them would be to change another ring.
+ */
 static enum vhu_rule check_ring_word(const struct vhu_nego *n, const struct vhu_msg *m)
 {
-	(void)n;
-	return vhu_msg_u64(m) & ~(VHU_VRING_IDX_MASK | VHU_VRING_NOFD) ? VHU_RULE_RESERVED_BITS
-								       : VHU_OK;
+	if (!(vhu_msg_u64(m) & ~(VHU_VRING_IDX_MASK | VHU_VRING_NOFD)))
+		return VHU_OK;
+	return n->n_queues > VHU_MAX_FD_RINGS ? VHU_RULE_RING_WORD : VHU_RULE_RESERVED_BITS;
 }
 
 static enum vhu_rule check_enable(const struct vhu_nego *n, const struct vhu_msg *m)

@@ -87,6 +87,9 @@ int vhu_frontend_vring_fd(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t i
 	uint64_t word = idx | (fd < 0 ? VHU_VRING_NOFD : 0);
 	struct vhu_msg msg;
 
+	if (idx >= VHU_MAX_FD_RINGS)
+		return vhu_frontend_fail(fe, -EINVAL, "a ring below %d to have descriptors",
+					 VHU_MAX_FD_RINGS);
 	begin(fe, &msg, id, &word, sizeof(word), need_reply);
 	if (fd >= 0)
 		msg.fds.fd[msg.fds.n_fds++] = fd;

@@ -203,8 +203,26 @@ static bool make_call(struct vhu_frontend_ring *r, enum vhu_call_kind kind)
 	return r->call_fd >= 0;
 }
 
+static int make_descriptors(struct vhu_frontend *fe, struct vhu_frontend_ring *r,
+			    enum vhu_call_kind call)
+{
+	int err;
+
+	r->kick_fd = eventfd(0, EFD_CLOEXEC);
+	r->err_fd = eventfd(0, EFD_CLOEXEC);
+	if (r->kick_fd >= 0 && r->err_fd >= 0 && make_call(r, call))
+		return 0;
+	err = -errno;
+	close_ring_fds(r);
+	return vhu_frontend_fail(fe, err, "descriptors for rings: %s", strerror(-err));
+}
+
 int vhu_frontend_make_rings(struct vhu_frontend *fe, unsigned int n, enum vhu_call_kind call)
 {
+	int err = 0;
+
+	if (n > VHU_MAX_RINGS)
+		return vhu_frontend_fail(fe, -EINVAL, "at most %d rings", VHU_MAX_RINGS);
 	fe->rings = calloc(n, sizeof(*fe->rings));
 	if (!fe->rings)
 		return vhu_frontend_fail(fe, -ENOMEM, "memory for rings");
@@ -213,15 +231,12 @@ int vhu_frontend_make_rings(struct vhu_frontend *fe, unsigned int n, enum vhu_ca
 
 		r->call_fd = -1;
 		r->call_peer = -1;
-		r->kick_fd = eventfd(0, EFD_CLOEXEC);
-		r->err_fd = eventfd(0, EFD_CLOEXEC);
-		if (r->kick_fd < 0 || r->err_fd < 0 || !make_call(r, call)) {
-			int err = -errno;
-
-			close_ring_fds(r);
-			return vhu_frontend_fail(fe, err, "descriptors for rings: %s",
-						 strerror(-err));
-		}
+		r->kick_fd = -1;
+		r->err_fd = -1;
+		if (n <= VHU_MAX_FD_RINGS)
+			err = make_descriptors(fe, r, call);
+		if (err < 0)
+			return err;
 	}
 	return 0;
 }
@@ -339,11 +354,13 @@ int vhu_frontend_await_call(struct vhu_frontend *fe, unsigned int idx, int timeo
 
 int vhu_frontend_await_any_call(struct vhu_frontend *fe, int timeout_ms)
 {
-	int fds[VHU_MAX_RINGS];
+	int fds[VHU_MAX_FD_RINGS];
+	size_t n = 0;
 
 	for (unsigned int i = 0; i < fe->n_rings; i++)
-		fds[i] = fe->rings[i].call_fd;
-	return vhu_frontend_await_readable(fe, fds, fe->n_rings, timeout_ms);
+		if (fe->rings[i].call_fd >= 0)
+			fds[n++] = fe->rings[i].call_fd;
+	return vhu_frontend_await_readable(fe, fds, n, timeout_ms);
 }
 
 int vhu_frontend_publish(struct vhu_frontend *fe, unsigned int idx)

@@ -58,7 +58,10 @@ int vhu_frontend_add_region(struct vhu_frontend *fe, unsigned int i, bool need_r
 int vhu_frontend_remove_region(struct vhu_frontend *fe, unsigned int i, bool with_fd,
 			       bool need_reply);
 
-/* n rings with descriptors, none of them set up. Once per front-end. */
+/*
+ * n rings with descriptors, none of them set up. Once per front-end. More than
+ * VHU_MAX_FD_RINGS have none: all of them are for in-band notifications.
+ */
 int vhu_frontend_make_rings(struct vhu_frontend *fe, unsigned int n, enum vhu_call_kind call);
 
 /*
@@ -81,7 +84,7 @@ int vhu_frontend_kick(struct vhu_frontend *fe, unsigned int idx);
 /* Waits for a call of ring idx, on its descriptor or in-band; takes all that are there. */
 int vhu_frontend_await_call(struct vhu_frontend *fe, unsigned int idx, int timeout_ms);
 
-/* Waits for a call of any ring (at most 32 of them), and takes none. */
+/* Waits for a call of any ring, and takes none. */
 int vhu_frontend_await_any_call(struct vhu_frontend *fe, int timeout_ms);
 
 /* Takes all calls that are there already; whether there was one. */

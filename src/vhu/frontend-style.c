@@ -67,14 +67,14 @@ struct style {
 	uint64_t protocol;
 	unsigned int queue_size;
 	enum vhu_call_kind call;
-	bool flat; /* user addresses are guest addresses */
-	bool ack_all;
-	bool empty_control;
 	size_t mem_table_len; /* payload is padded to this */
 	uint64_t log;	      /* the log address of a ring that is not logged */
 	enum base_kind base;
 	enum config_kind config;
 	uint32_t config_flags;
+	bool flat; /* user addresses are guest addresses */
+	bool ack_all;
+	bool empty_control;
 	const struct step *negotiate, *start, *stop;
 	size_t n_negotiate, n_start, n_stop;
 };
@@ -551,26 +551,45 @@ int vhu_style_stop(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan
 	return run(fe, style, style->stop, style->n_stop, plan);
 }
 
-/* Descriptors are handed over before features are known, rings and memory after that. */
-int vhu_style_setup(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan,
-		    unsigned int size)
+int vhu_style_begin(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan)
 {
-	enum { DATA_BYTES = 0x200000 };
-	const struct style *style = &styles[plan->style];
 	unsigned int n_rings = plan->n_rings > plan->n_set_up ? plan->n_rings : plan->n_set_up;
+	int err = 0;
+
+	/* Descriptors are handed over before features are known, rings and memory after that. */
+	if (fe->n_rings == 0)
+		err = vhu_frontend_make_rings(fe, n_rings, styles[plan->style].call);
+	return err == 0 ? vhu_style_negotiate(fe, plan) : err;
+}
+
+int vhu_style_boot(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan, unsigned int size)
+{
+	enum { DATA_BYTES = 0x200000, RING_DATA_BYTES = 0x10000 };
+	const struct style *style = &styles[plan->style];
+	uint64_t per_ring;
 	int err = 0;
 
 	if (size == 0)
 		size = style->queue_size;
-	if (fe->n_rings == 0)
-		err = vhu_frontend_make_rings(fe, n_rings, style->call);
-	if (err == 0)
-		err = vhu_style_negotiate(fe, plan);
-	if (err == 0 && fe->n_regions == 0)
-		err = vhu_frontend_make_plain_memory(
-			fe, DATA_BYTES + plan->n_set_up * (driverq_bytes(size) + 4096),
-			style->flat);
+	/* Room for what a driver posts, of which most is never touched. */
+	per_ring = driverq_bytes(size) + RING_DATA_BYTES;
+	if (fe->n_regions == 0)
+		err = vhu_frontend_make_plain_memory(fe, DATA_BYTES + plan->n_set_up * per_ring,
+						     style->flat);
 	for (unsigned int i = 0; i < plan->n_set_up && err == 0; i++)
 		err = vhu_frontend_make_ring(fe, i, size, vhu_style_features(fe, plan));
 	return err == 0 ? vhu_style_start(fe, plan) : err;
+}
+
+int vhu_style_setup(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan,
+		    unsigned int size)
+{
+	int err = vhu_style_begin(fe, plan);
+
+	return err == 0 ? vhu_style_boot(fe, plan, size) : err;
+}
+
+bool vhu_style_inband(enum vhu_frontend_style style)
+{
+	return styles[style].protocol & P(INBAND_NOTIFICATIONS);
 }

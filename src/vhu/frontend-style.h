@@ -39,6 +39,8 @@ unsigned int vhu_style_queue_size(enum vhu_frontend_style style);
 enum vhu_call_kind vhu_style_call_kind(enum vhu_frontend_style style);
 /* Whether ring addresses are guest addresses in it. */
 bool vhu_style_flat(enum vhu_frontend_style style);
+/* Whether it does without descriptors, and so with more than VHU_MAX_FD_RINGS rings. */
+bool vhu_style_inband(enum vhu_frontend_style style);
 
 /* The features that will be accepted of those offered. After GET_FEATURES. */
 uint64_t vhu_style_features(const struct vhu_frontend *fe, const struct vhu_frontend_plan *plan);
@@ -52,11 +54,17 @@ int vhu_style_start(struct vhu_frontend *fe, const struct vhu_frontend_plan *pla
 /* The driver or the machine stops. What a style says nothing for is not said. */
 int vhu_style_stop(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan);
 
+/* Makes descriptors for the rings unless there are some, and negotiates. */
+int vhu_style_begin(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan);
+
 /*
- * The whole handshake: makes descriptors for the rings, negotiates, makes rings
- * 0 to n_set_up - 1 of size entries (0: the style's) and, unless there is some,
- * memory, then starts.
+ * Makes rings 0 to n_set_up - 1 of size entries (0: the style's) and, unless
+ * there is some, memory; then starts. n_set_up may have changed since begin.
  */
+int vhu_style_boot(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan,
+		   unsigned int size);
+
+/* The whole handshake: begins, then boots. */
 int vhu_style_setup(struct vhu_frontend *fe, const struct vhu_frontend_plan *plan,
 		    unsigned int size);
 

@@ -15,7 +15,7 @@
 #include "vhu/codec.h"
 
 /* More than a message may carry, so that a tester can send too many. */
-enum { MAX_RAW_FDS = 253, MAX_WAIT = 32 };
+enum { MAX_RAW_FDS = 253, MAX_WAIT = VHU_MAX_FD_RINGS + 1 };
 
 union control {
 	struct cmsghdr align;
@@ -92,7 +92,7 @@ int vhu_frontend_connect(struct vhu_frontend *fe, const char *path)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return vhu_frontend_fail(fe, -ENAMETOOLONG, "a socket path has at most %zu bytes",
 					 sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return vhu_frontend_fail(fe, -errno, "a socket: %s", strerror(errno));
@@ -504,7 +504,8 @@ int vhu_frontend_speak(struct vhu_frontend *fe)
 	int err = 0;
 
 	fe->channel_silent = false;
-	if (fe->unanswered && fe->channel_fd >= 0)
+	for (; fe->heard.n_unanswered > 0 && fe->channel_fd >= 0 && err == 0;
+	     fe->heard.n_unanswered--)
 		err = answer(fe, fe->unanswered);
 	free(fe->unanswered);
 	fe->unanswered = NULL;

@@ -66,7 +66,7 @@ struct vhu_frontend {
 
 	int channel_fd;		    /* our end of the back-end channel, or -1 */
 	bool channel_silent;	    /* requests on it are not answered for now */
-	struct vhu_msg *unanswered; /* of them, the first; NULL: none */
+	struct vhu_msg *unanswered; /* of them, the first; NULL: none. The others are its like */
 	struct vhu_frontend_heard heard;
 
 	/* frontend-rings.h */
@@ -126,7 +126,7 @@ int vhu_frontend_receive(struct vhu_frontend *fe, struct vhu_msg *ret_msg, int t
 int vhu_frontend_await_close(struct vhu_frontend *fe, int timeout_ms);
 
 /*
- * Waits until one of at most 32 descriptors is readable or the back-end has
+ * Waits until one of at most VHU_MAX_FD_RINGS + 1 descriptors is readable or the back-end has
  * said something on the channel, which is served. The pump runs meanwhile.
  */
 int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t n_fds,
@@ -160,7 +160,7 @@ int vhu_frontend_open_channel(struct vhu_frontend *fe, bool need_reply);
 /* Handles what has come on the channel; waits for nothing. */
 int vhu_frontend_serve_channel(struct vhu_frontend *fe);
 
-/* Answers the request left over while channel_silent was set, and clears that. */
+/* Answers the requests left over while channel_silent was set, and clears that. */
 int vhu_frontend_speak(struct vhu_frontend *fe);
 
 /* GET_FEATURES as a barrier: everything before it has been handled. */

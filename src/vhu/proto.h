@@ -21,7 +21,9 @@
 #define VHU_MAX_REGIONS 8
 #define VHU_MAX_SHMEM 256
 #define VHU_MAX_CONFIG (VHU_MAX_PAYLOAD - VHU_HDR_LEN)
-#define VHU_MAX_RINGS 256
+#define VHU_MAX_RINGS 1024
+/* Rings whose index fits beside a descriptor; those after them have none (in-band only). */
+#define VHU_MAX_FD_RINGS 256
 #define VHU_MAX_QUEUE_SIZE 32768
 
 /* Masks of the header's flags word (rst "Header"). */

@@ -38,7 +38,8 @@ static int begin_session(struct vhu_server *s, int fd)
 	if (err < 0)
 		log_errno(LOG_LEVEL_ERROR, s->options.who, err, "cannot serve the front-end");
 	else
-		log_info(s->options.who, "a front-end is connected");
+		vhu_log_limited(&s->limits.sessions, LOG_LEVEL_INFO, s->options.who,
+				"a front-end is connected");
 	return err;
 }
 
@@ -50,6 +51,13 @@ static bool session_is_over(const struct vhu_backend *b)
 	return b->closing || (poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLRDHUP | POLLERR)));
 }
 
+static void turn_away(struct vhu_server *s, int fd)
+{
+	fd_close(fd);
+	vhu_log_limited(&s->limits.warnings, LOG_LEVEL_WARNING, s->options.who,
+			"a second front-end was turned away: one at a time");
+}
+
 static void accepted(struct listener *l, int fd)
 {
 	struct vhu_server *s = container_of(l, struct vhu_server, listener);
@@ -59,8 +67,7 @@ static void accepted(struct listener *l, int fd)
 	} else if (s->next_fd < 0 && session_is_over(s->session)) {
 		s->next_fd = fd;
 	} else {
-		log_warning(s->options.who, "a second front-end was turned away: one at a time");
-		fd_close(fd);
+		turn_away(s, fd);
 	}
 }
 
@@ -100,6 +107,7 @@ int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, 
 		.next_fd = -1,
 		.finished = finished,
 	};
+	s->options.limits = &s->limits;
 	if (listens)
 		listener_start(&s->listener, loop, fd, path, s->options.who, accepted);
 	else

@@ -17,6 +17,7 @@ struct vhu_server {
 	bool listening;
 	struct vhu_backend *session; /* NULL: no front-end */
 	int next_fd;		     /* came while the session before it was ending */
+	struct vhu_log_limits limits;
 	bool closing;
 	void (*closed)(struct vhu_server *s);
 	/* The only connection there will ever be is gone (served from a connected fd). */

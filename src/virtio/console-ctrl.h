@@ -26,33 +26,61 @@ enum console_event {
 };
 
 enum {
-	CONSOLE_MSG_LEN = 8,	 /* id u32, event u16, value u16 */
-	CONSOLE_MSG_MAX = 8 + 4, /* with the data of RESIZE */
+	CONSOLE_MSG_LEN = 8,		     /* id u32, event u16, value u16 */
+	CONSOLE_MSG_MAX = 8 + PORT_NAME_MAX, /* with the data of PORT_NAME */
+	CONSOLE_MAX_PORTS = 511,	     /* 1024 queues */
 };
 
-/* One port as the driver and we see it. */
+/* One port number as the driver and we see it. */
 struct console_port {
-	struct port *port;
-	bool ready;	 /* the driver said PORT_READY 1 */
-	bool guest_open; /* the driver said PORT_OPEN 1 */
-	bool told_open;	 /* the host state that the driver knows */
-	uint64_t todo;	 /* BIT(event) still to be sent, lowest event first */
+	struct port *port;   /* NULL: there is no port of this number now */
+	bool known;	     /* the driver was told PORT_ADD, and not PORT_REMOVE since */
+	bool ready;	     /* the driver said PORT_READY 1 */
+	bool guest_open;     /* the driver said PORT_OPEN 1 */
+	bool told_open;	     /* the host state that the driver knows */
+	bool draining;	     /* the driver may still use and mean a port that was removed */
+	bool remove_waits;   /* for console_ctrl_drained() */
+	uint64_t todo;	     /* BIT(event) still to be sent */
+	struct console *con; /* from here on console.c's */
+	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
+	uint16_t out_base;   /* at this index of the ring */
 };
 
 struct console_ctrl {
 	struct console_port *ports;
-	unsigned int n_ports;
-	bool size; /* F_SIZE was accepted: RESIZE may be sent */
+	unsigned int n_ports; /* numbers run below it */
+	unsigned int limit;   /* max_nr_ports as the driver read it: from there on none is told */
+	bool driver_ready;    /* the driver said DEVICE_READY 1: ports may be added and removed */
+	bool size;	      /* F_SIZE was accepted: RESIZE may be sent */
+	bool rows_first;      /* RESIZE as Linux read it until 2025 */
+	unsigned int next;    /* where the search for something to tell begins */
+	uint64_t pending[(CONSOLE_MAX_PORTS + 63) / 64]; /* ports with something to tell now */
 };
 
 /* A new driver: it knows nothing, and nothing is known of it. */
 void console_ctrl_reset(struct console_ctrl *ctrl);
 
+/* Whether F_SIZE was accepted. Sizes that changed meanwhile are told then. */
+void console_ctrl_set_size(struct console_ctrl *ctrl, bool accepted);
+
 /*
  * Takes one message of the driver. Short, unknown, device-only and misaddressed
  * messages are ignored. len counts the bytes given; those past 8 are ignored.
+ * Returns the port whose state it may have changed, or NULL.
  */
-void console_ctrl_receive(struct console_ctrl *ctrl, const void *msg, size_t len);
+struct console_port *console_ctrl_receive(struct console_ctrl *ctrl, const void *msg, size_t len);
+
+/* The guest has opened or closed a port, by a message or without; the port is told. */
+void console_ctrl_set_guest_open(struct console_port *p, bool open);
+
+/*
+ * A port has come (ports[port_idx].port is set) or is going (still set; NULL
+ * after this). Adding where one was just removed tells the driver of both. If
+ * it waits, PORT_REMOVE is told after console_ctrl_drained().
+ */
+void console_ctrl_port_added(struct console_ctrl *ctrl, unsigned int port_idx);
+void console_ctrl_port_removed(struct console_ctrl *ctrl, unsigned int port_idx, bool waits);
+void console_ctrl_drained(struct console_ctrl *ctrl, unsigned int port_idx);
 
 /* The host side of a port was opened or closed, or its size changed. */
 void console_ctrl_host_open_changed(struct console_ctrl *ctrl, unsigned int port_idx);
@@ -60,10 +88,17 @@ void console_ctrl_size_changed(struct console_ctrl *ctrl, unsigned int port_idx)
 
 /*
  * Writes the next message for the driver into buf (CONSOLE_MSG_MAX bytes) and
- * returns its length, or 0 when there is none. It stays the next one until
- * console_ctrl_sent().
+ * returns its length, or 0 when there is none. It stays the next one until it
+ * was sent, or has to wait for a larger buffer: then another port's turn comes.
  */
-size_t console_ctrl_peek(struct console_ctrl *ctrl, void *buf);
+size_t console_ctrl_peek(const struct console_ctrl *ctrl, void *buf);
 void console_ctrl_sent(struct console_ctrl *ctrl);
+void console_ctrl_postpone(struct console_ctrl *ctrl);
+
+/*
+ * How much of a message a buffer of room bytes is given: all, or 0 when it is
+ * too small. A name is cut, or a driver with small buffers would never hear more.
+ */
+size_t console_ctrl_fit(const void *msg, size_t len, uint64_t room);
 
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtio/console.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
@@ -26,66 +28,170 @@ static bool multiport(const struct console *con)
 	return con->features & BIT(CONSOLE_F_MULTIPORT_BIT);
 }
 
-/* The port that a data queue serves: 0 and 1 are port 0's, 2p+2 and 2p+3 port p's. */
-static unsigned int queue_port(unsigned int queue_idx)
+/* Queues 0 and 1 are port 0's, 2p+2 and 2p+3 port p's; receive queues are even. */
+
+static bool is_ctrl_queue(unsigned int queue_idx)
 {
-	return queue_idx < QUEUE_CTRL_RX ? 0 : (queue_idx - 2) / 2;
+	return queue_idx == QUEUE_CTRL_RX || queue_idx == QUEUE_CTRL_TX;
 }
 
-static unsigned int port_rx_queue(unsigned int port_idx)
+static struct console_port *queue_port(const struct console *con, const struct vqueue *q)
 {
-	return port_idx == 0 ? 0 : 2 * port_idx + 2;
+	return &con->ctrl.ports[q->idx < QUEUE_CTRL_RX ? 0 : (q->idx - 2) / 2];
+}
+
+static unsigned int port_number(const struct console_port *p)
+{
+	return (unsigned int)(p - p->con->ctrl.ports);
+}
+
+static struct vqueue *port_rx(const struct console_port *p)
+{
+	unsigned int idx = port_number(p);
+
+	return p->con->queues[idx == 0 ? 0 : 2 * idx + 2];
+}
+
+static struct vqueue *port_tx(const struct console_port *p)
+{
+	unsigned int idx = port_number(p);
+
+	return p->con->queues[idx == 0 ? 1 : 2 * idx + 3];
+}
+
+static void wake_ctrl(struct console *con)
+{
+	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
 }
 
 /*
  * A driver that accepted F_MULTIPORT takes input once it has opened the port;
  * what arrives before waits. It speaks only while its control queue runs.
  */
-static bool input_flows(const struct console *con, unsigned int port_idx)
+static bool input_flows(const struct console_port *p)
 {
-	if (!multiport(con))
-		return port_idx == 0;
-	return con->queues[QUEUE_CTRL_TX] && con->ports[port_idx].guest_open;
+	if (!p->port || port_input_pending(p->port) == 0)
+		return false;
+	return !multiport(p->con) || (p->con->queues[QUEUE_CTRL_TX] && p->guest_open);
 }
 
-static enum vq_service serve_input(struct console *con, struct vqueue *q, unsigned int budget)
+static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
 {
-	unsigned int port_idx = queue_port(q->idx);
-	struct port *port = con->ports[port_idx].port;
 	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
 		uint32_t len = 0;
 
-		if (!input_flows(con, port_idx) || port_input_pending(port) == 0)
+		if (!input_flows(p))
 			return VQ_WAITING;
 		if (virtq_pop(&q->vq, &chain) != POP_CHAIN)
 			return VQ_DRAINED;
 		for (unsigned int i = chain.n_out; i < chain.n_out + chain.n_in; i++)
-			len += (uint32_t)port_take_input(port, chain.iov[i].iov_base,
+			len += (uint32_t)port_take_input(p->port, chain.iov[i].iov_base,
 							 chain.iov[i].iov_len);
 		virtq_push(&q->vq, chain.head, len);
 	}
 	return VQ_MORE;
 }
 
-/* Output is taken at once, always: a guest's console spins until its buffer is used. */
-static enum vq_service serve_output(struct console *con, struct vqueue *q, unsigned int budget)
+/* Puts [from, from + len) of a chain's readable bytes into the port. Cuts its vectors. */
+static void output_range(struct port *port, const struct chain *chain, uint64_t from, uint64_t len)
 {
-	struct port *port = con->ports[queue_port(q->idx)].port;
-	struct chain chain;
+	struct iovec *iov = chain->iov;
+	unsigned int n = 0;
+	uint64_t left = len;
+
+	while (left > 0 && from >= iov->iov_len)
+		from -= iov++->iov_len;
+	for (; left > 0; n++) {
+		iov[n].iov_base = (uint8_t *)iov[n].iov_base + from;
+		iov[n].iov_len = (size_t)min_u64(iov[n].iov_len - from, left);
+		left -= iov[n].iov_len;
+		from = 0;
+	}
+	port_output_v(port, iov, n, len);
+}
+
+/*
+ * Gives the port what it has room for. False: something is left, and the chain
+ * is the queue's oldest again. What it holds may be another thing by then, so
+ * nothing is kept but how many bytes went.
+ */
+static bool output_chain(struct console_port *p, struct vqueue *q, const struct chain *chain)
+{
+	uint64_t done = min_u64(p->out_done, chain->out_len);
+	uint64_t len = min_u64(chain->out_len - done, port_output_room(p->port));
+
+	output_range(p->port, chain, done, len);
+	if (done + len == chain->out_len) {
+		p->out_done = 0;
+		virtq_push(&q->vq, chain->head, 0);
+		return true;
+	}
+	virtq_unpop(&q->vq, 1);
+	p->out_done = done + len;
+	p->out_base = virtq_base(&q->vq);
+	return false;
+}
+
+/*
+ * A port that drops takes output at once, always: a guest's console spins until
+ * its buffer is used (VC-061). One that holds lets the guest wait (VC-062).
+ */
+static enum vq_service serve_output(struct console_port *p, struct vqueue *q, unsigned int budget)
+{
+	struct port *port = p->port;
 	enum vq_service ret = VQ_MORE;
+	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
 		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
 			ret = VQ_DRAINED;
 			break;
 		}
-		port_output_v(port, chain.iov, chain.n_out, chain.out_len);
-		virtq_push(&q->vq, chain.head, 0);
+		if (!output_chain(p, q, &chain)) {
+			ret = VQ_WAITING;
+			break;
+		}
 	}
 	port_output_done(port);
-	return ret;
+	if (ret != VQ_WAITING)
+		return ret;
+	if (port_output_room(port) > 0)
+		return VQ_MORE; /* somebody has read at once */
+	port_output_stalled(port);
+	return VQ_WAITING;
+}
+
+/*
+ * What was queued for a port that is gone goes back unread before the driver
+ * hears of it (VC-082). So does what races with that message: a guest that
+ * writes to a console spins with interrupts off until its buffer is used.
+ */
+static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned int budget)
+{
+	struct chain chain;
+
+	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
+		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
+			console_ctrl_drained(&p->con->ctrl, port_number(p));
+			wake_ctrl(p->con);
+			return VQ_DRAINED;
+		}
+		virtq_push(&q->vq, chain.head, 0);
+	}
+	return VQ_MORE;
+}
+
+static enum vq_service serve_data(struct console *con, struct vqueue *q, unsigned int budget)
+{
+	struct console_port *p = queue_port(con, q);
+
+	if (q->idx % 2 == 0)
+		return serve_input(p, q, budget);
+	if (p->draining)
+		return drain(p, q, budget);
+	return p->port ? serve_output(p, q, budget) : VQ_WAITING; /* VC-087 */
 }
 
 static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *q,
@@ -101,22 +207,25 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 			return VQ_WAITING;
 		if (virtq_pop(&q->vq, &chain) != POP_CHAIN)
 			return VQ_DRAINED;
-		if (chain.in_len < len) {
-			/* Never half a message: the buffer goes back empty, the message waits. */
-			virtq_push(&q->vq, chain.head, 0);
-			continue;
-		}
+		len = console_ctrl_fit(msg, len, chain.in_len);
 		chain_write(&chain, 0, msg, len);
 		virtq_push(&q->vq, chain.head, (uint32_t)len);
-		console_ctrl_sent(&con->ctrl);
+		if (len > 0)
+			console_ctrl_sent(&con->ctrl);
+		else
+			console_ctrl_postpone(&con->ctrl); /* VC-046 */
 	}
 	return VQ_MORE;
 }
 
-static void wake_all_inputs(struct console *con)
+/* As many as the front-end has queues for, if that is known (VC-012). */
+static unsigned int max_nr_ports(const struct console *con)
 {
-	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-		vqueue_wake(con->queues[port_rx_queue(i)]);
+	unsigned int n_pairs = con->vdev.n_queues_seen / 2;
+
+	if (con->vdev.n_queues_seen == 0 || n_pairs > con->ctrl.n_ports)
+		return con->ctrl.n_ports;
+	return n_pairs > 2 ? n_pairs - 1 : 1; /* one pair is for control */
 }
 
 static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue *q,
@@ -126,16 +235,21 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 	struct chain chain;
 	enum vq_service ret = VQ_MORE;
 
+	if (!con->ctrl.driver_ready)
+		con->ctrl.limit = max_nr_ports(con);
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
+		struct console_port *p;
+
 		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
 			ret = VQ_DRAINED;
 			break;
 		}
-		console_ctrl_receive(&con->ctrl, msg, chain_read(&chain, 0, msg, sizeof(msg)));
+		p = console_ctrl_receive(&con->ctrl, msg, chain_read(&chain, 0, msg, sizeof(msg)));
+		if (p)
+			vqueue_wake(port_rx(p));
 		virtq_push(&q->vq, chain.head, 0);
 	}
-	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
-	wake_all_inputs(con);
+	wake_ctrl(con);
 	return ret;
 }
 
@@ -144,48 +258,105 @@ static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 {
 	struct console *con = to_console(dev);
 
+	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
+		return VQ_WAITING; /* not a queue then (VC-002) */
 	if (q->idx == QUEUE_CTRL_RX)
 		return serve_ctrl_to_driver(con, q, budget);
 	if (q->idx == QUEUE_CTRL_TX)
 		return serve_ctrl_from_driver(con, q, budget);
-	if (q->idx % 2 == 0)
-		return serve_input(con, q, budget);
-	return serve_output(con, q, budget);
+	return serve_data(con, q, budget);
 }
 
 static uint64_t console_features(const struct vdev *dev)
 {
-	const struct console *con = to_const_console(dev);
-	uint64_t features = BIT(CONSOLE_F_MULTIPORT_BIT) | BIT(CONSOLE_F_EMERG_WRITE_BIT);
+	(void)dev;
+	return BIT(CONSOLE_F_SIZE_BIT) | BIT(CONSOLE_F_MULTIPORT_BIT) |
+	       BIT(CONSOLE_F_EMERG_WRITE_BIT);
+}
 
-	if (con->ports[0].port->has_size)
-		features |= BIT(CONSOLE_F_SIZE_BIT);
-	return features;
+/* A driver without control queues has port 0 open as soon as it uses it (VC-004). */
+static void open_single(struct console *con)
+{
+	struct console_port *p = &con->ctrl.ports[0];
+
+	if (!con->single)
+		return;
+	if (p->port)
+		console_ctrl_set_guest_open(p, true);
+	else
+		p->draining = true; /* a guest that prints to nowhere must not spin */
+}
+
+/*
+ * Looked at when queues run, as the features of a session begin at 0 even where
+ * it goes on with the driver of the one before.
+ */
+static void find_mode(struct console *con)
+{
+	if (con->single == !multiport(con))
+		return;
+	con->single = !multiport(con);
+	console_ctrl_reset(&con->ctrl); /* it is another driver */
+	open_single(con);
+}
+
+static void wake_all(struct console *con)
+{
+	for (unsigned int i = 0; i < con->vdev.n_queues; i++)
+		vqueue_wake(con->queues[i]);
+}
+
+static bool any_started(const struct console *con)
+{
+	for (unsigned int i = 0; i < con->vdev.n_queues; i++)
+		if (con->queues[i])
+			return true;
+	return false;
 }
 
 static void console_set_features(struct vdev *dev, uint64_t accepted)
 {
 	struct console *con = to_console(dev);
+	bool before = multiport(con);
 
 	con->features = accepted;
-	con->ctrl.size = accepted & BIT(CONSOLE_F_SIZE_BIT);
+	console_ctrl_set_size(&con->ctrl, accepted & BIT(CONSOLE_F_SIZE_BIT));
+	if (multiport(con) == before || !any_started(con))
+		return;
+	find_mode(con);
+	wake_all(con);
 }
 
 static void console_config_read(const struct vdev *dev, uint32_t off, void *buf, uint32_t len)
 {
-	const struct port *port = to_const_console(dev)->ports[0].port;
+	const struct console *con = to_const_console(dev);
+	const struct port *port = con->ctrl.ports[0].port; /* its size alone (VC-016) */
+	uint16_t cols = htole16(port ? port->cols : 0), rows = htole16(port ? port->rows : 0);
+	uint32_t max = htole32(max_nr_ports(con));
 	uint8_t config[CONSOLE_CONFIG_LEN] = { 0 };
-	uint16_t cols = htole16(port->cols), rows = htole16(port->rows);
-	uint32_t max_nr_ports = htole32(CONSOLE_N_PORTS);
 
-	if (port->has_size) {
-		memcpy(config, &cols, sizeof(cols));
-		memcpy(config + 2, &rows, sizeof(rows));
-	}
-	memcpy(config + 4, &max_nr_ports, sizeof(max_nr_ports));
+	memcpy(config, &cols, sizeof(cols));
+	memcpy(config + 2, &rows, sizeof(rows));
+	memcpy(config + 4, &max, sizeof(max));
 	memset(buf, 0, len);
 	if (off < sizeof(config))
 		memcpy(buf, config + off, min_size(len, sizeof(config) - off));
+}
+
+/* Where emergency output goes: the first console, or else the first port (VC-018). */
+static struct port *emergency_port(const struct console *con)
+{
+	struct port *first = NULL;
+
+	for (unsigned int i = 0; i < con->ctrl.n_ports; i++) {
+		struct port *port = con->ctrl.ports[i].port;
+
+		if (port && port->console)
+			return port;
+		if (!first)
+			first = port;
+	}
+	return first;
 }
 
 /*
@@ -195,18 +366,41 @@ static void console_config_read(const struct vdev *dev, uint32_t off, void *buf,
  */
 static int console_config_write(struct vdev *dev, uint32_t off, const void *buf, uint32_t len)
 {
-	struct port *port = to_console(dev)->ports[0].port;
+	struct port *port = emergency_port(to_console(dev));
 	const uint8_t *bytes = buf;
 
 	if (!range_within(EMERG_WR_OFFSET, 1, off, len)) {
 		/* The upper bytes of emerg_wr are writable too, and mean nothing. */
 		return off > EMERG_WR_OFFSET && off < CONSOLE_CONFIG_LEN ? 0 : -EINVAL;
 	}
-	if (bytes[EMERG_WR_OFFSET - off] != 0) {
+	/* It cannot wait, and must not cost a port that holds what nobody has read yet. */
+	if (bytes[EMERG_WR_OFFSET - off] != 0 && port && port_output_room(port) > 0) {
 		port_output(port, &bytes[EMERG_WR_OFFSET - off], 1);
 		port_output_done(port);
 	}
 	return 0;
+}
+
+/*
+ * A stop and a start where it left off is a pause or a reconnect: the guest has
+ * noticed nothing. From index 0 it is a driver that starts.
+ */
+static void start_ctrl(struct console *con, bool fresh)
+{
+	if (fresh) {
+		console_ctrl_reset(&con->ctrl);
+		for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
+			con->ctrl.ports[i].out_done = 0;
+	}
+	wake_all(con);
+}
+
+static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
+{
+	q->latency = p->port ? &p->port->latency : NULL;
+	/* The chain that was taken in part is another one, or another driver's. */
+	if ((fresh && port_number(p) == 0) || virtq_base(&q->vq) != p->out_base)
+		p->out_done = 0;
 }
 
 static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
@@ -214,21 +408,26 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 	struct console *con = to_console(dev);
 
 	con->queues[q->idx] = q;
-	if (q->idx != QUEUE_CTRL_TX)
-		return;
-	/*
-	 * A stop and a start where it left off is a pause or a reconnect: the
-	 * guest has noticed nothing. From index 0 it is a driver that starts.
-	 */
-	if (fresh)
-		console_ctrl_reset(&con->ctrl);
-	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
-	wake_all_inputs(con);
+	q->latency = NULL;
+	if (multiport(con) || q->idx < QUEUE_CTRL_RX)
+		find_mode(con);
+	if (q->idx == QUEUE_CTRL_TX && multiport(con))
+		start_ctrl(con, fresh);
+	if (!is_ctrl_queue(q->idx) && q->idx % 2 == 1)
+		start_output(queue_port(con, q), q, fresh);
+	open_single(con);
 }
 
 static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 {
-	to_console(dev)->queues[q->idx] = NULL;
+	struct console *con = to_console(dev);
+
+	con->queues[q->idx] = NULL;
+	q->latency = NULL;
+	if (is_ctrl_queue(q->idx) || q->idx % 2 == 0)
+		return;
+	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));
+	wake_ctrl(con);
 }
 
 static void console_reset(struct vdev *dev)
@@ -236,6 +435,8 @@ static void console_reset(struct vdev *dev)
 	struct console *con = to_console(dev);
 
 	console_ctrl_reset(&con->ctrl);
+	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
+		con->ctrl.ports[i].out_done = 0;
 	console_set_features(dev, 0);
 }
 
@@ -243,8 +444,10 @@ static void console_set_present(struct vdev *dev, bool present)
 {
 	struct console *con = to_console(dev);
 
+	con->present = present;
 	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-		port_set_present(con->ports[i].port, present);
+		if (con->ctrl.ports[i].port)
+			port_set_present(con->ctrl.ports[i].port, present);
 }
 
 static const struct vdev_ops console_ops = {
@@ -259,49 +462,120 @@ static const struct vdev_ops console_ops = {
 	.set_present = console_set_present,
 };
 
-static void port_input_ready(void *dev)
+static void port_input_ready(struct port *port)
 {
-	struct console *con = dev;
-
-	vqueue_wake(con->queues[port_rx_queue(0)]);
+	vqueue_wake(port_rx(port->dev));
 }
 
-static void port_host_open_changed(void *dev)
+static void port_output_room_again(struct port *port)
 {
-	struct console *con = dev;
-
-	console_ctrl_host_open_changed(&con->ctrl, 0);
-	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
+	vqueue_wake(port_tx(port->dev));
 }
 
-static void port_size_changed(void *dev)
+static void port_host_open_changed(struct port *port)
 {
-	struct console *con = dev;
+	struct console_port *p = port->dev;
 
-	if (!con->ctrl.size)
-		return;
-	if (multiport(con)) {
-		console_ctrl_size_changed(&con->ctrl, 0);
-		vqueue_wake(con->queues[QUEUE_CTRL_RX]);
-	} else {
+	console_ctrl_host_open_changed(&p->con->ctrl, port_number(p));
+	wake_ctrl(p->con);
+}
+
+/* Config space is watched only by a driver that gets no messages (VC-015). */
+static void config_size_changed(struct console *con)
+{
+	if (con->ctrl.size && !multiport(con))
 		vdev_config_changed(&con->vdev);
-	}
+}
+
+static void port_size_changed(struct port *port)
+{
+	struct console_port *p = port->dev;
+
+	console_ctrl_size_changed(&p->con->ctrl, port_number(p));
+	wake_ctrl(p->con);
+	if (port_number(p) == 0)
+		config_size_changed(p->con);
 }
 
 static const struct port_device_ops console_port_ops = {
 	.input_ready = port_input_ready,
+	.output_room = port_output_room_again,
 	.host_open_changed = port_host_open_changed,
 	.size_changed = port_size_changed,
 };
 
-void console_init(struct console *con, struct port *port)
+int console_init(struct console *con, unsigned int max_ports, bool rows_first)
 {
+	unsigned int n_queues = CONSOLE_N_QUEUES(max_ports);
+
+	assert(max_ports >= 1 && max_ports <= CONSOLE_MAX_PORTS);
 	*con = (struct console){
-		.vdev = { .ops = &console_ops, .n_queues = CONSOLE_N_QUEUES },
-		.ctrl = { .n_ports = CONSOLE_N_PORTS },
-		.ports = { { .port = port } },
+		.vdev = { .ops = &console_ops, .n_queues = n_queues },
+		.ctrl = { .n_ports = max_ports, .limit = max_ports, .rows_first = rows_first },
 	};
-	con->ctrl.ports = con->ports;
+	con->queues = calloc(n_queues, sizeof(struct vqueue *));
+	con->ctrl.ports = calloc(max_ports, sizeof(*con->ctrl.ports));
+	if (!con->queues || !con->ctrl.ports) {
+		console_fini(con);
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < max_ports; i++)
+		con->ctrl.ports[i].con = con;
+	return 0;
+}
+
+void console_fini(struct console *con)
+{
+	free(con->queues);
+	free(con->ctrl.ports);
+	con->queues = NULL;
+	con->ctrl.ports = NULL;
+	con->ctrl.n_ports = 0;
+}
+
+void console_add_port(struct console *con, unsigned int port_idx, struct port *port)
+{
+	struct console_port *p = &con->ctrl.ports[port_idx];
+
+	assert(port_idx < con->ctrl.n_ports && !p->port);
+	p->port = port;
+	port->dev = p;
 	port->dev_ops = &console_port_ops;
-	port->dev = con;
+	if (port_tx(p))
+		port_tx(p)->latency = &port->latency;
+	console_ctrl_port_added(&con->ctrl, port_idx);
+	if (port_idx == 0 && (con->queues[0] || con->queues[1]))
+		open_single(con);
+	if (port_idx == 0 && (port->cols || port->rows))
+		config_size_changed(con);
+	port_set_present(port, con->present);
+	vqueue_wake(port_rx(p));
+	vqueue_wake(port_tx(p));
+	wake_ctrl(con);
+}
+
+void console_remove_port(struct console *con, unsigned int port_idx)
+{
+	struct console_port *p = &con->ctrl.ports[port_idx];
+	struct port *port = console_port(con, port_idx);
+	struct vqueue *tx = port_tx(p);
+
+	assert(port);
+	port->dev_ops = NULL;
+	port->dev = NULL;
+	if (tx)
+		tx->latency = NULL;
+	p->out_done = 0;
+	/* A queue that does not run is given back when it does. */
+	console_ctrl_port_removed(&con->ctrl, port_idx,
+				  tx && tx->running && virtq_has_avail(&tx->vq));
+	if (port_idx == 0 && (port->cols || port->rows))
+		config_size_changed(con);
+	vqueue_wake(tx);
+	wake_ctrl(con);
+}
+
+struct port *console_port(const struct console *con, unsigned int port_idx)
+{
+	return port_idx < con->ctrl.n_ports ? con->ctrl.ports[port_idx].port : NULL;
 }

@@ -15,19 +15,44 @@ enum {
 
 enum {
 	CONSOLE_CONFIG_LEN = 12, /* cols u16, rows u16, max_nr_ports u32, emerg_wr u32 */
-	CONSOLE_N_PORTS = 1,
-	CONSOLE_N_QUEUES = 2 * (CONSOLE_N_PORTS + 1),
 };
+
+/* Two for port 0, two for control, two for each further port. */
+#define CONSOLE_N_QUEUES(n_ports) (2 * ((n_ports) + 1))
 
 struct console {
 	struct vdev vdev;
 	struct console_ctrl ctrl;
-	struct console_port ports[CONSOLE_N_PORTS];
-	struct vqueue *queues[CONSOLE_N_QUEUES]; /* NULL while stopped */
-	uint64_t features;			 /* what the driver accepted */
+	struct vqueue **queues; /* NULL while stopped */
+	uint64_t features;	/* what the driver accepted */
+	bool single;		/* the driver at work has no control queues: port 0 alone */
+	bool present;		/* a front-end is connected */
 };
 
-/* Port 0 becomes a console port; the console hears of its changes from now on. */
-void console_init(struct console *con, struct port *port);
+/*
+ * A console without ports, whose numbers run below max_ports (1 to
+ * CONSOLE_MAX_PORTS). rows_first: RESIZE has rows before columns, as Linux
+ * before 6.15 read it. Zero or -ENOMEM.
+ */
+int console_init(struct console *con, unsigned int max_ports, bool rows_first);
+
+/* No queue runs and no port is left. */
+void console_fini(struct console *con);
+
+/*
+ * The port (lent until console_remove_port()) gets number port_idx, which is
+ * free; the driver is told, now or when it is ready. Settings that the driver
+ * is told once (name, console) stay as they are until it is removed.
+ */
+void console_add_port(struct console *con, unsigned int port_idx, struct port *port);
+
+/*
+ * The number is free at once, and the port nobody's: what the driver had queued
+ * for it is given back unread. The driver is told.
+ */
+void console_remove_port(struct console *con, unsigned int port_idx);
+
+/* NULL: no port has that number. */
+struct port *console_port(const struct console *con, unsigned int port_idx);
 
 #endif

@@ -8,6 +8,7 @@
 #define VHU_VIRTIO_DEVICE_H
 
 #include "base.h"
+#include "histogram.h"
 #include "virtio/virtq.h"
 
 struct vdev;
@@ -26,6 +27,7 @@ struct vqueue {
 	struct virtq vq;
 	unsigned int idx;
 	bool running;			/* started, enabled, mapped, not silenced */
+	struct histogram *latency;	/* the device's, or NULL: from kick to published buffers */
 	void (*wake)(struct vqueue *q); /* set by the carrier */
 };
 
@@ -63,6 +65,12 @@ struct vdev_ops {
 struct vdev {
 	const struct vdev_ops *ops;
 	unsigned int n_queues;
+
+	/*
+	 * Set by the carrier: how many queues the front-end was seen to have, 0
+	 * while that is not known. It may be fewer than n_queues.
+	 */
+	unsigned int n_queues_seen;
 
 	/* Set by the carrier while it is there: config space has changed, tell the driver. */
 	void (*config_changed)(void *carrier);

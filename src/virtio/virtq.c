@@ -35,11 +35,11 @@ const char *virtq_fault_text(enum virtq_fault fault)
 	return fault_texts[fault];
 }
 
-int virtq_init(struct virtq *q, uint64_t features)
+int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features)
 {
-	*q = (struct virtq){ .features = features };
-	q->head_at = calloc(VRING_MAX_SIZE, sizeof(*q->head_at));
-	q->held = calloc(VRING_MAX_SIZE, sizeof(*q->held));
+	*q = (struct virtq){ .features = features, .max_size = max_size };
+	q->head_at = calloc(max_size, sizeof(*q->head_at));
+	q->held = calloc(max_size, sizeof(*q->held));
 	q->iov = calloc(INITIAL_IOV, sizeof(*q->iov));
 	q->iov_size = INITIAL_IOV;
 	if (!q->head_at || !q->held || !q->iov) {
@@ -82,6 +82,7 @@ static void virtq_forget_held(struct virtq *q)
 void virtq_start(struct virtq *q, const struct vring *ring, struct gmem *mem, uint16_t last_avail,
 		 uint64_t features)
 {
+	assert(ring->size <= q->max_size);
 	virtq_forget_held(q);
 	q->features = features;
 	q->event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;

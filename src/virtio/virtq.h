@@ -94,6 +94,7 @@ struct virtq {
 	enum virtq_fault fault;
 	unsigned int n_held; /* chains taken and not returned */
 	uint32_t size;	     /* of the ring, also while parked */
+	uint32_t max_size;   /* that it can have */
 	uint16_t *head_at;   /* by slot: the head that was taken there */
 	uint8_t *held;	     /* by head: whether taken and not returned */
 	struct iovec *iov;
@@ -103,8 +104,11 @@ struct virtq {
 /* One line on why; static storage. */
 const char *virtq_fault_text(enum virtq_fault fault);
 
-/* Allocates what every start shares. 0 or -ENOMEM; then q is as after virtq_fini(). */
-int virtq_init(struct virtq *q, uint64_t features);
+/*
+ * Allocates what every start shares, for rings of up to max_size entries. 0 or
+ * -ENOMEM; then q is as after virtq_fini().
+ */
+int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features);
 
 /* Stops if needed and frees. Allowed on a zeroed struct, and twice. */
 void virtq_fini(struct virtq *q);

@@ -67,7 +67,7 @@ static void bench_setup(struct bench *b, uint64_t features)
 	close(fd);
 	b->host = gmem_host_from_guest(b->mem, GUEST_BASE, len);
 	if (driverq_init(&b->driver, b->host, GUEST_BASE, b->size, features) < 0 ||
-	    virtq_init(&b->device, features) < 0)
+	    virtq_init(&b->device, VRING_MAX_SIZE, features) < 0)
 		die("ring");
 	driverq_set_tables(&b->driver, b->host + ring_len, GUEST_BASE + ring_len, TABLE_SIZE);
 	virtq_start(&b->device, &b->driver.ring, b->mem, 0, features);

@@ -3,7 +3,7 @@
  * A session as the rules see it. Input:
  *
  *	byte 0		bit 0: everything is negotiated, else nothing;
- *			bit 1: packed rings
+ *			bit 1: packed rings; bit 2: four times as many rings
  *	byte 1		number of rings, 0 for unknown
  *	then, again and again
  *		1 byte	low four bits: number of descriptors; bit 4: a back-end
@@ -29,7 +29,7 @@ static void open_session(struct vhu_nego *n, uint8_t how, uint8_t n_queues)
 	vhu_nego_init(n);
 	n->offered_features = BIT(VHU_F_PROTOCOL_FEATURES_BIT) | BIT(VIRTIO_F_VERSION_1_BIT);
 	n->offered_protocol = BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_CONFIG_BIT);
-	n->n_queues = n_queues;
+	n->n_queues = how & 4 ? 4u * n_queues : n_queues;
 	if (how & 1) {
 		n->offered_features = UINT64_MAX;
 		n->features = UINT64_MAX & ~BIT(VIRTIO_F_RING_PACKED_BIT);
@@ -54,6 +54,8 @@ static void check_accepted(const struct vhu_nego *n, const struct vhu_msg *m)
 		must(ring < (n->n_queues ? n->n_queues : VHU_MAX_RINGS));
 	else
 		must(desc->index == VHU_INDEX_NONE);
+	if (desc->index == VHU_INDEX_LOW && n->n_queues > VHU_MAX_FD_RINGS)
+		must(vhu_msg_u64(m) <= (VHU_VRING_IDX_MASK | VHU_VRING_NOFD));
 	if (m->dir == VHU_FE && m->id == VHU_FE_SET_MEM_TABLE) {
 		vhu_msg_get(m, &table, sizeof(table));
 		must(table.n_regions >= 1 && table.n_regions <= VHU_MAX_REGIONS);

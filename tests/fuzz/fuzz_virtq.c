@@ -79,7 +79,7 @@ static void fuzz_map(struct fuzz *f)
 		f->host[i] = gmem_host_from_guest(f->mem, 0x10000 + i * REGION_BYTES, 1);
 		gmem_region_unref(regions[i]);
 	}
-	must(virtq_init(&f->q, 0) == 0);
+	must(virtq_init(&f->q, VRING_MAX_SIZE, 0) == 0);
 }
 
 static void fuzz_fill(struct fuzz *f, const uint8_t *data, size_t size)

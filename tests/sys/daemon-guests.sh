@@ -12,33 +12,17 @@ styles="uml qemu crosvm cloud-hypervisor libkrun dpdk spdk libblkio"
 seq 1 20000 >"$tmp/seq"
 head -c 60000 "$tmp/seq" >"$tmp/paste"
 
-# client PORT FILE: what comes out of a console goes to FILE, what is written to
-# the pipe $tmp/keys goes in. Sets $client.
-client() {
-	rm -f "$tmp/keys"
-	mkfifo "$tmp/keys"
-	: >"$2"
-	socat -t 0 - "TCP:127.0.0.1:$1" <"$tmp/keys" >>"$2" 2>/dev/null &
-	client=$!
-	exec 7>"$tmp/keys"
-}
-
-client_leaves() {
-	exec 7>&-
-	wait "$client"
-}
-
 # Output written before anybody is there, then a client that is there, then input.
 one_style() {
 	start_daemon 1 -s "$tmp/s" -b network -p "$port" || return 1
-	guest --style "$1" send "early " && client "$port" "$tmp/out" &&
+	guest --style "$1" send "early " && client "TCP:127.0.0.1:$port" "$tmp/out" &&
 		wait_for 10 holds "$tmp/out" 6 &&
 		guest --style "$1" seq 20000 &&
 		wait_for 10 holds "$tmp/out" "$((6 + $(wc -c <"$tmp/seq")))" || return 1
 	client_leaves
 	{ printf 'early ' && cat "$tmp/seq"; } | cmp - "$tmp/out" || return 1
 
-	client "$port" "$tmp/out"
+	client "TCP:127.0.0.1:$port" "$tmp/out"
 	"$vhu_guest" --socket "$tmp/s0" --style "$1" sink 60000 >"$tmp/in" 2>"$tmp/guest" &
 	taker=$!
 	cat "$tmp/paste" >&7
@@ -55,7 +39,7 @@ echoed() {
 
 # pasted BYTES: a paste in one write comes back from a guest that echoes.
 pasted() {
-	client "$port" "$tmp/out"
+	client "TCP:127.0.0.1:$port" "$tmp/out"
 	: >"$tmp/guest"
 	"$vhu_guest" --socket "$tmp/s0" --wait-open echo "$1" 2>>"$tmp/guest" &
 	taker=$!
@@ -93,7 +77,7 @@ client_comes_and_goes() {
 	exec 8>"$tmp/stop"
 	wait_for 10 said "$tmp/guest" up || return 1
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		client "$port" "$tmp/out"
+		client "TCP:127.0.0.1:$port" "$tmp/out"
 		wait_for 10 holds "$tmp/out" 1 || return 1
 		client_leaves
 	done

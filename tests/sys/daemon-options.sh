@@ -31,7 +31,7 @@ capabilities() {
 		[ "$(tr -d ' \n' <"$tmp/out")" = '{"type":"console"}' ]
 }
 
-plan 37
+plan 40
 
 check "no socket at all is an error" fails 2 'socket-path' -b network
 check "unknown option" fails 2 'no-such' --no-such
@@ -51,6 +51,11 @@ check "path too long for a socket" fails 2 'socket-path' -b network -s \
 	"$tmp/$(printf '%0120d' 0)"
 check "descriptor that messages go to" fails 2 'messages' --fd 2 -b network
 check "descriptor that is the console's" fails 2 "console's" --fd 0
+check "configuration file without a name" fails 2 'config: the value has 0 bytes' --config ''
+check "word that is no control socket's" fails 2 "'ro' is not known; mode, owner and group" \
+	-s "$tmp/s" --control "$tmp/c,ro"
+check "device that cannot listen is named" fails 1 "web: cannot listen on $tmp/none/w" \
+	--device "socket=$tmp/none/w,name=web" --port null
 check "unknown log level" fails 2 'log-level' -s "$tmp/s" -b network --log-level loud
 
 check "capabilities" capabilities --print-capabilities

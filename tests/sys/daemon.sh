@@ -22,9 +22,9 @@ kill_daemon() {
 }
 cleanup_fn kill_daemon
 
-# daemon_up N: its log names the console of guest N.
+# daemon_up N: its log says where guest N's front-end connects. All is open by then.
 daemon_up() {
-	grep -q "console$1: front-end .* console on" "$tmp/log"
+	grep -q "console$1: front-end " "$tmp/log"
 }
 
 # start_daemon GUESTS ARGUMENT...: returns when it serves that many.
@@ -50,11 +50,43 @@ end_daemon() {
 	daemon_pid=
 }
 
-cleanup_fn kill_daemon
-
 # guest ARGUMENT...: a guest on the first socket; what it says goes to $tmp/guest.
 guest() {
 	"$vhu_guest" --socket "$tmp/s0" "$@" 2>"$tmp/guest"
+}
+
+# watch_guest: a guest on the first socket that writes what it is told to $tmp/events,
+# until unwatch_guest. Sets $watcher.
+watch_guest() {
+	rm -f "$tmp/watch"
+	mkfifo "$tmp/watch"
+	: >"$tmp/events"
+	: >"$tmp/guest"
+	"$vhu_guest" --socket "$tmp/s0" watch <"$tmp/watch" >>"$tmp/events" 2>>"$tmp/guest" &
+	watcher=$!
+	exec 6>"$tmp/watch"
+	wait_for 10 said "$tmp/guest" up
+}
+
+unwatch_guest() {
+	exec 6>&-
+	wait "$watcher"
+}
+
+# client ADDRESS FILE: what comes out of a port at socat's ADDRESS goes to FILE, what is
+# written to descriptor 7 goes in. Sets $client.
+client() {
+	rm -f "$tmp/keys"
+	mkfifo "$tmp/keys"
+	: >"$2"
+	socat -t 0 - "$1" <"$tmp/keys" >>"$2" 2>/dev/null &
+	client=$!
+	exec 7>"$tmp/keys"
+}
+
+client_leaves() {
+	exec 7>&-
+	wait "$client"
 }
 
 # said FILE TEXT: a line of FILE says so.

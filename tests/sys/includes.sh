@@ -9,7 +9,7 @@
 group() {
 	case $1 in
 	base.h | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
-	options.[ch]) echo base ;;
+	options*.[ch]) echo base ;;
 	loop.[ch]) echo loop ;;
 	listener.[ch] | systemd.[ch]) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch])
@@ -20,11 +20,13 @@ group() {
 	virtio/virtq.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
-	backends/port.[ch] | backends/replay.[ch] | backends/backend.h | backends/backends.def) echo port ;;
+	backends/port.[ch] | backends/replay.[ch]) echo port ;;
+	backends/attachment.h | backends/*.def) echo port ;;
 	backends/*.[ch]) echo backend ;;
 	vhu/conn.[ch]) echo conn ;;
 	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
+	daemon/*.[ch] | daemon/*.def | console-options.[ch] | options.def) echo daemon ;;
 	*/*) echo unknown ;;
 	*.[ch] | *.def) echo program ;;
 	*) echo unknown ;;
@@ -52,8 +54,14 @@ allowed() {
 			vhu-backend
 		;;
 	vhu-frontend) echo base loop features model engine conn vhu-frontend ;;
-	program) echo base loop listener features model engine virtq device-interface console port backend conn \
-		vhu-backend vhu-frontend program ;;
+	daemon)
+		echo base loop listener features model engine virtq device-interface console port \
+			backend conn vhu-backend daemon
+		;;
+	program)
+		echo base loop listener features model engine virtq device-interface console port \
+			backend conn vhu-backend vhu-frontend daemon program
+		;;
 	esac
 }
 

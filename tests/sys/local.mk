@@ -16,7 +16,15 @@ sys_tests += \
 sys_tests += \
 	%reldir%/daemon-guests.sh \
 	%reldir%/daemon-life.sh \
-	%reldir%/daemon-options.sh
+	%reldir%/daemon-options.sh \
+	%reldir%/daemon-ports.sh \
+	%reldir%/daemon-reload.sh \
+	%reldir%/systemd.sh
+
+# Its control socket, and the shells that complete its command line.
+sys_tests += \
+	%reldir%/completion.sh \
+	%reldir%/ctl.sh
 
 EXTRA_DIST += $(sys_tests)
 TESTS += $(sys_tests)

@@ -6,7 +6,11 @@
 
 doc=$top_srcdir/doc
 page=$doc/vhost-device-console.1
+conf_page=$doc/vhost-device-console.conf.5
+ctl_page=$doc/vhost-device-console-ctl.1
+completion=$doc/completion
 daemon=$top_builddir/src/vhost-device-console
+dump=$top_builddir/src/console-options-dump
 
 # long_options FILE: the names in it, with their dashes, sorted.
 long_options() {
@@ -21,12 +25,27 @@ same_options() {
 }
 
 fits_a_screen() {
-	awk 'length > 80 { print; bad = 1 } END { exit bad || NR > 24 || NR < 10 }' "$1"
+	awk 'length > 80 { print; bad = 1 } END { exit bad || NR > 32 || NR < 10 }' "$1"
 }
 
 # up_to_date PAGE COMMAND...: its generated part is what COMMAND prints.
 up_to_date() {
 	sh "$doc/splice.sh" "$@" >"$tmp/spliced" && diff "$1" "$tmp/spliced"
+}
+
+# in_the_page WORD...: each has a paragraph of its own in the page of ports.
+in_the_page() {
+	sed 's/\\-/-/g; s/\\f[A-Z]//g' "$conf_page" >"$tmp/conf-page"
+	for word; do
+		grep -qE "^$word([=:[]|\$)" "$tmp/conf-page" || echo "$word"
+	done >"$tmp/missing"
+	cat "$tmp/missing"
+	[ $# -gt 0 ] && [ ! -s "$tmp/missing" ]
+}
+
+# words_of FILE: the words of a .def list.
+words_of() {
+	grep -oE '^(OPT|ATTACHMENT)\([a-z_]+, "[a-z-]+"' "$top_srcdir/src/$1" | cut -d'"' -f2
 }
 
 # The checks below print each offence and say nothing when all is well.
@@ -44,7 +63,7 @@ absent_files() {
 		path=$top_srcdir/${name%%:*}
 		if [ ! -e "$path" ] && [ ! -e "$path.c" ]; then
 			echo "${name%%:*} does not exist"
-		elif [ "$name" != "${name#*:}" ] && ! grep -q "(${name#*:})" "$path"; then
+		elif [ "$name" != "${name#*:}" ] && ! grep -q "(${name#*:}[,)]" "$path"; then
 			echo "${name%%:*} has no test ${name#*:}"
 		fi
 	done
@@ -100,17 +119,29 @@ refused() {
 	if "$@" >"$tmp/refused.out" 2>&1; then not_ok "$what"; else ok "$what"; fi
 }
 
-plan 18
+plan 25
 "$daemon" --help >"$tmp/help"
-check "--help fits 80 columns and 24 lines" fits_a_screen "$tmp/help"
+check "--help fits 80 columns and 32 lines" fits_a_screen "$tmp/help"
 check "--help and the manual have the same options" same_options "$page"
 check "the manual's options are those of the program" \
-	up_to_date "$page" "$top_builddir/src/console-options-dump"
+	up_to_date "$page" "$dump" options
+check "the page of ports is that of the lists" up_to_date "$conf_page" "$dump" ports
+# shellcheck disable=SC2046 # words
+check "it has every word of the lists" in_the_page $(words_of daemon/port-options.def) \
+	$(words_of daemon/device-options.def) $(words_of backends/attachments.def) \
+	$(words_of backends/attachment-options.def)
+check "the page of ctl is that of the lists" up_to_date "$ctl_page" "$dump" ctl
+check "completion for bash is that of the lists" \
+	up_to_date "$completion/vhost-device-console.bash" "$dump" bash
+check "completion for zsh is that of the lists" \
+	up_to_date "$completion/_vhost-device-console" "$dump" zsh
+check "completion for fish is that of the lists" \
+	up_to_date "$completion/vhost-device-console.fish" "$dump" fish
 check "the protocol's page is that of the lists" \
 	up_to_date "$doc/vhu-protocol.7" "$top_builddir/src/vhu-dump" man
 if command -v mandoc >/dev/null; then
 	clean "mandoc finds nothing in the manuals" \
-		mandoc -T lint -W warning "$page" "$doc/vhu-protocol.7"
+		mandoc -T lint -W warning "$page" "$conf_page" "$ctl_page" "$doc/vhu-protocol.7"
 else
 	ok "mandoc finds nothing in the manuals # SKIP mandoc is not installed"
 fi
@@ -125,8 +156,9 @@ clean "doc/architecture.md has the limits of the sources" wrong_limits "$doc/arc
 { cat "$tmp/help"; echo; } | sed 's/--history/--future/' >"$tmp/help.new"
 mv "$tmp/help.new" "$tmp/help"
 refused "an option without its manual is found" same_options "$page"
-yes | head -n 25 >"$tmp/long"
-refused "a help of 25 lines is found" fits_a_screen "$tmp/long"
+yes | head -n 33 >"$tmp/long"
+refused "a help that is too long is found" fits_a_screen "$tmp/long"
+refused "a word that is missing is found" in_the_page console no-such-word
 sed 's/ring/rung/' "$doc/vhu-protocol.7" >"$tmp/stale.7"
 refused "a stale page is found" up_to_date "$tmp/stale.7" "$top_builddir/src/vhu-dump" man
 refused "a page without a place for it is found" up_to_date "$doc/hacking.md" echo text

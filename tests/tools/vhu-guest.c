@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "virtio/console-ctrl.h"
 
 struct settings {
 	enum vhu_frontend_style style;
@@ -24,6 +25,8 @@ struct settings {
 	int fd; /* an inherited connection instead, or -1 */
 	uint64_t features, protocol;
 	unsigned int size, connections, reboots;
+	unsigned int ports; /* that the machine has rings for; 0: what the device has */
+	const char *port;   /* number or name; NULL: port 0, which is a console */
 	int timeout_ms;
 	bool wait_open, die;
 	const char *scenario, *argument;
@@ -34,6 +37,7 @@ struct machine {
 	struct vhu_frontend fe;
 	struct vhu_frontend_plan plan;
 	struct guest guest;
+	unsigned int port; /* the one that the scenario is about */
 };
 
 static void say(const char *what)
@@ -48,6 +52,11 @@ static int print(const void *bytes, size_t len)
 	return fwrite(bytes, 1, len, stdout) == len && fflush(stdout) == 0 ? 0 : -EIO;
 }
 
+static int write_out(struct machine *m, const void *bytes, size_t len)
+{
+	return guest_write_port(&m->guest, m->port, bytes, len, m->settings->timeout_ms);
+}
+
 /* Nothing beyond the handshake. */
 static int do_boot(struct machine *m)
 {
@@ -59,7 +68,7 @@ static int do_send(struct machine *m)
 {
 	const char *text = m->settings->argument;
 
-	return guest_write(&m->guest, text, strlen(text), m->settings->timeout_ms);
+	return write_out(m, text, strlen(text));
 }
 
 /* The output of seq 1 N, as a guest's terminal prints it but for the \r. */
@@ -74,8 +83,27 @@ static int do_seq(struct machine *m)
 		len += (size_t)snprintf(buf + len, sizeof(buf) - len, "%lu\n", i);
 		if (sizeof(buf) - len >= 32 && i < n)
 			continue;
-		err = guest_write(&m->guest, buf, len, m->settings->timeout_ms);
+		err = write_out(m, buf, len);
 		len = 0;
+	}
+	return err;
+}
+
+/* Standard input, to its end, goes to the port. */
+static int do_file_out(struct machine *m)
+{
+	char buf[GUEST_PAGE];
+	int err = 0;
+
+	while (err == 0) {
+		ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			err = write_out(m, buf, (size_t)n);
+		else if (errno != EINTR)
+			err = -errno;
 	}
 	return err;
 }
@@ -88,8 +116,8 @@ static int take(struct machine *m, int (*each)(struct machine *m, const void *by
 
 	while (left > 0 && err == 0) {
 		uint8_t buf[GUEST_PAGE];
-		int n = guest_read_some(&m->guest, buf, min_size(left, sizeof(buf)),
-					m->settings->timeout_ms);
+		int n = guest_read_some_port(&m->guest, m->port, buf, min_size(left, sizeof(buf)),
+					     m->settings->timeout_ms);
 
 		if (n < 0)
 			return n;
@@ -105,11 +133,6 @@ static int print_piece(struct machine *m, const void *bytes, size_t len)
 	return print(bytes, len);
 }
 
-static int echo_piece(struct machine *m, const void *bytes, size_t len)
-{
-	return guest_write(&m->guest, bytes, len, m->settings->timeout_ms);
-}
-
 /* N bytes of input go to standard output. */
 static int do_sink(struct machine *m)
 {
@@ -119,29 +142,121 @@ static int do_sink(struct machine *m)
 /* N bytes of input go back to where they came from: cat on a raw terminal. */
 static int do_echo(struct machine *m)
 {
-	return take(m, echo_piece);
+	return take(m, write_out);
 }
 
-/* Up and running until standard input ends. */
+/* Until standard input ends; heard (or NULL) is told what the device says. */
+static int attend(struct machine *m, void (*heard)(const struct guest_event *e))
+{
+	ssize_t n = 1;
+	int err = 0;
+	char byte;
+
+	while (err == 0 && n != 0) {
+		err = guest_attend(&m->guest, STDIN_FILENO, heard);
+		if (err == 0)
+			n = read(STDIN_FILENO, &byte, 1);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			err = -errno;
+	}
+	return err;
+}
+
+/* Up and running; what the device says is answered, and input waits. */
 static int do_idle(struct machine *m)
 {
-	char byte;
-	ssize_t n;
-
-	(void)m;
-	do {
-		n = read(STDIN_FILENO, &byte, 1);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return 0;
+	return attend(m, NULL);
 }
+
+static void print_event(const struct guest_event *e)
+{
+	switch (e->event) {
+	case CONSOLE_PORT_ADD:
+		printf("add %u\n", e->id);
+		break;
+	case CONSOLE_PORT_REMOVE:
+		printf("remove %u\n", e->id);
+		break;
+	case CONSOLE_CONSOLE_PORT:
+		printf("console %u\n", e->id);
+		break;
+	case CONSOLE_PORT_OPEN:
+		printf("open %u %u\n", e->id, e->value);
+		break;
+	case CONSOLE_PORT_NAME:
+		printf("name %u %s\n", e->id, e->name);
+		break;
+	case CONSOLE_RESIZE:
+		printf("resize %u %u %u\n", e->id, e->cols, e->rows);
+		break;
+	default:
+		break;
+	}
+	fflush(stdout);
+}
+
+/* What the device says, a line each. */
+static int do_watch(struct machine *m)
+{
+	return attend(m, print_event);
+}
+
+/* The ports, once the device has said all there is to say of them. */
+static int do_list(struct machine *m)
+{
+	enum { QUIET_MS = 200 };
+	struct guest *g = &m->guest;
+	int err = guest_settle(g, QUIET_MS);
+
+	for (unsigned int i = 0; i < g->n_ports && err == 0; i++) {
+		const struct guest_port *p = &g->ports[i];
+
+		if (p->added)
+			printf("%u %s %s %s %ux%u\n", i, p->name[0] ? p->name : "-",
+			       p->is_console ? "console" : "port", p->host_open ? "open" : "closed",
+			       p->cols, p->rows);
+	}
+	return err;
+}
+
+/* Each character as an emergency write, from a guest that has no driver yet. */
+static int do_emerg(struct machine *m)
+{
+	int err = 0;
+
+	for (const char *at = m->settings->argument; *at && err == 0; at++) {
+		const uint8_t bytes[4] = { (uint8_t)*at };
+
+		err = vhu_frontend_set_config(&m->fe, 8, bytes, sizeof(bytes), 0, true);
+	}
+	return err;
+}
+
+/* What a scenario needs of the guest before it runs. */
+enum need {
+	NEED_NOTHING, /* not even a driver */
+	NEED_DRIVER,
+	NEED_PORT, /* open */
+};
 
 static const struct scenario {
 	const char *name;
 	bool argument;
+	enum need need;
 	int (*run)(struct machine *m);
 } scenarios[] = {
-	{ "boot", false, do_boot }, { "send", true, do_send }, { "seq", true, do_seq },
-	{ "sink", true, do_sink },  { "echo", true, do_echo }, { "idle", false, do_idle },
+	{ "boot", false, NEED_PORT, do_boot },
+	{ "send", true, NEED_PORT, do_send },
+	{ "seq", true, NEED_PORT, do_seq },
+	{ "sink", true, NEED_PORT, do_sink },
+	{ "echo", true, NEED_PORT, do_echo },
+	{ "idle", false, NEED_PORT, do_idle },
+	{ "file-out", false, NEED_PORT, do_file_out },
+	{ "pump", false, NEED_PORT, do_file_out },
+	{ "file-in", true, NEED_PORT, do_sink },
+	{ "list", false, NEED_DRIVER, do_list },
+	{ "watch", false, NEED_DRIVER, do_watch },
+	{ "emerg", true, NEED_NOTHING, do_emerg },
 };
 
 static const struct scenario *find_scenario(const char *name)
@@ -152,17 +267,45 @@ static const struct scenario *find_scenario(const char *name)
 	return NULL;
 }
 
+/* As a program that opens the port's device file, once there is one. */
+static int open_port(struct machine *m)
+{
+	const struct settings *s = m->settings;
+	char *end;
+	unsigned long number = strtoul(s->port, &end, 10);
+	int err;
+
+	if (!m->guest.multiport)
+		return number == 0 && *end == '\0'
+			       ? 0
+			       : vhu_frontend_fail(&m->fe, -ENOENT, "a driver of many ports");
+	if (*end == '\0' && end != s->port) {
+		m->port = (unsigned int)min_size(number, UINT32_MAX);
+		err = guest_await_port(&m->guest, m->port, s->timeout_ms);
+	} else {
+		err = guest_await_name(&m->guest, s->port, s->timeout_ms, &m->port);
+	}
+	return err == 0 ? guest_open_port(&m->guest, m->port, true) : err;
+}
+
 /* A driver that starts, and the scenario. */
 static int run_guest(struct machine *m)
 {
 	const struct settings *s = m->settings;
-	int err = guest_start(&m->guest, s->timeout_ms);
+	const struct scenario *scenario = find_scenario(s->scenario);
+	int err;
 
+	if (scenario->need == NEED_DRIVER || s->port)
+		err = guest_hello(&m->guest);
+	else
+		err = guest_start(&m->guest, s->timeout_ms);
+	if (err == 0 && s->port && scenario->need == NEED_PORT)
+		err = open_port(m);
 	if (err == 0 && s->wait_open && m->guest.multiport)
-		err = guest_await_host_open(&m->guest, true, s->timeout_ms);
+		err = guest_await_port_host_open(&m->guest, m->port, true, s->timeout_ms);
 	if (err == 0)
 		say("up");
-	return err == 0 ? find_scenario(s->scenario)->run(m) : err;
+	return err == 0 ? scenario->run(m) : err;
 }
 
 /* As a guest does that resets its devices: the rings are empty again. */
@@ -182,19 +325,66 @@ static int reboot_guest(struct machine *m)
 	return err == 0 ? run_guest(m) : err;
 }
 
-static int run_connection(struct machine *m)
+/* How many rings the machine has: what it was told, or as many as the device. */
+static int plan_rings(struct machine *m)
 {
 	const struct settings *s = m->settings;
+	uint64_t n = GUEST_RINGS(s->ports);
 	int err = 0;
 
-	if (s->fd >= 0)
-		vhu_frontend_attach(&m->fe, s->fd);
-	else
-		err = vhu_frontend_connect(&m->fe, s->socket);
+	if (s->ports == 0)
+		err = vhu_frontend_get_u64(&m->fe, VHU_FE_GET_QUEUE_NUM, &n);
+	if (n > VHU_MAX_FD_RINGS && !vhu_style_inband(s->style)) {
+		if (s->ports > 0)
+			return vhu_frontend_fail(&m->fe, -EINVAL,
+						 "127 ports at most, or --style uml");
+		n = VHU_MAX_FD_RINGS;
+	}
+	m->plan.n_rings = (unsigned int)n;
+	return err;
+}
+
+/* How many of them the guest's driver uses: as many as the device's config space says. */
+static int plan_driver(struct machine *m)
+{
+	uint64_t features = vhu_style_features(&m->fe, &m->plan);
+	unsigned int n_rings = m->plan.n_rings;
+	uint8_t max_nr_ports[4];
+	int err;
+
+	m->plan.n_set_up = 2;
+	if (!(features & 2) || n_rings < GUEST_N_RINGS)
+		return 0;
+	m->plan.n_set_up = n_rings;
+	if (!vhu_frontend_has_protocol(&m->fe, VHU_PF_CONFIG_BIT))
+		return 0;
+	err = vhu_frontend_get_config(&m->fe, 4, sizeof(max_nr_ports), 0, max_nr_ports);
 	if (err < 0)
 		return err;
-	say("connected");
-	err = vhu_style_setup(&m->fe, &m->plan, s->size);
+	n_rings = GUEST_RINGS(max_nr_ports[0] + 256u * max_nr_ports[1]);
+	if (n_rings < m->plan.n_set_up)
+		m->plan.n_set_up = n_rings;
+	return 0;
+}
+
+static int connect_machine(struct machine *m)
+{
+	const struct settings *s = m->settings;
+
+	if (s->fd < 0)
+		return vhu_frontend_connect(&m->fe, s->socket);
+	vhu_frontend_attach(&m->fe, s->fd);
+	return 0;
+}
+
+/* Boots the guest and has it do what it is for, again and again. */
+static int run_machine(struct machine *m)
+{
+	const struct settings *s = m->settings;
+	int err = plan_driver(m);
+
+	if (err == 0)
+		err = vhu_style_boot(&m->fe, &m->plan, s->size);
 	if (err == 0)
 		err = guest_init(&m->guest, &m->fe, vhu_style_features(&m->fe, &m->plan));
 	if (err == 0)
@@ -203,8 +393,22 @@ static int run_connection(struct machine *m)
 		err = reboot_guest(m);
 	if (err == 0 && s->die)
 		raise(SIGKILL);
+	return err == 0 ? vhu_style_stop(&m->fe, &m->plan) : err;
+}
+
+static int run_connection(struct machine *m)
+{
+	const struct scenario *scenario = find_scenario(m->settings->scenario);
+	int err = connect_machine(m);
+
+	if (err < 0)
+		return err;
+	say("connected");
+	err = plan_rings(m);
 	if (err == 0)
-		err = vhu_style_stop(&m->fe, &m->plan);
+		err = vhu_style_begin(&m->fe, &m->plan);
+	if (err == 0)
+		err = scenario->need == NEED_NOTHING ? scenario->run(m) : run_machine(m);
 	if (err == 0)
 		err = vhu_frontend_ping(&m->fe);
 	if (err == 0)
@@ -217,17 +421,12 @@ static int run(const struct settings *s)
 	int err = 0;
 
 	for (unsigned int i = 0; i < s->connections && err == 0; i++) {
-		bool multiport = !s->features || (s->features & 2);
 		struct machine m = {
 			.settings = s,
 			.plan = {
 				.style = s->style,
 				.features = s->features,
 				.protocol = s->protocol,
-				.n_rings = GUEST_N_RINGS,
-				.n_set_up = multiport && s->style != VHU_STYLE_CLOUD_HYPERVISOR
-						    ? GUEST_N_RINGS
-						    : 2,
 			},
 		};
 
@@ -247,8 +446,12 @@ static int usage(void)
 	fprintf(stderr,
 		"usage: vhu-guest --socket PATH | --fd N [--style STYLE] [--features MASK]\n"
 		"       [--protocol MASK] [--size N] [--connections N] [--reboots N]\n"
-		"       [--timeout MS] [--wait-open] [--die]\n"
-		"       boot | send TEXT | seq N | sink N | echo N | idle\n"
+		"       [--timeout MS] [--ports N] [--port NUMBER|NAME] [--wait-open] [--die]\n"
+		"       SCENARIO\n"
+		"on a port (0, a console, unless given):\n"
+		"  boot | send TEXT | seq N | sink N | file-in N | echo N | file-out | pump | "
+		"idle\n"
+		"on the device: list | watch | emerg TEXT\n"
 		"styles:");
 	for (int i = 0; i < VHU_N_STYLES; i++)
 		fprintf(stderr, " %s", vhu_style_name((enum vhu_frontend_style)i));
@@ -256,7 +459,21 @@ static int usage(void)
 	return 2;
 }
 
-enum { STYLE, SOCKET, FD, FEATURES, PROTOCOL, SIZE, CONNECTIONS, REBOOTS, TIMEOUT, WAIT_OPEN, DIE };
+enum {
+	STYLE,
+	SOCKET,
+	FD,
+	FEATURES,
+	PROTOCOL,
+	SIZE,
+	CONNECTIONS,
+	REBOOTS,
+	TIMEOUT,
+	PORTS,
+	PORT,
+	WAIT_OPEN,
+	DIE
+};
 
 static const struct option options[] = {
 	{ "style", required_argument, NULL, STYLE },
@@ -268,21 +485,17 @@ static const struct option options[] = {
 	{ "connections", required_argument, NULL, CONNECTIONS },
 	{ "reboots", required_argument, NULL, REBOOTS },
 	{ "timeout", required_argument, NULL, TIMEOUT },
+	{ "ports", required_argument, NULL, PORTS },
+	{ "port", required_argument, NULL, PORT },
 	{ "wait-open", no_argument, NULL, WAIT_OPEN },
 	{ "die", no_argument, NULL, DIE },
 	{ NULL, 0, NULL, 0 },
 };
 
-static bool take_option(struct settings *s, int which, const char *value)
+/* Options whose value is one number. */
+static bool take_number(struct settings *s, int which, uint64_t number)
 {
-	uint64_t number = value ? strtoull(value, NULL, 0) : 0;
-
 	switch (which) {
-	case STYLE:
-		return vhu_style_find(value, &s->style);
-	case SOCKET:
-		s->socket = value;
-		return true;
 	case FD:
 		s->fd = (int)number;
 		return true;
@@ -304,6 +517,25 @@ static bool take_option(struct settings *s, int which, const char *value)
 	case TIMEOUT:
 		s->timeout_ms = (int)number;
 		return true;
+	case PORTS:
+		s->ports = (unsigned int)number;
+		return number <= VHU_MAX_RINGS / 2 - 1;
+	default:
+		return false;
+	}
+}
+
+static bool take_option(struct settings *s, int which, const char *value)
+{
+	switch (which) {
+	case STYLE:
+		return vhu_style_find(value, &s->style);
+	case SOCKET:
+		s->socket = value;
+		return true;
+	case PORT:
+		s->port = value;
+		return true;
 	case WAIT_OPEN:
 		s->wait_open = true;
 		return true;
@@ -311,7 +543,7 @@ static bool take_option(struct settings *s, int which, const char *value)
 		s->die = true;
 		return true;
 	default:
-		return false;
+		return take_number(s, which, value ? strtoull(value, NULL, 0) : 0);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* A port with a backend on it, a device that counts, and a loop turned by hand. */
+/* A port with an attachment on it, a device that counts, and a loop turned by hand. */
 #ifndef VHU_TESTS_BACKEND_RIG_H
 #define VHU_TESTS_BACKEND_RIG_H
 
@@ -14,39 +14,46 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "backends/backend.h"
+#include "backends/attachment.h"
 
 enum {
 	HISTORY = 64 * 1024,
 	DEADLINE_SECONDS = 30,
 	QUIET_STEPS = 200, /* that long nothing may happen that must not */
 	N_BYTES = 60000,
+	CLIENTS_MAX = 64,
 };
 
 struct rig {
 	struct loop *loop;
 	struct port port;
-	struct console_backend *backend;
+	struct attachment_options options; /* of what is opened next */
+	struct attachment *attachment;
 	char why[256];
-	unsigned int n_input, n_open, n_size, n_closed, n_quit;
+	unsigned int n_input, n_room, n_open, n_size, n_closed, n_quit;
 	uint64_t seed;
 };
 
 static struct rig rig;
 
-static inline void on_input(void *dev)
+static inline void on_input(struct port *port)
 {
-	((struct rig *)dev)->n_input++;
+	((struct rig *)port->dev)->n_input++;
 }
 
-static inline void on_open(void *dev)
+static inline void on_room(struct port *port)
 {
-	((struct rig *)dev)->n_open++;
+	((struct rig *)port->dev)->n_room++;
 }
 
-static inline void on_size(void *dev)
+static inline void on_open(struct port *port)
 {
-	((struct rig *)dev)->n_size++;
+	((struct rig *)port->dev)->n_open++;
+}
+
+static inline void on_size(struct port *port)
+{
+	((struct rig *)port->dev)->n_size++;
 }
 
 static inline void on_closed(void *arg)
@@ -61,10 +68,12 @@ static inline void on_quit(void *arg)
 
 static const struct port_device_ops device_ops = {
 	.input_ready = on_input,
+	.output_room = on_room,
 	.host_open_changed = on_open,
 	.size_changed = on_size,
 };
 
+/* A console port that drops. */
 static inline void rig_begin(void)
 {
 	const char *why = NULL;
@@ -72,6 +81,9 @@ static inline void rig_begin(void)
 	signal(SIGPIPE, SIG_IGN);
 	memset(&rig, 0, sizeof(rig));
 	rig.seed = 88172645463325252;
+	rig.options.clients = CLIENTS_MAX;
+	rig.options.reconnect = 10;
+	rig.options.reconnect_max = 40;
 	if (loop_new(256, &rig.loop, &why) < 0)
 		fail_msg("%s", why);
 	assert_int_equal(port_init(&rig.port, HISTORY), 0);
@@ -79,18 +91,35 @@ static inline void rig_begin(void)
 	rig.port.dev = &rig;
 }
 
-static inline int rig_open(const struct console_backend_ops *ops, uint16_t tcp_port,
-			   const char *escape)
+/* A port that is no console and loses nothing. */
+static inline void rig_begin_lossless(void)
 {
-	const struct console_backend_options options = {
+	rig_begin();
+	rig.port.console = false;
+	rig.port.overflow = PORT_HOLD;
+}
+
+/* Opens another attachment; the caller owns it. */
+static inline int rig_open_more(enum attachment_kind kind, const char *address,
+				struct attachment **ret_attachment)
+{
+	const struct attachment_args args = {
+		.loop = rig.loop,
+		.port = &rig.port,
+		.options = &rig.options,
 		.who = "test",
-		.tcp_port = tcp_port,
-		.escape = escape,
 		.quit = on_quit,
 		.quit_arg = &rig,
 	};
 
-	return ops->open(rig.loop, &rig.port, &options, &rig.backend, rig.why, sizeof(rig.why));
+	rig.options.kind = kind;
+	rig.options.address = address;
+	return attachment_open(&args, ret_attachment, rig.why, sizeof(rig.why));
+}
+
+static inline int rig_open(enum attachment_kind kind, const char *address)
+{
+	return rig_open_more(kind, address, &rig.attachment);
 }
 
 static inline void rig_step(void)
@@ -123,15 +152,29 @@ static inline void rig_step_before(time_t deadline)
 	for (time_t deadline_ = rig_seconds() + DEADLINE_SECONDS; !(condition);)                   \
 	rig_step_before(deadline_)
 
+static inline void rig_close_this(struct attachment *a)
+{
+	a->closed = on_closed;
+	a->closed_arg = &rig;
+	a->ops->close(a);
+}
+
 static inline void rig_close(void)
 {
-	rig.backend->ops->close(rig.backend, on_closed, &rig);
+	rig_close_this(rig.attachment);
+}
+
+static inline void rig_describe(char *buf, size_t cap)
+{
+	rig.attachment->ops->describe(rig.attachment, buf, cap);
 }
 
 static inline void rig_end(void)
 {
-	PUMP_UNTIL(rig.n_closed > 0);
-	assert_int_equal(rig.n_closed, 1);
+	if (rig.attachment) {
+		PUMP_UNTIL(rig.n_closed > 0);
+		assert_int_equal(rig.n_closed, 1);
+	}
 	assert_int_equal(rig.port.n_clients, 0);
 	port_fini(&rig.port);
 	loop_free(rig.loop);

@@ -17,14 +17,8 @@ unit_tests += %reldir%/test_log
 unit_tests += %reldir%/test_bytering
 %canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_histogram
-%canon_reldir%_test_histogram_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
-
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
-
-unit_tests += %reldir%/test_console_options
-%canon_reldir%_test_console_options_LDADD = src/libconsoleoptions.a $(LIBBASE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_proto
 %canon_reldir%_test_proto_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
@@ -79,28 +73,99 @@ unit_tests += %reldir%/test_loop_cancel
 unit_tests += %reldir%/test_conn
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_histogram
+%canon_reldir%_test_histogram_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_port
+%canon_reldir%_test_port_SOURCES = %reldir%/test_port.c %reldir%/port_rig.h
 %canon_reldir%_test_port_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_port_clients
+%canon_reldir%_test_port_clients_SOURCES = %reldir%/test_port_clients.c %reldir%/port_rig.h
+%canon_reldir%_test_port_clients_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_escape
+%canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_telnet
 %canon_reldir%_test_telnet_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_systemd
-%canon_reldir%_test_systemd_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_listener
+%canon_reldir%_test_listener_SOURCES = %reldir%/test_listener.c %reldir%/loop_rig.h
+%canon_reldir%_test_listener_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_nested
-%canon_reldir%_test_nested_SOURCES = %reldir%/test_nested.c %reldir%/backend_rig.h
-%canon_reldir%_test_nested_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+unit_tests += %reldir%/test_address
+%canon_reldir%_test_address_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_network
-%canon_reldir%_test_network_SOURCES = %reldir%/test_network.c %reldir%/backend_rig.h
-%canon_reldir%_test_network_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_attachment
+%canon_reldir%_test_attachment_SOURCES = %reldir%/test_attachment.c %reldir%/backend_rig.h
+%canon_reldir%_test_attachment_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_client
+%canon_reldir%_test_client_SOURCES = %reldir%/test_client.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_client_hold
+%canon_reldir%_test_client_hold_SOURCES = %reldir%/test_client_hold.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_hold_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_client_telnet
+%canon_reldir%_test_client_telnet_SOURCES = %reldir%/test_client_telnet.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_telnet_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_connect
+%canon_reldir%_test_connect_SOURCES = %reldir%/test_connect.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_connect_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_descriptor
+%canon_reldir%_test_descriptor_SOURCES = %reldir%/test_descriptor.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_descriptor_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_server
+%canon_reldir%_test_server_SOURCES = %reldir%/test_server.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_server_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_file
+%canon_reldir%_test_file_SOURCES = %reldir%/test_file.c %reldir%/backend_rig.h
+%canon_reldir%_test_file_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_log_file
+%canon_reldir%_test_log_file_SOURCES = %reldir%/test_log_file.c %reldir%/log_file_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_log_file_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_log_files
+%canon_reldir%_test_log_files_SOURCES = %reldir%/test_log_files.c %reldir%/log_file_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_log_files_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_log_text
+%canon_reldir%_test_log_text_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_pty
+%canon_reldir%_test_pty_SOURCES = %reldir%/test_pty.c %reldir%/pty_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_pty_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_pty_link
+%canon_reldir%_test_pty_link_SOURCES = %reldir%/test_pty_link.c %reldir%/pty_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_pty_link_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_terminal
+%canon_reldir%_test_terminal_SOURCES = %reldir%/test_terminal.c %reldir%/terminal_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_terminal_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_terminal_clients
+%canon_reldir%_test_terminal_clients_SOURCES = %reldir%/test_terminal_clients.c %reldir%/terminal_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_terminal_clients_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
 
 unit_tests += %reldir%/test_console_ctrl
+%canon_reldir%_test_console_ctrl_SOURCES = %reldir%/test_console_ctrl.c %reldir%/console_ctrl_rig.h
 %canon_reldir%_test_console_ctrl_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_ctrl_plug
+%canon_reldir%_test_console_ctrl_plug_SOURCES = %reldir%/test_console_ctrl_plug.c %reldir%/console_ctrl_rig.h
+%canon_reldir%_test_console_ctrl_plug_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_console
 %canon_reldir%_test_console_SOURCES = %reldir%/test_console.c %reldir%/console_rig.h
@@ -110,8 +175,17 @@ unit_tests += %reldir%/test_console_life
 %canon_reldir%_test_console_life_SOURCES = %reldir%/test_console_life.c %reldir%/console_rig.h
 %canon_reldir%_test_console_life_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_console_ports
+%canon_reldir%_test_console_ports_SOURCES = %reldir%/test_console_ports.c %reldir%/console_rig.h
+%canon_reldir%_test_console_ports_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_overflow
+%canon_reldir%_test_console_overflow_SOURCES = %reldir%/test_console_overflow.c %reldir%/console_rig.h
+%canon_reldir%_test_console_overflow_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
 # Both ends of a session in one process, a guest's driver on one of them.
-session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest.c tests/tools/guest.h
+session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest-await.c \
+	tests/tools/guest.c tests/tools/guest.h
 
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
@@ -141,8 +215,47 @@ unit_tests += %reldir%/test_session_vring
 %canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
 %canon_reldir%_test_session_vring_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_escape
-%canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_session_ports
+%canon_reldir%_test_session_ports_SOURCES = %reldir%/test_session_ports.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_ports_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_queues
+%canon_reldir%_test_session_queues_SOURCES = %reldir%/test_session_queues.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_queues_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_config_file
+%canon_reldir%_test_config_file_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_options
+%canon_reldir%_test_console_options_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_setup
+%canon_reldir%_test_setup_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_spec
+%canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_guest
+%canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h
+%canon_reldir%_test_guest_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_systemd
+%canon_reldir%_test_systemd_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+
+if HAVE_JSON_C
+unit_tests += %reldir%/test_control
+%canon_reldir%_test_control_SOURCES = %reldir%/test_control.c %reldir%/control_rig.h
+%canon_reldir%_test_control_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_control_commands
+%canon_reldir%_test_control_commands_SOURCES = %reldir%/test_control_commands.c %reldir%/control_rig.h
+%canon_reldir%_test_control_commands_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_ctl
+%canon_reldir%_test_ctl_SOURCES = %reldir%/test_ctl.c %reldir%/control_rig.h
+%canon_reldir%_test_ctl_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+endif
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

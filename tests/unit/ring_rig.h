@@ -107,7 +107,7 @@ static inline void rig_open_data(struct rig *rig, unsigned int size, uint64_t fe
 	assert_non_null(rig->host);
 	assert_int_equal(driverq_init(&rig->driver, rig->host, RIG_GUEST, size, features), 0);
 	driverq_set_tables(&rig->driver, rig->host + ring_len, rig->tables, RIG_TABLE);
-	assert_int_equal(virtq_init(&rig->device, features), 0);
+	assert_int_equal(virtq_init(&rig->device, size, features), 0);
 	rig_start(rig, 0);
 }
 

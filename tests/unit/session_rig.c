@@ -58,7 +58,7 @@ static void collect(struct port_client *client)
 
 static const struct port_client_ops client_ops = { .output_ready = collect };
 
-int rig_setup(void **state)
+int rig_setup_ports(void **state, unsigned int max_ports)
 {
 	struct session_rig *rig = calloc(1, sizeof(*rig));
 	const char *why = "";
@@ -70,8 +70,8 @@ int rig_setup(void **state)
 	if (loop_new(64, &rig->loop, &why) < 0)
 		fail_msg("%s", why);
 	assert_int_equal(port_init(&rig->port, RIG_HISTORY), 0);
-	rig->port.has_size = true;
-	console_init(&rig->con, &rig->port);
+	assert_int_equal(console_init(&rig->con, max_ports, false), 0);
+	console_add_port(&rig->con, 0, &rig->port);
 	scope_init(&rig->scope, rig->loop);
 	timer_init(&rig->tick, &rig->scope, ticked);
 	vhu_frontend_init(&rig->fe, -1);
@@ -79,6 +79,11 @@ int rig_setup(void **state)
 	rig->fe.pump_arg = rig;
 	*state = rig;
 	return 0;
+}
+
+int rig_setup(void **state)
+{
+	return rig_setup_ports(state, 1);
 }
 
 int rig_teardown(void **state)
@@ -94,6 +99,9 @@ int rig_teardown(void **state)
 		assert_int_equal(loop_step(rig->loop, true), 0);
 	}
 	vhu_frontend_fini(&rig->fe);
+	if (console_port(&rig->con, 0) == &rig->port)
+		console_remove_port(&rig->con, 0);
+	console_fini(&rig->con);
 	port_fini(&rig->port);
 	loop_free(rig->loop);
 	free(rig->output);
@@ -113,6 +121,11 @@ void rig_connect(struct session_rig *rig)
 		vhu_backend_new(rig->loop, &rig->con.vdev, fds[0], &options, ended, rig, &rig->b),
 		0);
 	vhu_frontend_attach(&rig->fe, fds[1]);
+}
+
+void rig_step(struct session_rig *rig)
+{
+	assert_int_equal(pump(rig), 0);
 }
 
 void rig_await_end(struct session_rig *rig)
@@ -138,11 +151,6 @@ void rig_settle(struct session_rig *rig)
 	assert_int_equal(vhu_frontend_pass_time(&rig->fe, 5), 0);
 }
 
-static unsigned int rings_for(uint64_t features)
-{
-	return features == 0 || (features & BIT(CONSOLE_F_MULTIPORT_BIT)) ? GUEST_N_RINGS : 2;
-}
-
 void rig_forget_guest(struct session_rig *rig)
 {
 	vhu_frontend_fini(&rig->fe);
@@ -161,11 +169,13 @@ static void begin_style(struct session_rig *rig, enum vhu_frontend_style style, 
 		.style = style,
 		.features = features,
 		.protocol = protocol,
-		.n_set_up = rings_for(features),
-		.n_rings = GUEST_N_RINGS,
+		.n_set_up = rig->con.vdev.n_queues,
+		.n_rings = rig->con.vdev.n_queues,
 	};
-	if (style == VHU_STYLE_CLOUD_HYPERVISOR)
-		rig_plan.n_set_up = 2; /* its guests do not see F_MULTIPORT */
+	/* cloud-hypervisor's guests do not see F_MULTIPORT. */
+	if (style == VHU_STYLE_CLOUD_HYPERVISOR ||
+	    (features != 0 && !(features & BIT(CONSOLE_F_MULTIPORT_BIT))))
+		rig_plan.n_set_up = 2;
 }
 
 void rig_setup_style(struct session_rig *rig, enum vhu_frontend_style style, unsigned int size,
@@ -193,7 +203,13 @@ void rig_setup_regions(struct session_rig *rig, const struct vhu_region *regions
 
 void rig_join(struct session_rig *rig)
 {
-	port_join(&rig->port, &rig->client, &client_ops);
+	static const struct port_client_options options = {
+		.writes = true,
+		.replay = PORT_REPLAY_ALL,
+		.what = "rig",
+	};
+
+	port_join(&rig->port, &rig->client, &client_ops, &options);
 	rig->joined = true;
 	collect(&rig->client);
 }

@@ -25,7 +25,7 @@ enum {
 
 struct session_rig {
 	struct loop *loop;
-	struct port port;
+	struct port port; /* number 0, a console */
 	struct console con;
 	struct vhu_backend *b; /* NULL: no session */
 	unsigned int n_ended;
@@ -41,6 +41,9 @@ struct session_rig {
 /* Fixture: *state is a struct session_rig with no session yet. */
 int rig_setup(void **state);
 int rig_teardown(void **state);
+
+/* As rig_setup, for a device with numbers for max_ports ports, of which 0 is there. */
+int rig_setup_ports(void **state, unsigned int max_ports);
 
 #define RIG_TEST(f) UNIT_TEST_WITH(f, rig_setup, rig_teardown)
 
@@ -59,7 +62,7 @@ void rig_await_end(struct session_rig *rig);
 /* Runs the loop until nothing is left to do at once. */
 void rig_settle(struct session_rig *rig);
 
-/* Connects and does a style's handshake with 4 rings (or 2 without F_MULTIPORT) of size. */
+/* Connects and does a style's handshake with all rings (or 2 without F_MULTIPORT) of size. */
 void rig_setup_style(struct session_rig *rig, enum vhu_frontend_style style, unsigned int size,
 		     uint64_t features, uint64_t protocol);
 
@@ -72,7 +75,10 @@ void rig_setup_regions(struct session_rig *rig, const struct vhu_region *regions
 /* The plan of the last rig_setup_*(). */
 extern struct vhu_frontend_plan rig_plan;
 
-/* A host client on the port, whose output is collected. */
+/* One iteration of the loop, which ends soon even if nothing happens. */
+void rig_step(struct session_rig *rig);
+
+/* A host client on port 0, whose output is collected. */
 void rig_join(struct session_rig *rig);
 void rig_leave(struct session_rig *rig);
 

@@ -460,6 +460,27 @@ static void reserved_bits_beside_the_index_are_noted(void **state)
 	expect(VHU_RULE_RESERVED_BITS);
 }
 
+/* VU-123: of more rings than eight bits can name, one would be taken for another. */
+static void ring_word_with_a_longer_index_is_refused(void **state)
+{
+	static const uint32_t ids[] = { VHU_FE_SET_VRING_KICK, VHU_FE_SET_VRING_CALL,
+					VHU_FE_SET_VRING_ERR };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		fe_u64(ids[i], 512);
+		nego.n_queues = VHU_MAX_FD_RINGS;
+		expect(VHU_RULE_RESERVED_BITS);
+		nego.n_queues = VHU_MAX_FD_RINGS + 2;
+		expect(VHU_RULE_RING_WORD);
+		/* Ring 256 looks like ring 0 without a descriptor, which is there. */
+		vhu_msg_put_u64(&msg, 256);
+		expect(VHU_RULE_FD_DESPITE_NOFD);
+		vhu_msg_put_u64(&msg, 255);
+		expect(VHU_OK);
+	}
+}
+
 static void values_of_an_unknown_request_are_those_of_none(void **state)
 {
 	const uint32_t ids[] = { 0, 46, UINT32_MAX };
@@ -503,6 +524,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(iotlb_values_are_checked),
 	UNIT_TEST(back_end_mappings_are_checked),
 	UNIT_TEST(reserved_bits_beside_the_index_are_noted),
+	UNIT_TEST(ring_word_with_a_longer_index_is_refused),
 	UNIT_TEST(values_of_an_unknown_request_are_those_of_none),
 	UNIT_TEST(every_rule_of_this_part_is_broken_by_a_test),
 };

@@ -1,98 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The control queue's state machine: VC-023 to VC-046, VC-073 to VC-078. */
-#include "unit.h"
-
-#include <endian.h>
-#include <string.h>
-
-#include "virtio/console-ctrl.h"
-
-enum { N_PORTS = 3 };
-
-struct rig {
-	struct port ports[N_PORTS];
-	struct console_port console[N_PORTS];
-	struct console_ctrl ctrl;
-	struct port_client client;
-};
-
-static struct rig rig;
-static const struct port_client_ops deaf = { .output_ready = NULL };
-
-/* Ports as the device has them; nobody connected, no size. */
-static void begin(unsigned int n_ports)
-{
-	memset(&rig, 0, sizeof(rig));
-	for (unsigned int i = 0; i < n_ports; i++) {
-		list_init(&rig.ports[i].clients);
-		rig.console[i].port = &rig.ports[i];
-	}
-	rig.ctrl = (struct console_ctrl){ .ports = rig.console, .n_ports = n_ports, .size = true };
-}
-
-static void tell(uint32_t id, uint16_t event, uint16_t value)
-{
-	uint8_t msg[CONSOLE_MSG_LEN] = {
-		(uint8_t)id,	(uint8_t)(id >> 8),    (uint8_t)(id >> 16), (uint8_t)(id >> 24),
-		(uint8_t)event, (uint8_t)(event >> 8), (uint8_t)value,	    (uint8_t)(value >> 8),
-	};
-
-	console_ctrl_receive(&rig.ctrl, msg, sizeof(msg));
-}
-
-static void expect_nothing(void)
-{
-	uint8_t msg[CONSOLE_MSG_MAX];
-
-	assert_int_equal(console_ctrl_peek(&rig.ctrl, msg), 0);
-}
-
-/* The next message is this one; it is taken. */
-static void expect(uint32_t id, uint16_t event, uint16_t value)
-{
-	uint8_t msg[CONSOLE_MSG_MAX], again[CONSOLE_MSG_MAX];
-	size_t len = event == CONSOLE_RESIZE ? 12 : 8;
-
-	memset(msg, 0, sizeof(msg));
-	memset(again, 0, sizeof(again));
-	assert_int_equal(console_ctrl_peek(&rig.ctrl, msg), len);
-	assert_int_equal(console_ctrl_peek(&rig.ctrl, again), len);
-	assert_memory_equal(msg, again, sizeof(msg));
-	assert_int_equal(msg[0] | msg[1] << 8 | msg[2] << 16, id);
-	assert_int_equal(msg[4] | msg[5] << 8, event);
-	if (event == CONSOLE_PORT_OPEN || event == CONSOLE_CONSOLE_PORT)
-		assert_int_equal(msg[6] | msg[7] << 8, value);
-	console_ctrl_sent(&rig.ctrl);
-}
-
-static void host_opens(unsigned int port)
-{
-	port_join(&rig.ports[port], &rig.client, &deaf);
-	console_ctrl_host_open_changed(&rig.ctrl, port);
-}
-
-static void host_closes(unsigned int port)
-{
-	port_leave(&rig.client);
-	console_ctrl_host_open_changed(&rig.ctrl, port);
-}
-
-static void resize(unsigned int port, uint16_t cols, uint16_t rows)
-{
-	port_resize(&rig.ports[port], cols, rows);
-	console_ctrl_size_changed(&rig.ctrl, port);
-}
-
-/* Until the driver knows port 0 as a console; the host side is closed. */
-static void shake_hands(void)
-{
-	tell(0, CONSOLE_DEVICE_READY, 1);
-	expect(0, CONSOLE_PORT_ADD, 1);
-	tell(0, CONSOLE_PORT_READY, 1);
-	expect(0, CONSOLE_CONSOLE_PORT, 1);
-	tell(0, CONSOLE_PORT_OPEN, 1);
-	expect_nothing();
-}
+/* The control queue's state machine: VC-023 to VC-046, VC-070 to VC-078. */
+#include "console_ctrl_rig.h"
 
 /* VC-023, VC-025 */
 static void driver_that_is_not_ready_is_told_nothing(void **state)
@@ -124,8 +32,8 @@ static void ready_driver_is_told_of_every_port_in_order(void **state)
 	}
 }
 
-/* VC-028, VC-073, VC-076 */
-static void ready_port_is_told_console_then_size_then_open(void **state)
+/* VC-028, VC-070, VC-073, VC-076 */
+static void ready_port_is_told_console_name_open_size(void **state)
 {
 	uint8_t msg[CONSOLE_MSG_MAX];
 
@@ -133,14 +41,51 @@ static void ready_port_is_told_console_then_size_then_open(void **state)
 	begin(1);
 	host_opens(0);
 	resize(0, 132, 43);
+	strcpy(rig.ports[0].name, "org.n");
 	tell(0, CONSOLE_DEVICE_READY, 1);
 	expect(0, CONSOLE_PORT_ADD, 1);
 	expect_nothing();
 	tell(0, CONSOLE_PORT_READY, 1);
 	expect(0, CONSOLE_CONSOLE_PORT, 1);
+	assert_int_equal(console_ctrl_peek(&rig.ctrl, msg), 13);
+	assert_memory_equal(msg + 8, "org.n", 5);
+	expect(0, CONSOLE_PORT_NAME, 1);
+	expect(0, CONSOLE_PORT_OPEN, 1);
 	assert_int_equal(console_ctrl_peek(&rig.ctrl, msg), 12);
 	assert_memory_equal(msg + 8, "\x84\0\x2b\0", 4);
-	expect(0, CONSOLE_RESIZE, 0);
+	expect(0, CONSOLE_RESIZE, 1);
+	expect_nothing();
+	port_leave(&rig.client);
+}
+
+/* VC-073: for a Linux that swaps them. */
+static void size_has_rows_first_if_asked_for(void **state)
+{
+	uint8_t msg[CONSOLE_MSG_MAX];
+
+	(void)state;
+	begin(1);
+	rig.ctrl.rows_first = true;
+	shake_hands();
+	resize(0, 132, 43);
+	assert_int_equal(console_ctrl_peek(&rig.ctrl, msg), 12);
+	assert_memory_equal(msg + 8, "\x2b\0\x84\0", 4);
+}
+
+/* VC-028, VC-074 */
+static void generic_port_is_told_neither_console_nor_size(void **state)
+{
+	(void)state;
+	begin(1);
+	rig.ports[0].console = false;
+	resize(0, 80, 25);
+	tell(0, CONSOLE_DEVICE_READY, 1);
+	expect(0, CONSOLE_PORT_ADD, 1);
+	tell(0, CONSOLE_PORT_READY, 1);
+	expect_nothing();
+	resize(0, 80, 26);
+	expect_nothing();
+	host_opens(0);
 	expect(0, CONSOLE_PORT_OPEN, 1);
 	expect_nothing();
 	port_leave(&rig.client);
@@ -242,7 +187,7 @@ static void states_that_were_superseded_are_told_once(void **state)
 		host_closes(0);
 	}
 	/* It is closed as it was: only the last size is news. */
-	expect(0, CONSOLE_RESIZE, 0);
+	expect(0, CONSOLE_RESIZE, 1);
 	expect_nothing();
 	host_opens(0);
 	expect(0, CONSOLE_PORT_OPEN, 1);
@@ -279,12 +224,26 @@ static void size_that_is_unknown_or_unwanted_is_not_told(void **state)
 	resize(0, 80, 0);
 	resize(0, 0, 25);
 	expect_nothing();
-	rig.ctrl.size = false;
+	console_ctrl_set_size(&rig.ctrl, false);
 	resize(0, 80, 25);
 	expect_nothing();
-	rig.ctrl.size = true;
-	resize(0, 80, 26);
-	expect(0, CONSOLE_RESIZE, 0);
+}
+
+/* VC-090: between two sessions no features are accepted. */
+static void size_that_changed_while_it_was_unwanted_is_told_once_it_is_wanted(void **state)
+{
+	(void)state;
+	begin(N_PORTS);
+	tell(0, CONSOLE_DEVICE_READY, 1);
+	for (uint32_t p = 0; p < N_PORTS; p++)
+		expect(p, CONSOLE_PORT_ADD, 1);
+	tell(2, CONSOLE_PORT_READY, 1);
+	expect(2, CONSOLE_CONSOLE_PORT, 1);
+	console_ctrl_set_size(&rig.ctrl, false);
+	resize(2, 80, 25);
+	expect_nothing();
+	console_ctrl_set_size(&rig.ctrl, true);
+	expect(2, CONSOLE_RESIZE, 1);
 	expect_nothing();
 }
 
@@ -311,10 +270,77 @@ static void reset_forgets_what_was_to_be_told(void **state)
 	port_leave(&rig.client);
 }
 
+/* VC-046 */
+static void only_names_are_cut_to_a_small_buffer(void **state)
+{
+	static const uint8_t resize_msg[12] = { [4] = CONSOLE_RESIZE };
+	uint8_t name[8 + 7] = { [4] = CONSOLE_PORT_NAME };
+
+	(void)state;
+	assert_int_equal(console_ctrl_fit(resize_msg, 12, UINT64_MAX), 12);
+	assert_int_equal(console_ctrl_fit(resize_msg, 12, 12), 12);
+	assert_int_equal(console_ctrl_fit(resize_msg, 12, 11), 0);
+	assert_int_equal(console_ctrl_fit(resize_msg, 8, 7), 0);
+	memcpy(name + 8, "a\u20acb\u00fc", 7); /* of 1, 3, 1 and 2 bytes */
+	assert_int_equal(console_ctrl_fit(name, 15, 15), 15);
+	assert_int_equal(console_ctrl_fit(name, 15, 14), 13);
+	assert_int_equal(console_ctrl_fit(name, 15, 13), 13);
+	assert_int_equal(console_ctrl_fit(name, 15, 12), 12);
+	assert_int_equal(console_ctrl_fit(name, 15, 11), 9);
+	assert_int_equal(console_ctrl_fit(name, 15, 10), 9);
+	assert_int_equal(console_ctrl_fit(name, 15, 9), 9);
+	assert_int_equal(console_ctrl_fit(name, 15, 8), 8);
+	assert_int_equal(console_ctrl_fit(name, 15, 7), 0);
+}
+
+/* VC-030: a port that the driver could not take. */
+static void port_that_failed_is_shut_until_it_is_ready(void **state)
+{
+	(void)state;
+	begin_known();
+	host_opens(1);
+	tell(1, CONSOLE_PORT_READY, 0);
+	assert_false(rig.ports[1].guest_open);
+	expect_nothing();
+	tell(1, CONSOLE_PORT_READY, 1);
+	expect(1, CONSOLE_CONSOLE_PORT, 1);
+	expect(1, CONSOLE_PORT_OPEN, 1);
+	expect_nothing();
+	port_leave(&rig.client);
+}
+
+/* VC-024: saying so of a port that it was not told of yet. */
+static void port_that_failed_too_early_is_told_all_the_same(void **state)
+{
+	(void)state;
+	begin(1);
+	tell(0, CONSOLE_DEVICE_READY, 1);
+	tell(0, CONSOLE_PORT_READY, 0);
+	expect(0, CONSOLE_PORT_ADD, 1);
+	expect_nothing();
+}
+
+/* VC-033: news that was still to be told is not lost with the answer. */
+static void driver_that_repeats_itself_hears_of_the_end_of_a_client(void **state)
+{
+	(void)state;
+	begin(1);
+	shake_hands();
+	host_opens(0);
+	expect(0, CONSOLE_PORT_OPEN, 1);
+	host_closes(0);
+	tell(0, CONSOLE_PORT_READY, 1);
+	expect(0, CONSOLE_CONSOLE_PORT, 1);
+	expect(0, CONSOLE_PORT_OPEN, 0);
+	expect_nothing();
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(driver_that_is_not_ready_is_told_nothing),
 	UNIT_TEST(ready_driver_is_told_of_every_port_in_order),
-	UNIT_TEST(ready_port_is_told_console_then_size_then_open),
+	UNIT_TEST(ready_port_is_told_console_name_open_size),
+	UNIT_TEST(size_has_rows_first_if_asked_for),
+	UNIT_TEST(generic_port_is_told_neither_console_nor_size),
 	UNIT_TEST(port_that_is_not_ready_is_told_nothing),
 	UNIT_TEST(driver_that_repeats_itself_is_answered_again),
 	UNIT_TEST(guest_side_is_what_the_driver_said_last),
@@ -323,7 +349,12 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(states_that_were_superseded_are_told_once),
 	UNIT_TEST(state_that_changes_before_it_is_sent_is_told_as_it_is),
 	UNIT_TEST(size_that_is_unknown_or_unwanted_is_not_told),
+	UNIT_TEST(size_that_changed_while_it_was_unwanted_is_told_once_it_is_wanted),
 	UNIT_TEST(size_that_became_unknown_is_not_told),
 	UNIT_TEST(reset_forgets_what_was_to_be_told),
+	UNIT_TEST(only_names_are_cut_to_a_small_buffer),
+	UNIT_TEST(port_that_failed_is_shut_until_it_is_ready),
+	UNIT_TEST(port_that_failed_too_early_is_told_all_the_same),
+	UNIT_TEST(driver_that_repeats_itself_hears_of_the_end_of_a_client),
 };
 UNIT_MAIN(tests)

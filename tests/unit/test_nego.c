@@ -416,7 +416,7 @@ static void observe_for_hostile_messages_changes_nothing(void **state)
 	vhu_msg_init(&msg, VHU_FE, 1000);
 	vhu_observe(&nego, &msg);
 	sample(VHU_FE, VHU_FE_SET_VRING_NUM);
-	msg.payload[1] = 1; /* ring 256, the first that is too high */
+	msg.payload[1] = VHU_MAX_RINGS >> 8; /* the first that is too high */
 	vhu_observe(&nego, &msg);
 	assert_memory_equal(&nego, &before, sizeof(nego));
 }

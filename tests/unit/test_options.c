@@ -18,7 +18,11 @@ struct sample {
 	uint64_t ring;
 	uint64_t bytes;
 	unsigned int kind;
+	uint64_t exact;
+	struct option_maybe amount;
+	struct option_maybe mode;
 	struct option_fds fds;
+	struct option_texts texts;
 };
 
 #define ROW(field, s, l, type, meta, def, limits, text)                                            \
@@ -34,25 +38,40 @@ static const struct option_row rows[] = {
 	ROW(kind, 'k', "kind", CHOICE, "KIND", "blue", OPTION_WORDS("red|green|blue"), "~colour"),
 	ROW(fds, 0, "fd", FDS, "N", NULL, OPTION_ANY,
 	    "a descriptor, described here by so many words that they do not fit one line"),
+	ROW(exact, 0, "exact", BYTES, "SIZE", "3K", OPTION_RANGE(100, 1 << 20), "not rounded"),
+	ROW(amount, 0, "limit", AMOUNT, "SIZE", NULL, OPTION_ANY, "how much"),
+	ROW(mode, 0, "mode", MODE, "MODE", NULL, OPTION_RANGE(0, 0777), "permissions"),
+	ROW(texts, 't', "text", TEXTS, "TEXT", NULL, OPTION_RANGE(1, 4), "any number of texts"),
 	ROW(all, 'a', "all", FLAG, NULL, NULL, OPTION_ANY, ".everything"),
 	ROW(stop, 's', "stop", FLAG_STOP, NULL, NULL, OPTION_ANY, "look no further"),
 	ROW(win, 0, "win", FLAG_WINS, NULL, NULL, OPTION_ANY, "nothing else counts"),
 };
 
 static char error[200];
+static bool given[ARRAY_SIZE(rows)];
 
-/* Parses a command line of words separated by spaces; error holds what it said. */
-static int parse(struct sample *ret_sample, const char *line)
+/*
+ * Parses words separated by spaces; error holds what it said. from, which may
+ * be NULL, has the origin of each word. What is allocated is freed.
+ */
+static int parse_from(struct sample *ret_sample, const char *line, const char *const *from)
 {
 	static char copy[1024];
 	char *argv[WORDS_MAX] = { copy };
-	int argc = 1;
+	struct option_line words = { .argc = 1, .argv = argv, .origins = from, .given = given };
 
 	error[0] = '\0';
 	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *word = strtok(copy, " "); word && argc < WORDS_MAX; word = strtok(NULL, " "))
-		argv[argc++] = word;
-	return options_parse(rows, ARRAY_SIZE(rows), ret_sample, argc, argv, error, sizeof(error));
+	for (char *word = strtok(copy, " "); word && words.argc < WORDS_MAX;
+	     word = strtok(NULL, " "))
+		argv[words.argc++] = word;
+	return options_parse(rows, ARRAY_SIZE(rows), ret_sample, &words, error, sizeof(error));
+}
+
+/* For lines without --text, which own nothing. */
+static int parse(struct sample *ret_sample, const char *line)
+{
+	return parse_from(ret_sample, line, NULL);
 }
 
 static void assert_refused(const char *line, const char *message)
@@ -222,6 +241,167 @@ static void fds_when_more_than_allowed_are_refused(void **state)
 	assert_refused(line, "--fd: more than 64 are given, which is the most allowed");
 }
 
+static void bytes_are_not_rounded(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse(&s, ""), 0);
+	assert_int_equal(s.exact, 3072);
+	assert_int_equal(parse(&s, "--exact 1000"), 0);
+	assert_int_equal(s.exact, 1000);
+	assert_refused("--exact 2M", "--exact: '2M' is not a size from 100 to 1M");
+	assert_refused("--exact 99", "--exact: '99' is not a size from 100 to 1M");
+}
+
+static void amount_is_all_none_or_a_size(void **state)
+{
+	static const struct {
+		const char *line;
+		bool set;
+		uint64_t value;
+	} cases[] = {
+		{ "", false, 0 },
+		{ "--limit=all", true, UINT64_MAX },
+		{ "--limit=none", true, 0 },
+		{ "--limit=0", true, 0 },
+		{ "--limit=64K", true, 65536 },
+	};
+	struct sample s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(parse(&s, cases[i].line), 0);
+		assert_int_equal(s.amount.set, cases[i].set);
+		assert_int_equal(s.amount.value, cases[i].value);
+	}
+	assert_refused("--limit most", "--limit: 'most' is not all, none, or a size as 64K");
+	assert_refused("--limit=", "--limit: '' is not all, none, or a size as 64K");
+}
+
+static void mode_is_octal(void **state)
+{
+	static const char *const wrong[] = { "8", "0x1", "-1", "1777", "rw", "" };
+	char line[32], message[96];
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse(&s, ""), 0);
+	assert_false(s.mode.set);
+	assert_int_equal(parse(&s, "--mode 0660"), 0);
+	assert_true(s.mode.set);
+	assert_int_equal(s.mode.value, 0660);
+	assert_int_equal(parse(&s, "--mode 0"), 0);
+	assert_true(s.mode.set);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(line, sizeof(line), "--mode=%s", wrong[i]);
+		snprintf(message, sizeof(message),
+			 "--mode: '%s' is not an octal number from 0 to 0777", wrong[i]);
+		assert_refused(line, message);
+	}
+}
+
+static void texts_add_up_with_their_places(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse(&s, "--text=one -a -t two -ttre"), 0);
+	assert_int_equal(s.texts.n_items, 3);
+	assert_string_equal(s.texts.items[0].text, "one");
+	assert_int_equal(s.texts.items[0].order, 1);
+	assert_string_equal(s.texts.items[1].text, "two");
+	assert_int_equal(s.texts.items[1].order, 3);
+	assert_string_equal(s.texts.items[2].text, "tre");
+	assert_int_equal(s.texts.items[2].order, 5);
+	options_free(rows, ARRAY_SIZE(rows), &s);
+	assert_int_equal(s.texts.n_items, 0);
+	assert_null(s.texts.items);
+}
+
+/* A leak would be seen by the sanitizer. */
+static void texts_when_a_later_word_is_wrong_are_freed(void **state)
+{
+	(void)state;
+	assert_refused("-t one --junk", "unknown option --junk; --help lists the options");
+}
+
+static void rows_that_were_given_are_marked(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse(&s, "-c 3 --limit none"), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		bool want = strcmp(rows[i].long_name, "count") == 0 ||
+			    strcmp(rows[i].long_name, "limit") == 0;
+
+		assert_int_equal(given[i], want);
+	}
+}
+
+static void message_names_the_place_of_the_word(void **state)
+{
+	static const char *const from[WORDS_MAX] = { NULL, NULL, "f:1", "f:2", NULL };
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse_from(&s, "-a --count=1 -a", from), -EINVAL);
+	assert_string_equal(error, "f:1: --count: '1' is not a number from 2 to 9");
+	assert_int_equal(parse_from(&s, "-a -a --junk", from), -EINVAL);
+	assert_string_equal(error, "f:2: unknown option --junk; --help lists the options");
+	assert_int_equal(parse_from(&s, "-x -a -a", from), -EINVAL);
+	assert_string_equal(error, "unknown option -x; --help lists the options");
+}
+
+/* The next line of a file, and what follows the file, are no values. */
+static void value_is_not_taken_from_another_place(void **state)
+{
+	static const char *const from[WORDS_MAX] = { NULL, "f:1", "f:2", NULL, NULL };
+	struct sample s;
+
+	(void)state;
+	assert_int_equal(parse_from(&s, "--count --name=x", from), -EINVAL);
+	assert_string_equal(error, "f:1: --count needs a value: --count N");
+	assert_int_equal(parse_from(&s, "-a --count 5", from), -EINVAL);
+	assert_string_equal(error, "f:2: --count needs a value: --count N");
+	assert_int_equal(parse_from(&s, "-a -a --count 5", from), 0);
+	assert_int_equal(s.count, 5);
+}
+
+static int store_word(struct sample *s, const char *name, const char *text)
+{
+	const struct option_value value = {
+		.row = options_find(rows, ARRAY_SIZE(rows), name, strlen(name)),
+		.dest = s,
+		.text = text,
+		.dashes = "",
+	};
+
+	assert_non_null(value.row);
+	return option_store(&value, error, sizeof(error));
+}
+
+static void word_of_a_list_has_no_dashes(void **state)
+{
+	struct sample s;
+
+	(void)state;
+	options_set_defaults(rows, ARRAY_SIZE(rows), &s);
+	assert_int_equal(store_word(&s, "all", NULL), 0);
+	assert_true(s.all);
+	assert_int_equal(store_word(&s, "mode", "0600"), 0);
+	assert_int_equal(s.mode.value, 0600);
+	assert_int_equal(store_word(&s, "all", "yes"), -EINVAL);
+	assert_string_equal(error, "all takes no value");
+	assert_int_equal(store_word(&s, "mode", NULL), -EINVAL);
+	assert_string_equal(error, "mode needs a value: mode=MODE");
+	assert_int_equal(store_word(&s, "count", "\n"), -EINVAL);
+	assert_string_equal(error, "count: '?' is not a number from 2 to 9");
+	assert_null(options_find(rows, ARRAY_SIZE(rows), "First", 5));
+	assert_null(options_find(rows, ARRAY_SIZE(rows), "counter", 3));
+}
+
 static void option_when_unknown_is_refused(void **state)
 {
 	(void)state;
@@ -344,6 +524,26 @@ static void man_lists_every_option_and_protects_its_text(void **state)
 	free(text);
 }
 
+static void add_index(FILE *out, size_t row_idx)
+{
+	fprintf(out, "%zu.\n", row_idx);
+}
+
+static void man_words_have_their_values_behind_them(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	assert_non_null(out);
+	options_man_words(out, rows + 1, 2, add_index);
+	fclose(out);
+	assert_string_equal(text, ".TP\n\\fBname=\\fR\\fINAME\\fR\na short name.\n0.\n"
+				  ".TP\n\\fBcount=\\fR\\fIN\\fR\nhow many (default 3).\n1.\n");
+	free(text);
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(parse_when_no_words_gives_defaults),
 	UNIT_TEST(value_in_each_of_four_spellings_is_taken),
@@ -358,6 +558,15 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(choice_when_unknown_is_refused_with_the_list),
 	UNIT_TEST(fds_when_repeated_add_up),
 	UNIT_TEST(fds_when_more_than_allowed_are_refused),
+	UNIT_TEST(bytes_are_not_rounded),
+	UNIT_TEST(amount_is_all_none_or_a_size),
+	UNIT_TEST(mode_is_octal),
+	UNIT_TEST(texts_add_up_with_their_places),
+	UNIT_TEST(texts_when_a_later_word_is_wrong_are_freed),
+	UNIT_TEST(rows_that_were_given_are_marked),
+	UNIT_TEST(message_names_the_place_of_the_word),
+	UNIT_TEST(value_is_not_taken_from_another_place),
+	UNIT_TEST(word_of_a_list_has_no_dashes),
 	UNIT_TEST(option_when_unknown_is_refused),
 	UNIT_TEST(option_when_abbreviated_is_refused),
 	UNIT_TEST(option_when_value_is_missing_is_refused),
@@ -369,6 +578,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(winning_flag_beats_everything),
 	UNIT_TEST(help_lists_every_option_within_80_columns),
 	UNIT_TEST(man_lists_every_option_and_protects_its_text),
+	UNIT_TEST(man_words_have_their_values_behind_them),
 };
 
 UNIT_MAIN(tests)

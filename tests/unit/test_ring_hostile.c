@@ -244,7 +244,7 @@ static void ring_when_buffers_lie_across_all_regions_stays_bounded(void **state)
 	rig.mem = rig_gmem(regions, GMEM_MAX_REGIONS);
 	rig.host = gmem_host_from_guest(rig.mem, RIG_GUEST, 4096);
 	assert_int_equal(driverq_init(&rig.driver, rig.host, RIG_GUEST, SIZE, rig.features), 0);
-	assert_int_equal(virtq_init(&rig.device, rig.features), 0);
+	assert_int_equal(virtq_init(&rig.device, SIZE, rig.features), 0);
 	rig_start(&rig, 0);
 	for (uint32_t i = 0; i < n; i++)
 		rig_table_desc(&rig, RIG_GUEST + 1024, i, RIG_GUEST, GMEM_MAX_REGIONS * 4096,
@@ -308,7 +308,7 @@ static void wild_open(struct wild *w, unsigned int size)
 	w->rig.features = RIG_V1 | RIG_INDIRECT | RIG_EVENT;
 	assert_int_equal(
 		driverq_init(&w->rig.driver, w->rig.host, RIG_GUEST, size, w->rig.features), 0);
-	assert_int_equal(virtq_init(&w->rig.device, w->rig.features), 0);
+	assert_int_equal(virtq_init(&w->rig.device, size, w->rig.features), 0);
 	rig_start(&w->rig, 0);
 }
 

@@ -119,10 +119,10 @@ static void index_for_each_row_is_below_the_number_of_rings(void **state)
 	expect(VHU_RULE_RING_INDEX);
 	fe_ring(VHU_FE_SET_VRING_NUM, UINT32_MAX, 64);
 	expect(VHU_RULE_RING_INDEX);
-	fe_ring(VHU_FE_SET_VRING_NUM, 255, 64);
+	fe_ring(VHU_FE_SET_VRING_NUM, VHU_MAX_RINGS - 1, 64);
 	nego.n_queues = 0;
 	expect(VHU_OK);
-	fe_ring(VHU_FE_SET_VRING_NUM, 256, 64);
+	fe_ring(VHU_FE_SET_VRING_NUM, VHU_MAX_RINGS, 64);
 	nego.n_queues = 100000;
 	expect(VHU_RULE_RING_INDEX);
 }

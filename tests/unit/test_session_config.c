@@ -232,9 +232,9 @@ static void device_reset_brings_back_the_initial_state(void **state)
 	rig_join(rig);
 	assert_fe_ok(rig, guest_init(&g, &rig->fe, vhu_style_features(&rig->fe, &rig_plan)));
 	assert_fe_ok(rig, guest_start(&g, RIG_TIMEOUT_MS));
-	assert_true(rig->con.ports[0].guest_open);
+	assert_true(rig->con.ctrl.ports[0].guest_open);
 	assert_fe_ok(rig, vhu_frontend_simple(&rig->fe, VHU_FE_RESET_DEVICE, true));
-	assert_false(rig->con.ports[0].guest_open || rig->con.ports[0].ready);
+	assert_false(rig->con.ctrl.ports[0].guest_open || rig->con.ctrl.ports[0].ready);
 	assert_int_equal(status_of(rig), 0);
 	for (unsigned int i = 0; i < GUEST_N_RINGS; i++) {
 		assert_false(rig->b->vqs[i].enabled || rig->b->vqs[i].started);
@@ -253,6 +253,32 @@ static void device_reset_brings_back_the_initial_state(void **state)
 	vhu_frontend_reset_ring(&rig->fe, GUEST_TX);
 	/* No word of memory is needed for the whole guest to come back. */
 	assert_fe_ok(rig, vhu_style_start(&rig->fe, &rig_plan));
+	assert_fe_ok(rig, guest_start(&g, RIG_TIMEOUT_MS));
+	assert_fe_ok(rig, guest_write(&g, "back", 4, RIG_TIMEOUT_MS));
+	rig_expect_output(rig, "back", 4);
+	guest_fini(&g);
+}
+
+/* VU-189: the negotiation stays, so the driver still has its control queues. */
+static void accepted_features_outlive_a_device_reset(void **state)
+{
+	struct session_rig *rig = *state;
+	struct guest g;
+
+	setup_status(rig);
+	rig_join(rig);
+	assert_fe_ok(rig, guest_init(&g, &rig->fe, vhu_style_features(&rig->fe, &rig_plan)));
+	assert_fe_ok(rig, guest_start(&g, RIG_TIMEOUT_MS));
+	assert_fe_ok(rig, vhu_frontend_simple(&rig->fe, VHU_FE_RESET_DEVICE, true));
+	for (unsigned int i = 0; i < GUEST_N_RINGS; i++) {
+		vhu_frontend_reset_ring(&rig->fe, i);
+		assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_BASE, i, 0, true));
+		assert_fe_ok(rig, vhu_frontend_vring_fd(&rig->fe, VHU_FE_SET_VRING_KICK, i,
+							rig->fe.rings[i].kick_fd, true));
+		assert_fe_ok(rig,
+			     vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_ENABLE, i, 1, true));
+	}
+	set_status(rig, 0x0f);
 	assert_fe_ok(rig, guest_start(&g, RIG_TIMEOUT_MS));
 	assert_fe_ok(rig, guest_write(&g, "back", 4, RIG_TIMEOUT_MS));
 	rig_expect_output(rig, "back", 4);
@@ -287,6 +313,7 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(status_0_stops_the_rings_until_they_start_again),
 	RIG_TEST(failed_ring_needs_a_reset),
 	RIG_TEST(device_reset_brings_back_the_initial_state),
+	RIG_TEST(accepted_features_outlive_a_device_reset),
 	RIG_TEST(owner_reset_leaves_the_session_in_place),
 };
 UNIT_MAIN(tests)

@@ -383,7 +383,7 @@ static void offers_are_what_works(void **state)
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_PROTOCOL_FEATURES, &protocol));
 	assert_true(protocol & BIT(VHU_PF_MQ_BIT));
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_QUEUE_NUM, &n));
-	assert_int_equal(n, CONSOLE_N_QUEUES);
+	assert_int_equal(n, GUEST_N_RINGS);
 	rig_setup_usual(rig);
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_FEATURES, &again));
 	assert_true(again == features);

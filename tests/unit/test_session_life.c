@@ -152,7 +152,7 @@ static void guest_that_reboots_in_every_style_finds_a_new_device(void **state)
 			assert_fe_ok(rig, vhu_frontend_pass_time(&rig->fe, 10));
 			assert_fe_ok(rig, guest_poll(&g));
 			if (g.multiport) {
-				assert_int_equal(g.input_len, 0);
+				assert_int_equal(g.ports[0].input_len, 0);
 				assert_int_equal(g.n_events, 0);
 				assert_fe_ok(rig, guest_tell(&g, 0, CONSOLE_DEVICE_READY, 1));
 			}

@@ -226,7 +226,7 @@ static void open_with_seam(struct rig *rig, uint64_t features, unsigned char **r
 	rig->host = gmem_host_from_guest(rig->mem, RIG_GUEST, 8192);
 	*ret_high = gmem_host_from_guest(rig->mem, RIG_GUEST + 8192, 4096);
 	assert_int_equal(driverq_init(&rig->driver, rig->host, RIG_GUEST, 4, features), 0);
-	assert_int_equal(virtq_init(&rig->device, features), 0);
+	assert_int_equal(virtq_init(&rig->device, 4, features), 0);
 	rig_start(rig, 0);
 }
 

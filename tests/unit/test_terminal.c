@@ -1,98 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The nested backend over a terminal of our own, and over what is none. */
-#include "backend_rig.h"
-
-#include <pty.h>
-#include <termios.h>
-
-enum {
-	SAVED_FROM = 100,
-	PIECE = 700,
-};
-
-static int saved[2];
-static int master = -1;
-static struct termios cooked;
-
-/* Results are printed to standard output: whatever a test does, it is put back. */
-static int save(void **state)
-{
-	unit_setup(state);
-	for (int fd = 0; fd < 2; fd++)
-		saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, SAVED_FROM);
-	master = -1;
-	return saved[0] < 0 || saved[1] < 0;
-}
-
-static int restore(void **state)
-{
-	for (int fd = 0; fd < 2; fd++) {
-		dup2(saved[fd], fd);
-		close(saved[fd]);
-	}
-	if (master >= 0)
-		close(master);
-	return unit_teardown(state);
-}
-
-#define TEST(f) UNIT_TEST_WITH(f, save, restore)
-
-static void take_over(int target, int fd)
-{
-	assert_int_equal(dup2(fd, target), target);
-	close(fd);
-}
-
-/* Standard input and output become a terminal, whose other end is master. */
-static void make_terminal(void)
-{
-	struct winsize size = { .ws_col = 91, .ws_row = 27 };
-	int slave;
-
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
-	fcntl(master, F_SETFL, O_NONBLOCK);
-	assert_int_equal(dup2(slave, 0), 0);
-	take_over(1, slave);
-	assert_int_equal(tcgetattr(0, &cooked), 0);
-}
-
-static void begin(const char *escape)
-{
-	rig_begin();
-	make_terminal();
-	if (rig_open(&console_backend_nested, 0, escape) < 0)
-		fail_msg("%s", rig.why);
-}
-
-static void end(void)
-{
-	rig_close();
-	rig_end();
-}
-
-static bool is_cooked(void)
-{
-	struct termios now;
-
-	assert_int_equal(tcgetattr(master, &now), 0);
-	return now.c_iflag == cooked.c_iflag && now.c_oflag == cooked.c_oflag &&
-	       now.c_lflag == cooked.c_lflag && now.c_cflag == cooked.c_cflag &&
-	       memcmp(now.c_cc, cooked.c_cc, sizeof(now.c_cc)) == 0;
-}
-
-static bool is_raw(void)
-{
-	struct termios now;
-
-	assert_int_equal(tcgetattr(master, &now), 0);
-	return !(now.c_lflag & (ICANON | ECHO | ISIG)) && !(now.c_oflag & OPOST) &&
-	       !(now.c_iflag & (ICRNL | IXON));
-}
-
-static void type(const char *keys)
-{
-	assert_int_equal(write(master, keys, strlen(keys)), strlen(keys));
-}
+/* The attachment "terminal" over a terminal of our own, and over what is none. */
+#include "terminal_rig.h"
 
 static void terminal_is_raw_only_while_a_guest_is_there(void **state)
 {
@@ -238,36 +146,8 @@ static void escape_within_a_paste_is_the_guests(void **state)
 	end();
 }
 
-/* Neither end is a terminal: in from fd (taken), out to a small pipe; returns its reader. */
-static int begin_piped(int in)
-{
-	int out[2];
-
-	rig_begin();
-	assert_true(in >= 0);
-	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
-	fcntl(out[0], F_SETPIPE_SZ, 4096);
-	fcntl(out[0], F_SETFL, O_NONBLOCK);
-	take_over(0, in);
-	take_over(1, out[1]);
-	if (rig_open(&console_backend_nested, 0, "~.") < 0)
-		fail_msg("%s", rig.why);
-	return out[0];
-}
-
-static int closed_pipe(void)
-{
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	close(fds[1]);
-	return fds[0];
-}
-
 static void input_at_its_end_leaves_output_and_the_writers_role(void **state)
 {
-	static const struct port_client_ops deaf = { .output_ready = NULL };
-
 	(void)state;
 	for (unsigned int piped = 0; piped < 2; piped++) {
 		int reader = begin_piped(piped ? closed_pipe()
@@ -279,7 +159,7 @@ static void input_at_its_end_leaves_output_and_the_writers_role(void **state)
 		assert_int_equal(rig.n_quit, 0);
 		rig_output("still here", 10);
 		rig_expect_output(reader, "still here");
-		port_join(&rig.port, &other, &deaf);
+		port_join(&rig.port, &other, &deaf, &writer);
 		assert_true(port_is_writer(&other));
 		port_leave(&other);
 		end();
@@ -295,7 +175,7 @@ static void piped_input_goes_in_unchanged_and_ends(void **state)
 	(void)state;
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	reader = begin_piped(in[0]);
-	assert_false(rig.port.has_size);
+	assert_int_equal(rig.port.cols, 0);
 	assert_int_equal(write(in[1], "\n~.\n", 4), 4);
 	rig_expect_input("\n~.\n");
 	assert_int_equal(rig.n_quit, 0);
@@ -366,7 +246,7 @@ static void hurry_ends_a_close_that_nobody_reads(void **state)
 	rig_close();
 	rig_step_quietly();
 	assert_int_equal(rig.n_closed, 0);
-	rig.backend->ops->hurry(rig.backend);
+	rig.attachment->ops->hurry(rig.attachment);
 	rig_end();
 	close(reader);
 }
@@ -382,7 +262,7 @@ static void hurry_ends_a_close_that_a_stuck_terminal_holds_up(void **state)
 	rig_close();
 	rig_step_quietly();
 	assert_int_equal(rig.n_closed, 0);
-	rig.backend->ops->hurry(rig.backend);
+	rig.attachment->ops->hurry(rig.attachment);
 	rig_end();
 	assert_true(is_cooked());
 }
@@ -393,30 +273,16 @@ static void size_is_the_terminals_and_follows_it(void **state)
 
 	(void)state;
 	begin("~.");
-	assert_true(rig.port.has_size);
 	assert_int_equal(rig.port.cols, 91);
 	assert_int_equal(rig.port.rows, 27);
-	rig.backend->ops->terminal_changed(rig.backend);
-	assert_int_equal(rig.n_size, 1);
+	rig.attachment->ops->terminal_changed(rig.attachment);
+	assert_int_equal(rig.n_size, 1); /* the same again */
 	assert_int_equal(ioctl(master, TIOCSWINSZ, &size), 0);
-	rig.backend->ops->terminal_changed(rig.backend);
+	rig.attachment->ops->terminal_changed(rig.attachment);
 	assert_int_equal(rig.n_size, 2);
 	assert_int_equal(rig.port.cols, 132);
 	assert_int_equal(rig.port.rows, 43);
 	end();
-}
-
-static void open_with_a_bad_escape_fails_and_says_why(void **state)
-{
-	(void)state;
-	rig_begin();
-	make_terminal();
-	assert_int_equal(rig_open(&console_backend_nested, 0, ""), -EINVAL);
-	assert_non_null(strstr(rig.why, "--escape"));
-	assert_int_equal(rig.port.n_clients, 0);
-	assert_true(is_cooked());
-	port_fini(&rig.port);
-	loop_free(rig.loop);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -435,6 +301,5 @@ static const struct CMUnitTest tests[] = {
 	TEST(hurry_ends_a_close_that_nobody_reads),
 	TEST(hurry_ends_a_close_that_a_stuck_terminal_holds_up),
 	TEST(size_is_the_terminals_and_follows_it),
-	TEST(open_with_a_bad_escape_fails_and_says_why),
 };
 UNIT_MAIN(tests)

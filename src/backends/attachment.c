@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/attachment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "listener.h"
+
+enum {
+	LOOKUP_SIZE = 1024, /* for an entry of the user or group database, at first */
+	LOOKUP_SIZE_MAX = 1024 * 1024,
+};
+
+const struct attachment_row attachment_rows[ATTACHMENT_N_KINDS] = {
+#define ATTACHMENT(ident, word, addr, meta, text)                                                  \
+	[ATTACHMENT_##ident] = {                                                                   \
+		.name = (word),                                                                    \
+		.address = ATTACHMENT_ADDRESS_##addr,                                              \
+		.metavar = (meta),                                                                 \
+		.help = (text),                                                                    \
+		.ops = &attachment_##ident,                                                        \
+	},
+#include "backends/attachments.def"
+#undef ATTACHMENT
+};
+
+int attachment_open(const struct attachment_args *args, struct attachment **ret_attachment,
+		    char *ret_why, size_t why_cap)
+{
+	return attachment_rows[args->options->kind].ops->open(args, ret_attachment, ret_why,
+							      why_cap);
+}
+
+void attachment_end(struct attachment *a)
+{
+	void (*closed)(void *arg) = a->closed;
+	void *arg = a->closed_arg;
+
+	free(a);
+	closed(arg);
+}
+
+struct port_client_options attachment_client_options(const struct attachment *a, const char *what)
+{
+	const struct attachment_options *o = a->args.options;
+	const struct port *port = a->args.port;
+
+	return (struct port_client_options){
+		.writes = !o->ro,
+		.steals = o->steal,
+		.holds = !o->ro,
+		.shows = port->console,
+		.replay = o->replay.set	  ? o->replay.value
+			  : port->console ? PORT_REPLAY_ALL
+					  : 0,
+		.what = what,
+	};
+}
+
+void attachment_log(struct attachment *a, enum log_level level, const char *fmt, ...)
+{
+	unsigned int n_suppressed;
+	char text[256];
+	va_list args;
+
+	if (!log_limit_pass(&a->limit, &n_suppressed))
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (n_suppressed > 0)
+		log_line(level, a->args.who, "%s (%u more lines were not shown)", text,
+			 n_suppressed);
+	else
+		log_line(level, a->args.who, "%s", text);
+}
+
+/* Users and groups */
+
+/* True when text is a number, which is written then; -1 is nobody's. */
+static bool parse_id(const char *text, unsigned int *ret_id)
+{
+	uint64_t id = 0;
+	const char *p = text;
+
+	for (; *p >= '0' && *p <= '9' && id < UINT32_MAX; p++)
+		id = id * 10 + (uint64_t)(*p - '0');
+	if (p == text || *p != '\0' || id >= UINT32_MAX)
+		return false;
+	*ret_id = (unsigned int)id;
+	return true;
+}
+
+/* One try with that much memory: 0, or an errno; *ret_found: there is such a name. */
+static int look_up(bool group, const char *name, size_t size, unsigned int *ret_id, bool *ret_found)
+{
+	struct passwd pw, *pw_found = NULL;
+	struct group gr, *gr_found = NULL;
+	char *buf = malloc(size);
+	int err;
+
+	if (!buf)
+		return ENOMEM;
+	if (group)
+		err = getgrnam_r(name, &gr, buf, size, &gr_found);
+	else
+		err = getpwnam_r(name, &pw, buf, size, &pw_found);
+	free(buf);
+	*ret_found = pw_found || gr_found;
+	if (*ret_found)
+		*ret_id = group ? gr.gr_gid : pw.pw_uid;
+	return err;
+}
+
+static int find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
+		   size_t why_cap)
+{
+	bool found = false;
+	int err = ERANGE;
+
+	if (parse_id(name, ret_id))
+		return 0;
+	for (size_t size = LOOKUP_SIZE; err == ERANGE && size <= LOOKUP_SIZE_MAX; size *= 4)
+		err = look_up(group, name, size, ret_id, &found);
+	if (found)
+		return 0;
+	if (err == 0 || err == ENOENT || err == ESRCH)
+		snprintf(ret_why, why_cap, "there is no %s \"%s\" here", group ? "group" : "user",
+			 name);
+	else
+		snprintf(ret_why, why_cap, "cannot look up %s \"%s\": %s", group ? "group" : "user",
+			 name, strerror(err));
+	return -EINVAL;
+}
+
+/* fd may be a mere O_PATH descriptor, which chmod() reaches through /proc only. */
+static int change_file(const struct attachment_options *o, int fd, unsigned int uid,
+		       unsigned int gid)
+{
+	char link[40];
+
+	if ((o->owner || o->group) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	/* Last, as a change of owner may take bits away. */
+	if (o->mode.set && chmod(link, (mode_t)o->mode.value) < 0)
+		return -errno;
+	return 0;
+}
+
+int attachment_set_owner(const struct attachment_options *o, const char *path, int fd,
+			 char *ret_why, size_t why_cap)
+{
+	unsigned int uid = (unsigned int)-1, gid = (unsigned int)-1;
+	AUTO_FD int opened = -1;
+	int err = 0;
+
+	if (!o->mode.set && !o->owner && !o->group)
+		return 0;
+	if (o->owner)
+		err = find_id(false, o->owner, &uid, ret_why, why_cap);
+	if (err == 0 && o->group)
+		err = find_id(true, o->group, &gid, ret_why, why_cap);
+	if (err < 0)
+		return err;
+	if (fd < 0) {
+		/* Whatever the name leads to later, this is the one file that is changed. */
+		opened = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		err = opened < 0 ? -errno : 0;
+		fd = opened;
+	}
+	if (err == 0)
+		err = change_file(o, fd, uid, gid);
+	if (err < 0)
+		snprintf(ret_why, why_cap, "cannot set mode or owner of %s: %s", path,
+			 strerror(-err));
+	return err;
+}
+
+int attachment_unix_socket(const struct attachment_options *o, const char *path, char *ret_why,
+			   size_t why_cap)
+{
+	AUTO_FD int fd = -1;
+	int err;
+
+	if (path[0] == '@') {
+		if (!o->mode.set && !o->owner && !o->group)
+			return listener_abstract_socket(path + 1, ret_why, why_cap);
+		snprintf(ret_why, why_cap, "%s is no file: it takes no mode, owner or group", path);
+		return -EINVAL;
+	}
+	fd = listener_unix_bind(path, ret_why, why_cap);
+	if (fd < 0)
+		return fd;
+	err = attachment_set_owner(o, path, -1, ret_why, why_cap);
+	if (err == 0)
+		err = listener_listen(fd, path, ret_why, why_cap);
+	if (err < 0) {
+		unlink(path);
+		return err;
+	}
+	return fd_take(&fd);
+}

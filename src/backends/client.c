@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/client.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+enum {
+	/*
+	 * Telnet's side of a connection. Output is taken from the port when all
+	 * before it is on its way; answers to a peer that does not read them may
+	 * fill the other half, and then it is not read from.
+	 */
+	WIRE_SIZE = 32 * 1024,
+	PLAIN_SIZE = WIRE_SIZE / 4, /* at most doubled on the wire */
+	RAW_SIZE = 1024,
+	DISCARD_SIZE = 4096,
+};
+
+_Static_assert(RAW_SIZE + TELNET_ANSWER_MAX <= WIRE_SIZE / 2, "room for answers");
+
+struct wire {
+	struct telnet *telnet;
+	char raw[RAW_SIZE]; /* as received */
+	char plain[PLAIN_SIZE];
+	char out[WIRE_SIZE]; /* to be sent */
+	size_t out_at, out_len;
+};
+
+struct client {
+	struct attachment *owner;
+	struct stream stream;
+	struct port_client member;
+	struct scope timer_scope;
+	struct timer leave;
+	struct wire *wire; /* NULL: the bytes are the port's */
+	char in[CLIENT_INPUT_SIZE];
+	size_t in_at, in_len; /* input that the port has had no room for yet */
+	bool passing;	      /* the port is being given some of it */
+	bool stays, dropped;
+	bool finishing; /* nothing more is read; it ends once all is written */
+	bool deaf;	/* it takes no output, but what it said before counts */
+	uint64_t progress_at_arm;
+	uint64_t n_received;
+	void (*gone)(void *arg);
+	void *arg;
+};
+
+static struct client *from_stream(struct stream *s)
+{
+	return container_of(s, struct client, stream);
+}
+
+static struct client *from_member(struct port_client *m)
+{
+	return container_of(m, struct client, member);
+}
+
+/* The end */
+
+static void timer_idle(struct scope *timer_scope)
+{
+	struct client *c = container_of(timer_scope, struct client, timer_scope);
+
+	c->gone(c->arg);
+	if (c->wire)
+		telnet_end(c->wire->telnet);
+	free(c->wire);
+	free(c);
+}
+
+static void stream_closed(struct stream *s)
+{
+	struct client *c = from_stream(s);
+
+	port_leave(&c->member);
+	scope_cancel(&c->timer_scope, timer_idle);
+}
+
+void client_drop(struct client *c, const char *why)
+{
+	if (c->dropped)
+		return;
+	c->dropped = true;
+	if (why)
+		attachment_log(c->owner, LOG_LEVEL_INFO, "client %u (%s) left: %s", c->member.id,
+			       c->member.what, why);
+	stream_close(&c->stream, stream_closed);
+}
+
+static void finished(struct client *c)
+{
+	client_drop(c, "its attachment is closed");
+}
+
+void client_finish(struct client *c)
+{
+	if (c->dropped)
+		return;
+	c->finishing = true;
+	stream_pause(&c->stream);
+	port_end_input(&c->member);
+	if (c->stream.output_over)
+		finished(c);
+	else
+		stream_write(&c->stream);
+}
+
+/* Input: from the stream, through telnet, to the port. */
+
+/* Gives the port what waits; false while some has to wait on. */
+static bool input_passed(struct client *c)
+{
+	if (c->passing)
+		return false; /* the guest has taken some at once, and we are told of the room */
+	c->passing = true;
+	while (c->in_len > 0) {
+		size_t n;
+
+		if (!port_is_writer(&c->member)) {
+			c->in_len = 0;
+			break;
+		}
+		n = port_input(c->member.port, c->in + c->in_at, c->in_len);
+		if (n == 0)
+			break;
+		c->in_at += n;
+		c->in_len -= n;
+	}
+	c->passing = false;
+	return c->in_len == 0;
+}
+
+/* What it must have moved by the end of the time: see linger_done(). */
+static uint64_t progress(const struct client *c)
+{
+	return c->deaf ? c->member.n_written : client_position(c);
+}
+
+static void linger(struct client *c)
+{
+	if (c->dropped || op_armed(&c->leave.op))
+		return;
+	c->progress_at_arm = progress(c);
+	timer_arm(&c->leave, CLIENT_LINGER_MS * UINT64_C(1000000));
+}
+
+static size_t input_space(struct stream *s, void **ret_buf)
+{
+	struct client *c = from_stream(s);
+
+	if (!input_passed(c)) {
+		if (c->deaf)
+			linger(c);
+		return 0;
+	}
+	if (!c->wire) {
+		*ret_buf = c->in;
+		return sizeof(c->in);
+	}
+	if (c->wire->out_len > WIRE_SIZE / 2)
+		return 0; /* it does not read our answers: output() comes back here */
+	*ret_buf = c->wire->raw;
+	return sizeof(c->wire->raw);
+}
+
+static void input(struct stream *s, size_t len)
+{
+	struct client *c = from_stream(s);
+
+	c->n_received += len;
+	c->in_at = 0;
+	c->in_len = c->wire ? 0 : len;
+	if (c->wire) {
+		telnet_receive(c->wire->telnet, c->wire->raw, len);
+		if (c->wire->out_len > 0)
+			stream_write(s);
+	}
+	input_passed(c);
+}
+
+static void input_ended(struct stream *s, int err)
+{
+	struct client *c = from_stream(s);
+
+	if (err < 0) {
+		client_drop(c, strerror(-err));
+	} else if (c->deaf || s->out_fd < 0) {
+		client_drop(c, "it closed the connection");
+	} else {
+		port_end_input(&c->member);
+		if (!c->stays)
+			linger(c);
+	}
+}
+
+/*
+ * A client that has sent its last byte stays as long as there is output for it:
+ * should it be gone, writing will tell. A deaf one, which nothing will tell of,
+ * stays as long as the guest takes what it left.
+ */
+static void linger_done(struct op *op, int res)
+{
+	struct client *c = container_of(op, struct client, leave.op);
+	bool moved = progress(c) != c->progress_at_arm;
+
+	if (res != -ETIME || c->dropped || (c->deaf && c->in_len == 0))
+		return;
+	if (moved || (!c->deaf && op_armed(&c->stream.wr)))
+		linger(c);
+	else
+		client_drop(c, "it closed the connection");
+}
+
+/* Output: from the port, through telnet, to the stream. */
+
+static size_t output(struct stream *s, void *buf, size_t cap)
+{
+	struct client *c = from_stream(s);
+	struct wire *w = c->wire;
+	size_t n;
+
+	if (!w)
+		return port_read(&c->member, buf, cap);
+	if (w->out_len == 0) {
+		n = port_read(&c->member, w->plain, sizeof(w->plain));
+		if (n > 0)
+			telnet_output(w->telnet, w->plain, n);
+	}
+	n = min_size(w->out_len, cap);
+	memcpy(buf, w->out + w->out_at, n);
+	w->out_at += n;
+	w->out_len -= n;
+	if (n > 0)
+		stream_read(s); /* it may have stopped for the answers that are gone now */
+	return n;
+}
+
+/* Output that nobody takes any more, so that it holds nothing up. */
+static void discard_output(struct client *c)
+{
+	char scratch[DISCARD_SIZE];
+
+	while (port_readable(&c->member) && port_read(&c->member, scratch, sizeof(scratch)) > 0)
+		;
+}
+
+/*
+ * VC-067. A peer that has closed the connection may have typed something
+ * before, which is still to be read, or waits for the guest to take it.
+ */
+static void output_failed(struct stream *s, int err)
+{
+	struct client *c = from_stream(s);
+
+	if (c->finishing || s->in_fd < 0 || s->input_over || !port_is_writer(&c->member)) {
+		client_drop(c, strerror(-err));
+		return;
+	}
+	c->deaf = true;
+	discard_output(c);
+	stream_read(s);
+	if (c->in_len > 0)
+		linger(c);
+}
+
+static void drained(struct stream *s)
+{
+	struct client *c = from_stream(s);
+
+	if (c->finishing)
+		finished(c);
+}
+
+static const struct stream_ops stream_ops = {
+	.input_space = input_space,
+	.input = input,
+	.input_ended = input_ended,
+	.output = output,
+	.output_failed = output_failed,
+	.drained = drained,
+};
+
+/* The port's side */
+
+static void output_ready(struct port_client *m)
+{
+	struct client *c = from_member(m);
+
+	if (c->deaf)
+		discard_output(c);
+	else
+		stream_write(&c->stream);
+}
+
+static void input_room(struct port_client *m)
+{
+	stream_read(&from_member(m)->stream);
+}
+
+static void disconnect(struct port_client *m, const char *why)
+{
+	client_drop(from_member(m), why);
+}
+
+static const struct port_client_ops member_ops = {
+	.output_ready = output_ready,
+	.input_room = input_room,
+	.disconnect = disconnect,
+};
+
+/* Telnet's side */
+
+static void telnet_input(void *arg, const void *data, size_t len)
+{
+	struct client *c = arg;
+
+	/* RAW_SIZE at a time, into an empty buffer that is much larger. */
+	assert(len <= sizeof(c->in) - c->in_len);
+	memcpy(c->in + c->in_len, data, len);
+	c->in_len += len;
+}
+
+static void telnet_send(void *arg, const void *data, size_t len)
+{
+	struct client *c = arg;
+	struct wire *w = c->wire;
+
+	if (w->out_at > 0) {
+		memmove(w->out, w->out + w->out_at, w->out_len);
+		w->out_at = 0;
+	}
+	/* A chunk of output into an empty buffer, or the answers to RAW_SIZE bytes into half of it.
+	 */
+	assert(len <= sizeof(w->out) - w->out_len);
+	memcpy(w->out + w->out_len, data, len);
+	w->out_len += len;
+}
+
+static void telnet_resized(void *arg, uint16_t cols, uint16_t rows)
+{
+	client_resize(arg, cols, rows);
+}
+
+static void telnet_failed(void *arg, const char *why)
+{
+	client_drop(arg, why);
+}
+
+static const struct telnet_ops telnet_ops = {
+	.input = telnet_input,
+	.send = telnet_send,
+	.resized = telnet_resized,
+	.failed = telnet_failed,
+};
+
+static int wire_new(struct client *c)
+{
+	struct wire *w = calloc(1, sizeof(*w));
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	c->wire = w;
+	err = telnet_new(&telnet_ops, c, &w->telnet); /* sends already */
+	if (err < 0) {
+		c->wire = NULL;
+		free(w);
+	}
+	return err;
+}
+
+/* The start */
+
+static void join(struct client *c, const struct client_args *args)
+{
+	struct port_client_options options = attachment_client_options(args->owner, args->what);
+
+	if (args->in_fd < 0)
+		options.writes = false;
+	if (args->out_fd < 0)
+		options.holds = false;
+	if (args->replay)
+		options.replay = *args->replay;
+	port_join(args->owner->args.port, &c->member, &member_ops, &options);
+	attachment_log(args->owner, LOG_LEVEL_INFO, "client %u (%s) joined%s", c->member.id,
+		       c->member.what,
+		       port_is_writer(&c->member) ? ""
+		       : options.writes		  ? " and watches; another has the keyboard"
+						  : " and watches");
+}
+
+int client_new(const struct client_args *args, struct client **ret_client)
+{
+	struct loop *loop = args->owner->args.loop;
+	struct client *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->owner = args->owner;
+	c->stays = args->stays;
+	c->gone = args->gone;
+	c->arg = args->arg;
+	scope_init(&c->timer_scope, loop);
+	timer_init(&c->leave, &c->timer_scope, linger_done);
+	if (args->telnet) {
+		err = wire_new(c);
+		if (err < 0)
+			goto fail;
+	}
+	err = stream_init(&c->stream, loop, args->in_fd, args->out_fd, &stream_ops);
+	if (err < 0)
+		goto fail;
+	join(c, args);
+	stream_write(&c->stream);
+	stream_read(&c->stream);
+	*ret_client = c;
+	return 0;
+fail:
+	if (c->wire)
+		telnet_end(c->wire->telnet);
+	free(c->wire);
+	free(c);
+	return err;
+}
+
+void client_resize(struct client *c, uint16_t cols, uint16_t rows)
+{
+	port_client_resize(&c->member, cols, rows);
+}
+
+uint64_t client_n_received(const struct client *c)
+{
+	return c->n_received;
+}
+
+uint64_t client_position(const struct client *c)
+{
+	const struct stream *s = &c->stream;
+	uint64_t unwritten = s->out_len - s->out_done;
+
+	return c->member.pos - min_u64(unwritten, c->member.pos);
+}

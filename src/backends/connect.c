@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Connects to somebody else's socket, and again whenever that ends or fails:
+ * after a pause that doubles up to a limit, and is short again once a
+ * connection has proved good. Output waits in the port's ring meanwhile, and
+ * goes on where the last connection stopped. A name is resolved once, when the
+ * attachment is opened: a resolver may block, and the loop must not.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/address.h"
+#include "backends/client.h"
+#include "fd.h"
+#include "histogram.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+enum {
+	JITTER_PART = 8, /* a pause is longer by up to that part: many do not come at once */
+	WHERE_MAX = 160,
+};
+
+struct connector {
+	struct attachment base;
+	const char *kind; /* "TCP", "Unix" */
+	struct addresses peers;
+	unsigned int peer_idx; /* the one to try next */
+	struct scope scope;
+	struct op connecting;
+	struct timer pause;
+	int fd;		       /* of the connection, made or in the making */
+	struct client *client; /* NULL: not connected */
+	uint64_t pause_ms;     /* the next one */
+	uint64_t pause_end;    /* of the one under way, monotonic ns */
+	uint64_t since;	       /* when the connection was made */
+	uint64_t pos;	       /* output up to here has been sent */
+	bool was_connected;
+	bool failing; /* it was said that connecting fails */
+	bool closing, hurried;
+};
+
+static void try_peers(struct connector *c);
+
+static struct connector *to_connector(struct attachment *a)
+{
+	return container_of(a, struct connector, base);
+}
+
+static void describe(const struct connector *c, char *buf, size_t cap)
+{
+	snprintf(buf, cap, "%s %s", c->kind, c->base.args.options->address);
+}
+
+static void begin_pause(struct connector *c)
+{
+	uint64_t max = c->base.args.options->reconnect_max;
+	uint64_t now = monotonic_ns();
+	uint64_t ms = min_u64(c->pause_ms, max);
+
+	ms += (now / 1000) % (ms / JITTER_PART + 1);
+	c->pause_ms = min_u64(2 * c->pause_ms, max);
+	c->pause_end = now + ms * NS_PER_MS;
+	timer_arm(&c->pause, ms * NS_PER_MS);
+}
+
+static void reset_pause(struct connector *c)
+{
+	c->pause_ms = c->base.args.options->reconnect;
+}
+
+/* Nobody is reached at this address; only the first time is worth a line. */
+static void attempt_failed(struct connector *c, int err)
+{
+	char where[WHERE_MAX];
+
+	c->fd = fd_close(c->fd);
+	c->peer_idx = (c->peer_idx + 1) % c->peers.n;
+	if (c->peer_idx != 0) {
+		try_peers(c);
+		return;
+	}
+	describe(c, where, sizeof(where));
+	if (!c->failing)
+		attachment_log(&c->base, LOG_LEVEL_WARNING,
+			       "cannot connect to %s: %s; it is tried again and again", where,
+			       strerror(-err));
+	c->failing = true;
+	begin_pause(c);
+}
+
+/* The connection */
+
+static void settle(struct scope *scope)
+{
+	attachment_end(&container_of(scope, struct connector, scope)->base);
+}
+
+static void client_gone(void *arg)
+{
+	struct connector *c = arg;
+	uint64_t lasted = monotonic_ns() - c->since;
+
+	if (client_n_received(c->client) > 0 ||
+	    lasted >= c->base.args.options->reconnect_max * NS_PER_MS)
+		reset_pause(c);
+	c->pos = client_position(c->client);
+	c->client = NULL;
+	c->fd = fd_close(c->fd);
+	if (c->closing)
+		scope_cancel(&c->scope, settle);
+	else if (!c->hurried)
+		begin_pause(c);
+}
+
+/*
+ * What a client is given of the past: the first as any other that joins; later
+ * ones what the one before has missed, but never more than was asked for.
+ */
+static uint64_t replay_of(const struct connector *c)
+{
+	const struct attachment_options *o = c->base.args.options;
+	uint64_t missed = c->base.args.port->out.head - c->pos;
+
+	if (!c->was_connected)
+		return attachment_client_options(&c->base, NULL).replay;
+	return o->replay.set ? min_u64(missed, o->replay.value) : missed;
+}
+
+static void connected(struct connector *c)
+{
+	uint64_t replay = replay_of(c);
+	char where[WHERE_MAX];
+	const struct client_args args = {
+		.owner = &c->base,
+		.in_fd = c->fd,
+		.out_fd = c->fd,
+		.what = where,
+		.replay = &replay,
+		.gone = client_gone,
+		.arg = c,
+	};
+	int err;
+
+	/* A socket that blocks saves a poll per read: the loop itself never waits for it. */
+	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+	address_tune(c->fd);
+	describe(c, where, sizeof(where));
+	c->since = monotonic_ns();
+	c->peer_idx = 0;
+	err = client_new(&args, &c->client);
+	if (err < 0) {
+		attempt_failed(c, err);
+		return;
+	}
+	c->failing = false;
+	c->was_connected = true;
+}
+
+/*
+ * On a port of this machine that nobody listens on, a socket's own port may be
+ * the very one it connects to: TCP then connects it to itself.
+ */
+static bool met_itself(int fd)
+{
+	struct address own = { .len = sizeof(own.sa) }, peer = { .len = sizeof(peer.sa) };
+
+	if (getsockname(fd, (struct sockaddr *)&own.sa, &own.len) < 0 ||
+	    getpeername(fd, (struct sockaddr *)&peer.sa, &peer.len) < 0)
+		return false;
+	return address_port(&own) != 0 && own.len == peer.len &&
+	       memcmp(&own.sa, &peer.sa, own.len) == 0;
+}
+
+static void connect_done(struct op *op, int res)
+{
+	struct connector *c = container_of(op, struct connector, connecting);
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	if (scope_cancelling(&c->scope) || c->hurried)
+		return;
+	if (res < 0)
+		err = -res;
+	else if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+		err = errno;
+	else if (err == 0 && met_itself(c->fd))
+		err = ECONNREFUSED;
+	if (err == 0)
+		connected(c);
+	else
+		attempt_failed(c, -err);
+}
+
+static void try_peers(struct connector *c)
+{
+	const struct address *peer = &c->peers.item[c->peer_idx];
+
+	c->fd = socket(peer->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->fd < 0 || (connect(c->fd, (const struct sockaddr *)&peer->sa, peer->len) < 0 &&
+			  errno != EINPROGRESS))
+		attempt_failed(c, -errno);
+	else
+		op_poll(&c->connecting, c->fd, POLLOUT);
+}
+
+static void pause_done(struct op *op, int res)
+{
+	struct connector *c = container_of(op, struct connector, pause.op);
+
+	if (res == -ETIME && !scope_cancelling(&c->scope) && !c->hurried)
+		try_peers(c);
+}
+
+/* The attachment */
+
+static void connector_describe(const struct attachment *a, char *buf, size_t cap)
+{
+	const struct connector *c = container_of(a, const struct connector, base);
+	uint64_t now = monotonic_ns();
+	char where[WHERE_MAX];
+
+	describe(c, where, sizeof(where));
+	if (c->client)
+		snprintf(buf, cap, "%s, connected", where);
+	else if (op_armed(&c->connecting))
+		snprintf(buf, cap, "%s, connecting", where);
+	else
+		snprintf(buf, cap, "%s, next try in %" PRIu64 " ms", where,
+			 c->pause_end > now ? (c->pause_end - now) / NS_PER_MS : 0);
+}
+
+static void scope_is_idle(struct scope *scope)
+{
+	struct connector *c = container_of(scope, struct connector, scope);
+
+	c->fd = fd_close(c->fd);
+	attachment_end(&c->base);
+}
+
+static void connector_close(struct attachment *a)
+{
+	struct connector *c = to_connector(a);
+
+	c->closing = true;
+	if (c->client)
+		client_finish(c->client);
+	else
+		scope_cancel(&c->scope, scope_is_idle);
+}
+
+static void connector_hurry(struct attachment *a)
+{
+	struct connector *c = to_connector(a);
+
+	c->hurried = true;
+	if (c->client)
+		client_drop(c->client, "it did not take the rest in time");
+}
+
+static int connector_new(const struct attachment_args *args, const char *kind,
+			 const struct attachment_ops *ops, const struct addresses *peers,
+			 struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct connector *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		snprintf(ret_why, why_cap, "out of memory");
+		return -ENOMEM;
+	}
+	c->base.ops = ops;
+	c->base.args = *args;
+	c->kind = kind;
+	c->peers = *peers;
+	c->fd = -1;
+	reset_pause(c);
+	scope_init(&c->scope, args->loop);
+	op_init(&c->connecting, &c->scope, connect_done);
+	timer_init(&c->pause, &c->scope, pause_done);
+	try_peers(c);
+	*ret_attachment = &c->base;
+	return 0;
+}
+
+static int tcp_open(const struct attachment_args *args, struct attachment **ret_attachment,
+		    char *ret_why, size_t why_cap)
+{
+	const char *text = args->options->address;
+	struct addresses peers;
+	int err =
+		address_parse_tcp(text, NULL, !loop_running(args->loop), &peers, ret_why, why_cap);
+
+	if (err < 0)
+		return err;
+	if (address_port(&peers.item[0]) == 0) {
+		snprintf(ret_why, why_cap, "%s: port 0 cannot be connected to", text);
+		return -EINVAL;
+	}
+	return connector_new(args, "TCP", &attachment_tcp_connect, &peers, ret_attachment, ret_why,
+			     why_cap);
+}
+
+static int unix_open(const struct attachment_args *args, struct attachment **ret_attachment,
+		     char *ret_why, size_t why_cap)
+{
+	struct addresses peers = { .n = 1 };
+	int err = address_parse_unix(args->options->address, &peers.item[0], ret_why, why_cap);
+
+	if (err < 0)
+		return err;
+	return connector_new(args, "Unix", &attachment_unix_connect, &peers, ret_attachment,
+			     ret_why, why_cap);
+}
+
+const struct attachment_ops attachment_tcp_connect = {
+	.open = tcp_open,
+	.describe = connector_describe,
+	.close = connector_close,
+	.hurry = connector_hurry,
+};
+
+const struct attachment_ops attachment_unix_connect = {
+	.open = unix_open,
+	.describe = connector_describe,
+	.close = connector_close,
+	.hurry = connector_hurry,
+};

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A descriptor that the daemon was started with: a listening socket, which
+ * serves clients; a connected one, a pipe, a file or a terminal, which is one
+ * client; or two of them, "IN/OUT".
+ *
+ * A listening socket stays open when its attachment ends, and can be attached
+ * again. Any other is taken: it is closed with its client, so that the other
+ * end notices.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "backends/address.h"
+#include "backends/client.h"
+#include "backends/server.h"
+#include "fd.h"
+#include "systemd.h"
+
+enum {
+	NUMBER_MAX = 1023,
+	WHERE_MAX = 64,
+};
+
+/*
+ * What became of the numbers. A closed one may be given to a descriptor of our
+ * own, which must never be attached; see inherited().
+ */
+static struct {
+	bool attached, closed;
+} numbers[NUMBER_MAX + 1];
+
+/* What a descriptor is, as far as it matters. */
+struct nature {
+	bool reads, writes;
+	bool socket, listens, tty, file;
+};
+
+/* A number that was taken, and our own description of it if it is a terminal's. */
+struct taken {
+	int number, tty; /* -1: none */
+};
+
+struct descriptor {
+	struct attachment base;
+	char where[WHERE_MAX];
+	struct taken in, out; /* out.number is -1 when in is for both */
+	int raw_tty;	      /* -1: none was made raw */
+	struct termios modes; /* of it, before */
+	int size_tty;	      /* whose window counts; -1: none */
+	struct client *client;
+	struct task end;
+	bool closing;
+};
+
+static struct descriptor *to_descriptor(struct attachment *a)
+{
+	return container_of(a, struct descriptor, base);
+}
+
+/* Numbers */
+
+/* Ours are close-on-exec from birth; what was passed by systemd is listed. */
+static bool inherited(int number, int flags)
+{
+	if (!(flags & FD_CLOEXEC))
+		return true;
+	for (unsigned int i = 0; i < systemd_n_sockets(); i++)
+		if (systemd_socket_fd(i) == number)
+			return !numbers[number].closed;
+	return false;
+}
+
+static int check_number(int number, char *ret_why, size_t why_cap)
+{
+	int flags;
+
+	if (number > NUMBER_MAX) {
+		snprintf(ret_why, why_cap, "descriptor %d: numbers up to %d can be attached",
+			 number, NUMBER_MAX);
+		return -EBADF;
+	}
+	flags = fcntl(number, F_GETFD);
+	if (flags < 0) {
+		snprintf(ret_why, why_cap, "descriptor %d is not open", number);
+		return -EBADF;
+	}
+	if (numbers[number].attached) {
+		snprintf(ret_why, why_cap, "descriptor %d is attached already", number);
+		return -EBUSY;
+	}
+	if (!inherited(number, flags)) {
+		snprintf(ret_why, why_cap,
+			 "descriptor %d is not one that was passed to this daemon", number);
+		return -EBADF;
+	}
+	return 0;
+}
+
+/* A standard stream's number must stay in use: a log line could go to anything. */
+static void close_number(int number)
+{
+	AUTO_FD int null = -1;
+
+	numbers[number].attached = false;
+	numbers[number].closed = true;
+	if (number <= STDERR_FILENO) {
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (null >= 0 && dup2(null, number) >= 0)
+			return;
+	}
+	fd_close(number);
+}
+
+static void forget_number(int number)
+{
+	numbers[number].attached = false;
+}
+
+/* Natures */
+
+static int socket_nature(int fd, struct nature *ret_nature, const char **ret_fault)
+{
+	struct address peer = { .len = sizeof(peer.sa) };
+	socklen_t len = sizeof(int);
+	int type = 0, listens = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM) {
+		*ret_fault = "is no stream socket";
+		return -EPROTOTYPE;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
+		listens = 0;
+	if (!listens && getpeername(fd, (struct sockaddr *)&peer.sa, &peer.len) < 0) {
+		*ret_fault = "is a socket that neither listens nor is connected";
+		return -ENOTCONN;
+	}
+	*ret_nature = (struct nature){
+		.socket = true,
+		.reads = true,
+		.writes = true,
+		.listens = listens != 0,
+	};
+	return 0;
+}
+
+static int nature_of(int fd, struct nature *ret_nature, const char **ret_fault)
+{
+	struct nature n = { .tty = isatty(fd) == 1 };
+	int flags = fcntl(fd, F_GETFL);
+	unsigned int number;
+	struct stat st;
+
+	if (flags < 0 || fstat(fd, &st) < 0 || (flags & O_PATH)) {
+		*ret_fault = "cannot be read or written";
+		return -EBADF;
+	}
+	if (S_ISSOCK(st.st_mode))
+		return socket_nature(fd, ret_nature, ret_fault);
+	if (n.tty && ioctl(fd, TIOCGPTN, &number) == 0) {
+		/* It cannot be opened anew: that makes another terminal. */
+		*ret_fault = "is the master of a pseudo-terminal: pass its other end";
+		return -EINVAL;
+	}
+	n.reads = (flags & O_ACCMODE) != O_WRONLY;
+	n.writes = (flags & O_ACCMODE) != O_RDONLY;
+	n.file = S_ISREG(st.st_mode);
+	if (S_ISFIFO(st.st_mode) && n.reads && n.writes) {
+		*ret_fault = "is a pipe open for both, which would echo: open it for one";
+		return -EINVAL;
+	}
+	if (!n.file && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)) {
+		*ret_fault = "is no socket, pipe, file or terminal";
+		return -EINVAL;
+	}
+	/* One offset for both ways makes no sense: output it is, at the end. */
+	if (n.file && n.writes)
+		n.reads = false;
+	*ret_nature = n;
+	return 0;
+}
+
+/* The terminal */
+
+/* Not while a shell has it for another job: we would be stopped. */
+static bool in_foreground(int tty)
+{
+	pid_t foreground = tcgetpgrp(tty); /* -1: no terminal that jobs share */
+
+	return foreground < 0 || foreground == getpgrp();
+}
+
+static void make_raw(struct descriptor *d, int tty)
+{
+	struct termios modes;
+
+	if (!in_foreground(tty) || tcgetattr(tty, &modes) < 0)
+		return;
+	if (d->raw_tty < 0)
+		d->modes = modes;
+	cfmakeraw(&modes);
+	if (tcsetattr(tty, TCSANOW, &modes) == 0)
+		d->raw_tty = tty;
+}
+
+static void read_size(struct descriptor *d)
+{
+	struct winsize size;
+
+	if (d->client && d->size_tty >= 0 && ioctl(d->size_tty, TIOCGWINSZ, &size) == 0)
+		client_resize(d->client, size.ws_col, size.ws_row);
+}
+
+static void descriptor_terminal_changed(struct attachment *a)
+{
+	struct descriptor *d = to_descriptor(a);
+
+	read_size(d);
+	if (d->raw_tty >= 0)
+		make_raw(d, d->raw_tty);
+}
+
+/* One client */
+
+static void drop_taken(struct taken *t)
+{
+	t->tty = fd_close(t->tty);
+	if (t->number >= 0)
+		close_number(t->number);
+	t->number = -1;
+}
+
+static void drop_all_taken(struct descriptor *d)
+{
+	if (d->raw_tty >= 0 && in_foreground(d->raw_tty))
+		tcsetattr(d->raw_tty, TCSANOW, &d->modes);
+	d->raw_tty = -1;
+	d->size_tty = -1;
+	drop_taken(&d->in);
+	drop_taken(&d->out);
+}
+
+static void descriptor_ended(struct task *task)
+{
+	attachment_end(&container_of(task, struct descriptor, end)->base);
+}
+
+static void client_gone(void *arg)
+{
+	struct descriptor *d = arg;
+
+	d->client = NULL;
+	drop_all_taken(d);
+	if (d->closing)
+		loop_defer(d->base.args.loop, &d->end);
+}
+
+static void descriptor_describe(const struct attachment *a, char *buf, size_t cap)
+{
+	const struct descriptor *d = container_of(a, const struct descriptor, base);
+
+	snprintf(buf, cap, "descriptor %s%s", d->where, d->client ? "" : ", closed");
+}
+
+static void descriptor_close(struct attachment *a)
+{
+	struct descriptor *d = to_descriptor(a);
+
+	d->closing = true;
+	if (d->client)
+		client_finish(d->client);
+	else
+		loop_defer(d->base.args.loop, &d->end);
+}
+
+static void descriptor_hurry(struct attachment *a)
+{
+	struct descriptor *d = to_descriptor(a);
+
+	if (d->client)
+		client_drop(d->client, "it did not take the rest in time");
+}
+
+static const struct attachment_ops one_client_ops = {
+	.describe = descriptor_describe,
+	.close = descriptor_close,
+	.hurry = descriptor_hurry,
+	.terminal_changed = descriptor_terminal_changed,
+};
+
+/* Takes the number; what is to be used for it is returned, or -errno. */
+static int take(struct taken *t, int number, const struct nature *n)
+{
+	t->number = number;
+	numbers[number].attached = true;
+	fd_set_cloexec(number);
+	if (n->file && n->writes)
+		lseek(number, 0, SEEK_END);
+	if (!n->tty)
+		return number;
+	t->tty = fd_reopen_tty(number);
+	return t->tty;
+}
+
+static struct descriptor *new_descriptor(const struct attachment_args *args)
+{
+	struct descriptor *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->base.ops = &one_client_ops;
+	d->base.args = *args;
+	d->in = d->out = (struct taken){ .number = -1, .tty = -1 };
+	d->raw_tty = d->size_tty = -1;
+	task_init(&d->end, descriptor_ended);
+	return d;
+}
+
+/* out is -1, or a number of its own; natures were found fit. */
+static int serve_one(const struct attachment_args *args, int in, const struct nature *in_nature,
+		     int out, const struct nature *out_nature, struct attachment **ret_attachment)
+{
+	char what[WHERE_MAX + 8];
+	struct descriptor *d = new_descriptor(args);
+	struct client_args client = {
+		.in_fd = -1, .out_fd = -1, .what = what, .gone = client_gone, .arg = d
+	};
+	int fd, err = 0;
+
+	if (!d)
+		return -ENOMEM;
+	fd = take(&d->in, in, in_nature);
+	if (in_nature->reads)
+		client.in_fd = fd;
+	if (out < 0 && in_nature->writes)
+		client.out_fd = fd;
+	if (fd >= 0 && out >= 0)
+		fd = client.out_fd = take(&d->out, out, out_nature);
+	if (fd < 0)
+		err = fd;
+	client.owner = &d->base;
+	client.stays = !in_nature->socket && !in_nature->tty;
+	d->size_tty = d->out.tty >= 0 ? d->out.tty : d->in.tty;
+	if (d->in.tty >= 0)
+		make_raw(d, d->in.tty);
+	snprintf(d->where, sizeof(d->where), out < 0 ? "%d" : "%d/%d", in, out);
+	snprintf(what, sizeof(what), "fd %s", d->where);
+	if (err == 0)
+		err = client_new(&client, &d->client);
+	if (err < 0) {
+		drop_all_taken(d);
+		free(d);
+		return err;
+	}
+	read_size(d);
+	*ret_attachment = &d->base;
+	return 0;
+}
+
+static int serve_many(const struct attachment_args *args, int number,
+		      struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct address own = { .len = sizeof(own.sa) };
+	char text[ADDRESS_TEXT_MAX] = "", where[ADDRESS_TEXT_MAX + 32];
+	struct server_args server = {
+		.fd = fcntl(number, F_DUPFD_CLOEXEC, 0),
+		.where = where,
+		.ended = forget_number,
+		.ended_arg = number,
+	};
+	int err;
+
+	if (server.fd < 0) {
+		snprintf(ret_why, why_cap, "cannot use descriptor %d: %s", number, strerror(errno));
+		return -EMFILE;
+	}
+	if (getsockname(server.fd, (struct sockaddr *)&own.sa, &own.len) == 0)
+		address_format(&own, text, sizeof(text));
+	snprintf(where, sizeof(where), "descriptor %d, %s", number, text);
+	err = server_new(args, &server, ret_attachment, ret_why, why_cap);
+	numbers[number].attached = err == 0;
+	return err;
+}
+
+/* Words */
+
+/* "7/8": two numbers. */
+static bool parse_pair(const char *text, int *ret_in, int *ret_out)
+{
+	int pair[2] = { 0, 0 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		const char *begin = text;
+
+		for (; *text >= '0' && *text <= '9' && pair[i] <= NUMBER_MAX; text++)
+			pair[i] = pair[i] * 10 + (*text - '0');
+		if (text == begin || *text != (i == 0 ? '/' : '\0'))
+			return false;
+		text++;
+	}
+	*ret_in = pair[0];
+	*ret_out = pair[1];
+	return true;
+}
+
+static int fault(char *ret_why, size_t why_cap, int number, const char *text, int err)
+{
+	snprintf(ret_why, why_cap, "descriptor %d %s", number, text);
+	return err;
+}
+
+static int open_pair(const struct attachment_args *args, int in, int out,
+		     struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct nature in_nature, out_nature;
+	const char *text;
+	int err;
+
+	err = check_number(in, ret_why, why_cap);
+	if (err == 0)
+		err = check_number(out, ret_why, why_cap);
+	if (err < 0)
+		return err;
+	err = nature_of(in, &in_nature, &text);
+	if (err < 0)
+		return fault(ret_why, why_cap, in, text, err);
+	err = nature_of(out, &out_nature, &text);
+	if (err < 0)
+		return fault(ret_why, why_cap, out, text, err);
+	if (!in_nature.reads || in_nature.listens)
+		return fault(ret_why, why_cap, in, "cannot be read from", -EINVAL);
+	if (!out_nature.writes || out_nature.listens)
+		return fault(ret_why, why_cap, out, "cannot be written to", -EINVAL);
+	err = serve_one(args, in, &in_nature, out, &out_nature, ret_attachment);
+	if (err < 0)
+		snprintf(ret_why, why_cap, "cannot use descriptors %d and %d: %s", in, out,
+			 strerror(-err));
+	return err;
+}
+
+static int open_single(const struct attachment_args *args, int number,
+		       struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct nature n;
+	const char *text;
+	int err = check_number(number, ret_why, why_cap);
+
+	if (err < 0)
+		return err;
+	err = nature_of(number, &n, &text);
+	if (err < 0)
+		return fault(ret_why, why_cap, number, text, err);
+	if (n.listens)
+		return serve_many(args, number, ret_attachment, ret_why, why_cap);
+	err = serve_one(args, number, &n, -1, NULL, ret_attachment);
+	if (err < 0)
+		snprintf(ret_why, why_cap, "cannot use descriptor %d: %s", number, strerror(-err));
+	return err;
+}
+
+static int descriptor_open(const struct attachment_args *args, struct attachment **ret_attachment,
+			   char *ret_why, size_t why_cap)
+{
+	const char *text = args->options->address;
+	int number, out;
+
+	if (!parse_pair(text, &number, &out))
+		number = systemd_find_fd(text, 0);
+	else if (number != out)
+		return open_pair(args, number, out, ret_attachment, ret_why, why_cap);
+	if (number < 0) {
+		snprintf(ret_why, why_cap,
+			 "fd:%s: there is no descriptor of that number or name; a number, "
+			 "IN/OUT or a name in LISTEN_FDNAMES is expected",
+			 text);
+		return -EBADF;
+	}
+	return open_single(args, number, ret_attachment, ret_why, why_cap);
+}
+
+const struct attachment_ops attachment_descriptor = {
+	.open = descriptor_open,
+	.describe = descriptor_describe,
+	.close = descriptor_close,
+	.hurry = descriptor_hurry,
+	.terminal_changed = descriptor_terminal_changed,
+};

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* An attachment whose clients connect to a listening socket of any family. */
+#ifndef VHU_BACKENDS_SERVER_H
+#define VHU_BACKENDS_SERVER_H
+
+#include "backends/attachment.h"
+
+enum { SERVER_WHERE_MAX = 160 };
+
+struct server_args {
+	int fd;		   /* listens; taken, also on failure */
+	const char *path;  /* of the socket file, removed at the end; NULL: none of ours */
+	const char *where; /* for describe; copied */
+	bool telnet;
+	void (*ended)(int arg); /* told just before attachment_end(); may be NULL */
+	int ended_arg;
+};
+
+/* Serves at once. Zero, or -errno with one sentence; the address is the caller's to name. */
+int server_new(const struct attachment_args *args, const struct server_args *server,
+	       struct attachment **ret_attachment, char *ret_why, size_t why_cap);
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "systemd.h"
+#include "virtio/gmem.h"
+
+/* Operations armed at once, for the size of the queues, and descriptors: the usual case. */
+enum {
+	OPS_PER_DEVICE = 40,
+	OPS_PER_QUEUE = 4,
+	OPS_PER_PORT = 8,
+	FDS_PER_DEVICE = 52,
+	FDS_PER_QUEUE = 3,
+	FDS_PER_PORT = 64,
+	QUEUES_WITH_FDS = 256, /* a message with a descriptor names no later one */
+};
+
+/* The end: front-ends, then what clients still have to read, then all. */
+
+static void everything_closed(struct scope *scope)
+{
+	struct daemon *d = container_of(scope, struct daemon, scope);
+
+	loop_stop(d->loop);
+}
+
+static void watchdog_stopped(void *arg)
+{
+	struct daemon *d = arg;
+
+	scope_cancel(&d->scope, everything_closed);
+}
+
+/* One of those that n_open counts has closed. */
+static void part_closed(struct daemon *d)
+{
+	if (--d->n_open == 0 && list_empty(&d->leaving))
+		systemd_watchdog_stop(watchdog_stopped, d);
+}
+
+static void guest_closed(struct guest *g)
+{
+	part_closed(g->env->arg);
+}
+
+static void close_guests(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+
+	d->n_open = 1;
+	list_for_each (node, tmp, &d->guests) {
+		d->n_open++;
+		guest_close(list_entry(node, struct guest, link), guest_closed);
+	}
+	part_closed(d);
+}
+
+static void front_end_gone(struct daemon *d)
+{
+	if (--d->n_open == 0)
+		close_guests(d);
+}
+
+static void guest_disconnected(struct guest *g)
+{
+	front_end_gone(g->env->arg);
+}
+
+static void control_closed(void *arg)
+{
+	struct daemon *d = arg;
+
+	d->control = NULL;
+	front_end_gone(d);
+}
+
+void daemon_end(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+
+	if (d->ending)
+		return;
+	d->ending = true;
+	systemd_notify("STOPPING=1");
+	d->n_open = 1;
+	if (d->control) {
+		d->n_open++;
+		control_close(d->control, control_closed, d);
+	}
+	list_for_each (node, tmp, &d->guests) {
+		d->n_open++;
+		guest_disconnect(list_entry(node, struct guest, link), guest_disconnected);
+	}
+	front_end_gone(d);
+}
+
+/* A guest that goes while others stay. */
+
+static void retired(struct guest *g)
+{
+	struct daemon *d = g->env->arg;
+
+	list_remove(&g->link);
+	guest_free(g);
+	if (d->ending) {
+		/* The end may have waited for this one alone. */
+		if (d->n_open == 0 && list_empty(&d->leaving))
+			systemd_watchdog_stop(watchdog_stopped, d);
+		return;
+	}
+	daemon_reload_rest(d);
+}
+
+static void retiring(struct guest *g)
+{
+	guest_close(g, retired);
+}
+
+void daemon_retire(struct daemon *d, struct guest *g)
+{
+	list_remove(&g->link);
+	list_append(&d->leaving, &g->link);
+	guest_disconnect(g, retiring);
+}
+
+/* Devices. */
+
+static void quit(void *arg)
+{
+	daemon_end(arg);
+}
+
+/* Served from a connected descriptor: with the last such guest the daemon ends. */
+static void finished(void *arg)
+{
+	struct daemon *d = arg;
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests)
+		if (list_entry(node, struct guest, link)->serving)
+			return;
+	daemon_end(d);
+}
+
+static void guest_has_settled(void *arg)
+{
+	daemon_reload_rest(arg);
+}
+
+void daemon_number_devices(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+	unsigned int i = 0;
+
+	list_for_each (node, tmp, &d->setup->devices)
+		list_entry(node, struct device_spec, link)->idx = i++;
+}
+
+struct spec_defaults daemon_defaults(const struct daemon *d, const struct device_spec *spec)
+{
+	return (struct spec_defaults){
+		.device_idx = spec->idx,
+		.history = d->setup->options.history,
+		.escape = d->setup->options.escape,
+	};
+}
+
+/* A socket that listens stays ours, so that a device can come back to it. */
+static int inherited_socket(const char *text, char *ret_why, size_t why_cap)
+{
+	int fd = systemd_find_fd(text, 0), listens = 0;
+	socklen_t len = sizeof(listens);
+
+	if (fd < 0 || fd_set_cloexec(fd) < 0) {
+		snprintf(ret_why, why_cap, "--fd %s: no such descriptor was inherited", text);
+		return -EBADF;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0 || !listens)
+		return fd;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		snprintf(ret_why, why_cap, "--fd %s: %s", text, strerror(errno));
+	return fd < 0 ? -errno : fd;
+}
+
+static int start_device(struct daemon *d, struct device_spec *spec, struct guest **ret_guest,
+			char *ret_why, size_t why_cap)
+{
+	struct spec_defaults defaults = daemon_defaults(d, spec);
+	int fd = -1;
+
+	*ret_guest = NULL;
+	if (spec->options.fd) {
+		fd = inherited_socket(spec->options.fd, ret_why, why_cap);
+		if (fd < 0) {
+			device_spec_free(spec);
+			return fd;
+		}
+	}
+	return guest_new(&d->env, spec, &defaults, fd, ret_guest, ret_why, why_cap);
+}
+
+int daemon_start_device(struct daemon *d, struct device_spec *spec, struct guest **ret_guest)
+{
+	char why[GUEST_WHY_MAX] = "";
+	struct guest *g;
+	int err = start_device(d, spec, &g, why, sizeof(why));
+
+	if (g)
+		list_append(&d->guests, &g->link);
+	if (err == 0) {
+		*ret_guest = g;
+		return 0;
+	}
+	log_error(g ? g->spec->options.name : NULL, "%s", why[0] ? why : strerror(-err));
+	if (g)
+		daemon_retire(d, g);
+	return err;
+}
+
+void daemon_notify_ready(const struct daemon *d)
+{
+	unsigned int n_devices = 0, n_ports = 0;
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests) {
+		n_devices++;
+		n_ports += guest_n_ports(list_entry(node, struct guest, link));
+	}
+	systemd_notify("READY=1\nSTATUS=%u devices with %u ports", n_devices, n_ports);
+}
+
+/* Signals. */
+
+/* Whether somebody uses this terminal, and it has hung up. */
+static bool terminal_hung_up(const struct daemon *d)
+{
+	struct pollfd ends[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO } };
+	struct list_node *node, *tmp;
+	bool used = false;
+
+	list_for_each (node, tmp, &d->guests)
+		used |= guest_has_kind(list_entry(node, struct guest, link), ATTACHMENT_terminal);
+	if (!used)
+		return false;
+	if (d->siginfo.ssi_code == SI_KERNEL)
+		return true;
+	/* Sent on by a shell that has lost it. */
+	poll(ends, ARRAY_SIZE(ends), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct stat st;
+
+		if ((ends[i].revents & POLLHUP) && fstat(ends[i].fd, &st) == 0 &&
+		    S_ISCHR(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Reload what can be read again, reopen what can be reopened. With nothing of
+ * the kind, and nobody who could attach it, it means what it always has.
+ */
+static void hang_up(struct daemon *d)
+{
+	bool reloads = d->setup->has_files;
+	bool reopens = false;
+	struct list_node *node, *tmp;
+	char why[GUEST_WHY_MAX];
+
+	list_for_each (node, tmp, &d->guests)
+		reopens |= guest_has_files(list_entry(node, struct guest, link));
+	if (terminal_hung_up(d) || (!reloads && !reopens && !d->control)) {
+		daemon_end(d);
+		return;
+	}
+	list_for_each (node, tmp, &d->guests)
+		guest_reopen_logs(list_entry(node, struct guest, link));
+	if (reloads)
+		daemon_reload(d, why, sizeof(why));
+}
+
+static int reload_asked(void *arg, char *ret_why, size_t why_cap)
+{
+	struct daemon *d = arg;
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests)
+		guest_reopen_logs(list_entry(node, struct guest, link));
+	return daemon_reload(d, ret_why, why_cap);
+}
+
+static void tell_terminals(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests)
+		guest_terminal_changed(list_entry(node, struct guest, link));
+}
+
+static void signal_done(struct op *op, int res)
+{
+	struct daemon *d = container_of(op, struct daemon, signal);
+	uint32_t signo = res == sizeof(d->siginfo) ? d->siginfo.ssi_signo : SIGTERM;
+
+	if (scope_cancelling(&d->scope))
+		return;
+	if (d->ending)
+		; /* it has been told already */
+	else if (signo == SIGWINCH || signo == SIGCONT)
+		tell_terminals(d);
+	else if (signo == SIGHUP)
+		hang_up(d);
+	else
+		daemon_end(d);
+	/* With nothing to wait for, the end has come in the meantime. */
+	if (!scope_cancelling(&d->scope))
+		op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
+}
+
+static int open_signals(struct daemon *d)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaddset(&set, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return log_errno(LOG_LEVEL_ERROR, NULL, -errno, "cannot block signals");
+	signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error of the write (VU-021) */
+	signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
+	d->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (d->signal_fd < 0)
+		return log_errno(LOG_LEVEL_ERROR, NULL, -errno, "cannot receive signals");
+	return 0;
+}
+
+/* The control socket. */
+
+/* -1: there is none, and nobody asked for one. */
+static int control_socket(const struct attachment_spec *spec, const char **ret_path, char *ret_why,
+			  size_t why_cap)
+{
+	const char *path = spec ? spec->options.address : NULL;
+	int fd = systemd_find_fd("control", 0);
+
+	*ret_path = NULL;
+	if (fd >= 0 || !path)
+		return fd;
+	fd = attachment_unix_socket(&spec->options, path, ret_why, why_cap);
+	if (fd >= 0 && path[0] != '@')
+		*ret_path = path;
+	return fd;
+}
+
+static int open_control(struct daemon *d)
+{
+	char why[GUEST_WHY_MAX] = "";
+	struct control_args args = {
+		.loop = d->loop,
+		.guests = &d->guests,
+		.reload = reload_asked,
+		.arg = d,
+	};
+	int err;
+
+	args.fd = control_socket(d->setup->control, &args.path, why, sizeof(why));
+	if (args.fd < 0 && why[0] == '\0')
+		return 0;
+	if (args.fd < 0) {
+		log_error(NULL, "--control: %s", why);
+		return args.fd;
+	}
+	err = control_new(&args, &d->control);
+	if (err == -EOPNOTSUPP)
+		log_error(NULL, "--control: this program was built without json-c, which it needs");
+	else if (err < 0)
+		log_errno(LOG_LEVEL_ERROR, NULL, err, "--control");
+	else if (args.path)
+		log_info(NULL, "control socket %s", args.path);
+	if (err < 0 && args.path)
+		unlink(args.path);
+	return err;
+}
+
+/* The beginning. */
+
+static int open_all(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+	struct guest *g;
+	int err = 0;
+
+	daemon_number_devices(d);
+	list_for_each (node, tmp, &d->setup->devices) {
+		list_remove(node);
+		err = daemon_start_device(d, list_entry(node, struct device_spec, link), &g);
+		if (err < 0)
+			return err;
+	}
+	err = open_control(d);
+	if (err < 0)
+		return err;
+	/* After the terminal, whose handlers take what is not for the guard. */
+	err = gmem_fault_guard_install();
+	return err < 0 ? log_errno(LOG_LEVEL_ERROR, NULL, err, "cannot guard shared memory") : 0;
+}
+
+static void free_all(struct daemon *d)
+{
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests) {
+		list_remove(node);
+		guest_free(list_entry(node, struct guest, link));
+	}
+	list_for_each (node, tmp, &d->wanted)
+		device_spec_free(list_entry(node, struct device_spec, link));
+	loop_free(d->loop);
+	fd_close(d->signal_fd);
+	setup_free(d->setup);
+}
+
+static int run(struct daemon *d)
+{
+	int err;
+
+	scope_init(&d->scope, d->loop);
+	op_init(&d->signal, &d->scope, signal_done);
+	op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
+	d->env = (struct guest_env){
+		.loop = d->loop,
+		.max_queue_size = (unsigned int)d->setup->options.max_queue_size,
+		.quit = quit,
+		.finished = finished,
+		.settled = guest_has_settled,
+		.arg = d,
+	};
+	systemd_watchdog_start(d->loop);
+	err = open_all(d);
+	if (err < 0)
+		daemon_end(d);
+	else
+		daemon_notify_ready(d);
+	return loop_run(d->loop) < 0 || err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Rings bring descriptors, clients too; the usual soft limit is for small programs. */
+static void raise_fd_limit(uint64_t n_fds)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= n_fds)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void count_needs(const struct setup *setup, unsigned int *ret_n_ops, uint64_t *ret_n_fds)
+{
+	unsigned int n_ops = 0;
+	uint64_t n_fds = 0;
+
+	for (const struct list_node *node = setup->devices.next; node != &setup->devices;
+	     node = node->next) {
+		const struct device_spec *spec = list_entry(node, const struct device_spec, link);
+		unsigned int n_ports = (unsigned int)spec->options.max_ports;
+		unsigned int n_queues = CONSOLE_N_QUEUES(n_ports);
+
+		n_ops += OPS_PER_DEVICE + OPS_PER_QUEUE * n_queues + OPS_PER_PORT * n_ports;
+		n_fds += FDS_PER_DEVICE + FDS_PER_QUEUE * min_u64(n_queues, QUEUES_WITH_FDS) +
+			 FDS_PER_PORT * n_ports;
+	}
+	*ret_n_ops = n_ops;
+	*ret_n_fds = n_fds;
+}
+
+int daemon_run(int argc, char **argv, struct setup *setup)
+{
+	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
+	int ret = EXIT_FAILURE;
+	unsigned int n_ops;
+	const char *why;
+	uint64_t n_fds;
+
+	list_init(&d.guests);
+	list_init(&d.leaving);
+	list_init(&d.wanted);
+	count_needs(setup, &n_ops, &n_fds);
+	raise_fd_limit(n_fds);
+	if (open_signals(&d) == 0) {
+		if (loop_new(n_ops, &d.loop, &why) == 0)
+			ret = run(&d);
+		else
+			log_error(NULL, "%s", why);
+	}
+	free_all(&d);
+	return ret;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* What the parts of a guest (guest*.c) know of each other. */
+#ifndef VHU_DAEMON_GUEST_PRIVATE_H
+#define VHU_DAEMON_GUEST_PRIVATE_H
+
+#include "daemon/guest.h"
+
+/* Something has closed: tells whoever waits when it was the last. */
+void guest_part_closed(struct guest *g);
+
+/* Ends the closing attachments whose time is over, and waits for the next. */
+void guest_hurry(struct guest *g);
+
+/* Frees what guest_apply() wanted and nobody has opened. */
+void guest_forget_wanted(struct guest *g);
+
+/* Port 0, a console, with one attachment and without a name: all that it can ever have. */
+bool guest_is_plain(const struct guest *g);
+
+struct guest_port *guest_find_number(const struct guest *g, unsigned int number);
+
+/* NULL also when name is empty. */
+struct guest_port *guest_find_name(const struct guest *g, const char *name);
+
+/* As guest_rename_port(), for a name that is known to be good and nobody else's. */
+void guest_change_name(struct guest_port *p, const char *name);
+
+/* "Unix /run/x, pty /dev/pts/3" */
+void guest_describe_attachments(const struct guest_port *p, char *buf, size_t cap);
+
+#endif
