@@ -53,25 +53,27 @@ process_end() {
 	rm "$tmp/$1.pid"
 }
 
-# guest_setup TYPE: what TYPE of guest (uml, qemu) needs that is no package here,
-# and its initramfs at $tmp/TYPE.cpio.
+# guest_setup TYPE [FUNCTION]: what TYPE of guest (uml, qemu) needs that is no
+# package here, and its initramfs at $tmp/TYPE.cpio. FUNCTION TREE puts more
+# into it.
 guest_setup() {
 	case $1 in
 	uml)
-		guest_image uml /usr/lib/uml/modules virtio_console
+		guest_image uml "${2:-:}" /usr/lib/uml/modules virtio_console
 		;;
 	qemu)
 		qemu_setup && kernel_setup &&
-			guest_image qemu "$cache/kernel/root/lib/modules" virtio_ring virtio \
-				virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_console
+			guest_image qemu "${2:-:}" "$cache/kernel/root/lib/modules" virtio_ring \
+				virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci \
+				virtio_console
 		;;
 	esac
 }
 
-# guest_image TYPE FOLDER MODULE...: busybox, the modules, and our first process.
+# guest_image TYPE FUNCTION FOLDER MODULE...: busybox, the modules, our first process.
 guest_image() {
-	local tree=$tmp/$1.tree image=$tmp/$1.cpio folder=$2 name
-	shift 2
+	local tree=$tmp/$1.tree image=$tmp/$1.cpio more=$2 folder=$3 name
+	shift 3
 	mkdir -p "$tree"/{bin,dev,etc,proc,root,run,sys,tmp,lib/modules} || return 1
 	cp "$(command -v busybox)" "$tree/bin/busybox" || return 1
 	install -m 755 "$guest_source/init" "$tree/init" || return 1
@@ -82,34 +84,51 @@ guest_image() {
 		[ -s "$tree/lib/modules/$name.ko" ] || return 1
 		echo "$name.ko" >>"$tree/lib/modules/list"
 	done
+	"$more" "$tree" || return 1
 	(cd "$tree" && find . | LC_ALL=C sort | cpio -o -H newc -R 0:0 --quiet) >"$image"
 }
 
+# software_program TREE PROGRAM: from the cache folder's packages, with its libraries.
+software_program() {
+	local tree=$1 program=$2 dirs=$software_root/lib/x86_64-linux-gnu lib
+	local loader=$dirs/ld-linux-x86-64.so.2
+	dirs=$dirs:$software_root/usr/lib/x86_64-linux-gnu:$software_root/lib/systemd
+	mkdir -p "$tree/lib64" && install -m 755 "$loader" "$tree/lib64" &&
+		install -m 755 -D "$software_root$program" "$tree$program" || return 1
+	for lib in $("$loader" --library-path "$dirs" --list "$software_root$program" |
+		sed -n 's/.*=> \(\/[^ ]*\).*/\1/p'); do
+		install -m 644 "$lib" "$tree/lib" || return 1
+	done
+}
+
 # guest_boot TYPE NAME SOCKET [WORD]: a front-end with a guest in it. WORD is for
-# the kernel command line, see tests/guest/init.
+# the kernel command line, see tests/guest/init. $guest_memory and $guest_queues
+# may say how much it has.
 guest_boot() {
 	"guest_boot_$1" "$2" "$3" "guest_name=$2 console=hvc0 ${4:-}"
 }
 
 guest_boot_uml() {
 	# shellcheck disable=SC2086 # words of the kernel command line
-	process_start "$1" python3 "$guest_source/fxsave.py" linux.uml mem=128M \
+	process_start "$1" python3 "$guest_source/fxsave.py" linux.uml \
+		"mem=${guest_memory:-128M}" \
 		"uml_dir=$tmp" "initrd=$tmp/uml.cpio" rdinit=/init con=null con0=null,fd:1 \
 		"GLIBC_TUNABLES=glibc.cpu.hwcaps=$uml_hwcaps" \
 		"virtio_uml.device=$2:3" console=tty0 diag=tty0 $3
 }
 
 guest_boot_qemu() {
-	local kernel
+	local kernel memory=${guest_memory:-128M}
 	kernel=$(find "$cache/kernel/root/boot" -name 'vmlinuz-*' | head -n 1)
 	process_start "$1" "${qemu[@]}" \
-		-machine q35,accel=tcg,memory-backend=mem -m 128M \
-		-object memory-backend-memfd,id=mem,size=128M,share=on \
+		-machine q35,accel=tcg,memory-backend=mem -m "$memory" \
+		-object "memory-backend-memfd,id=mem,size=$memory,share=on" \
 		-nodefaults -no-user-config -display none -monitor none \
+		-qmp "unix:$tmp/$1.qmp,server=on,wait=off" \
 		-chardev "file,id=serial,path=$tmp/$1.log,append=on" -serial chardev:serial \
 		-kernel "$kernel" -initrd "$tmp/qemu.cpio" -append "console=ttyS0 diag=ttyS0 $3" \
 		-chardev "socket,id=console,path=$2" -device \
-		vhost-user-test-device-pci,chardev=console,virtio-id=3,num_vqs=4,config_size=12
+		"vhost-user-test-device-pci,chardev=console,virtio-id=3,num_vqs=${guest_queues:-4},config_size=12"
 }
 
 # guest_booted NAME: it has opened its console, whether or not anybody listens.

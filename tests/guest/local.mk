@@ -5,10 +5,13 @@ EXTRA_DIST += \
 	%reldir%/init \
 	%reldir%/nested.sh \
 	%reldir%/network.sh \
+	%reldir%/ports.sh \
 	%reldir%/profile \
 	%reldir%/reload \
 	%reldir%/scenario.sh \
 	%reldir%/talk.py \
+	%reldir%/try \
+	%reldir%/vport.c \
 	scripts/check \
 	scripts/demo \
 	scripts/lib/guests.sh \

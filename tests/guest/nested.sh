@@ -134,6 +134,24 @@ interrupt() {
 	see 10 '^status 130$'
 }
 
+# size_is ROWS COLUMNS: what the guest's terminal says; the change may be on its way.
+size_is() {
+	enter 'clear; until [ "$(stty size)" = "'"$1 $2"'" ]; do usleep 10000; done; echo "size: $(stty size)."'
+	see 20 "^size: $1 $2\.\$"
+}
+
+# The guest learns of the terminal's size at its start and of every change.
+resized() {
+	here=$tmp/keyboard
+	size_is 24 80
+	pane resize-window -t keyboard -x 132 -y 43
+	size_is 43 132
+	pane resize-window -t keyboard -x 61 -y 17
+	size_is 17 61
+	pane resize-window -t keyboard -x 80 -y 24
+	size_is 24 80
+}
+
 leave_by_escape() {
 	here=$tmp/keyboard
 	keys Enter
@@ -195,11 +213,12 @@ requires python3 busybox cpio tmux
 guest_setup "$type" || skip_all "no $type guest can be had here"
 cleanup_fn processes_end
 cleanup_fn "pane kill-server 2>/dev/null"
-plan 9
+plan 10
 
 scenario "nested: prompt on /dev/hvc0" keyboard_prompt
 scenario "nested: arrow keys" arrow_keys
 scenario "nested: ^C interrupts sleep 100" interrupt
+scenario "nested: stty size follows the terminal's" resized
 scenario "nested: terminal restored after the escape" leave_by_escape
 scenario "nested: terminal restored after SIGTERM" leave_by_signal TERM 0
 scenario "nested: terminal restored after SIGINT from outside" leave_by_signal INT 0

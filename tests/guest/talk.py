@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""talk.py TRANSCRIPT: one conversation with a guest's console over TCP.
+"""talk.py TRANSCRIPT: one conversation with a guest's port, over TCP or a Unix socket.
 
 Reads commands from stdin, a line each, and answers each with one line on
 stdout: "ok TEXT", or "no REASON". In TEXT and REASON a newline is \\n and a
 backslash is \\\\. All that the guest says is added to the file TRANSCRIPT.
 
-  open PORT              connect to 127.0.0.1:PORT
+  open PORT              connect to 127.0.0.1:PORT, or to the Unix socket of that path
   sync                   read what was said up to now, with the shell's help
   close                  hang up
   expect SECONDS REGEX   wait until REGEX matches what was not yet consumed;
@@ -18,6 +18,16 @@ backslash is \\\\. All that the guest says is added to the file TRANSCRIPT.
   paste SECONDS COUNT    COUNT bytes in one write into `cat` on a raw terminal,
                          which must come back; TEXT is their sha256 sum. All
                          bytes but two: see INTERRUPT and SYSRQ
+
+On ports that are no consoles, where nothing is read unless it is asked for:
+
+  send TEXT              send TEXT and nothing else
+  give SECONDS FILE      send what is in FILE
+  take SECONDS COUNT     read COUNT bytes; TEXT is their sha256 sum
+  bounce SECONDS FILE    send what is in FILE and read as much at the same time;
+                         TEXT is the sha256 sum of what came back
+  window COLUMNS ROWS    say as a telnet client that the window has that size
+  ask SECONDS TEXT       send TEXT and a newline; TEXT is the line that comes back
 
 talk.py --free-ports COUNT prints the first of COUNT free ports in a row.
 """
@@ -52,7 +62,12 @@ class Talk:
 
     def open(self, port):
         self.close()
-        self.sock = socket.create_connection(("127.0.0.1", int(port)), 10)
+        if "/" in port:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(10)
+            self.sock.connect(port)
+        else:
+            self.sock = socket.create_connection(("127.0.0.1", int(port)), 10)
         self.unread = b""
 
     def sync(self):
@@ -70,7 +85,7 @@ class Talk:
         if left <= 0 or not select.select([self.sock], [], [], left)[0]:
             words = repr(self.unread[-ENOUGH:])[1:]
             raise Failure("no %s in time; the guest said last %s" % (want, words))
-        data = self.sock.recv(65536)
+        data = self.sock.recv(1 << 20)
         if not data:
             raise Failure("the connection was closed while waiting for " + want)
         self.log.write(data)
@@ -114,6 +129,49 @@ class Talk:
             raise Failure("status %d of %s" % (status, command))
         return hashlib.md5(output).hexdigest()
 
+    def send(self, text):
+        self.sock.sendall(text.encode())
+
+    def give(self, seconds, path):
+        self.sock.settimeout(float(seconds))
+        with open(path, "rb") as file:
+            self.sock.sendall(file.read())
+
+    def take(self, seconds, count):
+        deadline = time.monotonic() + float(seconds)
+        while len(self.unread) < int(count):
+            self.receive(deadline, "%s bytes" % count)
+        data, self.unread = self.unread[:int(count)], self.unread[int(count):]
+        return hashlib.sha256(data).hexdigest()
+
+    def window(self, columns, rows):
+        iac, sb, se, will, naws = b"\xff", b"\xfa", b"\xf0", b"\xfb", b"\x1f"
+        size = int(columns).to_bytes(2, "big") + int(rows).to_bytes(2, "big")
+        self.sock.sendall(iac + will + naws + iac + sb + naws + size + iac + se)
+
+    def bounce(self, seconds, path):
+        deadline = time.monotonic() + float(seconds)
+        with open(path, "rb") as file:
+            left = memoryview(file.read())
+        count, back = len(left), bytearray()
+        self.sock.setblocking(False)
+        while len(back) < count:
+            ready = select.select([self.sock], [self.sock] if left else [], [],
+                                  max(0, deadline - time.monotonic()))
+            if ready[0]:
+                back += self.sock.recv(1 << 20)
+            if ready[1]:
+                left = left[self.sock.send(left):]
+            if not ready[0] and not ready[1]:
+                raise Failure("%d of %d bytes came back" % (len(back), count))
+        self.sock.setblocking(True)
+        return hashlib.sha256(back).hexdigest()
+
+    def ask(self, seconds, text):
+        self.send(text + "\n")
+        found, _ = self.wait(seconds, rb"([^\n]*)\n")
+        return found[1].decode(errors="replace")
+
     def paste(self, seconds, count):
         values = bytes(set(range(256)) - set(INTERRUPT + SYSRQ))
         data = bytes(random.Random(int(count)).choices(values, k=int(count)))
@@ -145,6 +203,12 @@ class Talk:
             "run": (self.run, 2),
             "md5": (self.md5, 2),
             "paste": (self.paste, 2),
+            "send": (self.send, 1),
+            "give": (self.give, 2),
+            "take": (self.take, 2),
+            "ask": (self.ask, 2),
+            "bounce": (self.bounce, 2),
+            "window": (self.window, 2),
         }
         verb, n_arguments = verbs[name]
         return verb(*rest.split(" ", n_arguments - 1)) if n_arguments else verb()
