@@ -234,6 +234,14 @@ static void front_end_that_leaves_after_the_number_of_queues_is_told_why(void **
 	assert_int_equal(count_said("told of"), 0);
 }
 
+static bool all_called(void)
+{
+	for (unsigned int i = 0; i < n_hosts; i++)
+		if (rig->fe.heard.n_calls[GUEST_PORT_RX(hosts[i].number)] == 0)
+			return false;
+	return true;
+}
+
 /* VU-140: more rings have something to say than calls may be under way; none is forgotten. */
 static void calls_of_very_many_rings_all_come(void **state)
 {
@@ -259,11 +267,12 @@ static void calls_of_very_many_rings_all_come(void **state)
 			assert_int_equal(port_input(&hosts[i].port, "x", 1), 1);
 		rig_settle(rig);
 	}
+	while (rig->fe.heard.n_unanswered < VHU_CONN_MAX_QUEUED)
+		rig_settle(rig);
 	assert_int_equal(rig->fe.heard.n_unanswered, VHU_CONN_MAX_QUEUED);
 	assert_fe_ok(rig, vhu_frontend_speak(&rig->fe));
-	rig_settle(rig);
-	for (unsigned int i = 0; i < n_hosts; i++)
-		assert_true(rig->fe.heard.n_calls[GUEST_PORT_RX(hosts[i].number)] > 0);
+	while (!all_called())
+		rig_settle(rig);
 	assert_int_equal(rig->fe.heard.n_unanswered, 0);
 }
 
