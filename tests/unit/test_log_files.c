@@ -139,12 +139,12 @@ static void rotation_that_waits_after_a_failure_tells_its_reason(void **state)
 	assert_int_equal(mkdir(next, 0700), 0);
 	for (unsigned int i = 0; i <= MAX_SIZE / LINE; i++)
 		say_line(i);
-	settle();
+	PUMP_UNTIL(failing());
 	assert_int_equal(rename(path, numbered(1)), 0);
 	rig.attachment->ops->reopen(rig.attachment);
 	for (unsigned int i = 0; i < MAX_SIZE / LINE; i++)
 		say_line(i);
-	settle();
+	PUMP_UNTIL(failing());
 	rig_describe(where, sizeof(where));
 	assert_non_null(strstr(where, strerror(EEXIST)));
 	end();
