@@ -24,10 +24,6 @@ EXTRA_PROGRAMS = %reldir%/bench/bench_virtq
 
 # A guest without a machine, and a launcher that forbids io_uring.
 check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
-%canon_reldir%_tools_vhu_guest_SOURCES = \
-	%reldir%/tools/guest-await.c \
-	%reldir%/tools/guest.c \
-	%reldir%/tools/guest.h \
-	%reldir%/tools/vhu-guest.c
-%canon_reldir%_tools_vhu_guest_LDADD = $(LIBFRONTEND)
+%canon_reldir%_tools_vhu_guest_SOURCES = %reldir%/tools/vhu-guest.c
+%canon_reldir%_tools_vhu_guest_LDADD = $(LIBGUEST)
 %canon_reldir%_tools_no_uring_LDADD =

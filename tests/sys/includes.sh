@@ -26,6 +26,8 @@ group() {
 	vhu/conn.[ch]) echo conn ;;
 	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
+	guest/*.[ch]) echo guest ;;
+	load/*.[ch] | load/*.def) echo load ;;
 	daemon/*.[ch] | daemon/*.def | console-options.[ch] | options.def) echo daemon ;;
 	*/*) echo unknown ;;
 	*.[ch] | *.def) echo program ;;
@@ -54,13 +56,15 @@ allowed() {
 			vhu-backend
 		;;
 	vhu-frontend) echo base loop features model engine conn vhu-frontend ;;
+	guest) echo base loop features model engine console conn vhu-frontend guest ;;
+	load) echo base features model engine console conn loop vhu-frontend guest load ;;
 	daemon)
 		echo base loop listener features model engine virtq device-interface console port \
 			backend conn vhu-backend daemon
 		;;
 	program)
 		echo base loop listener features model engine virtq device-interface console port \
-			backend conn vhu-backend vhu-frontend daemon program
+			backend conn vhu-backend vhu-frontend guest load daemon program
 		;;
 	esac
 }

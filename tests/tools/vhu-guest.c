@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "guest/guest.h"
 #include "virtio/console-ctrl.h"
 
 struct settings {

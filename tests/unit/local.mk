@@ -184,8 +184,7 @@ unit_tests += %reldir%/test_console_overflow
 %canon_reldir%_test_console_overflow_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
 # Both ends of a session in one process, a guest's driver on one of them.
-session_rig = %reldir%/session_rig.c %reldir%/session_rig.h tests/tools/guest-await.c \
-	tests/tools/guest.c tests/tools/guest.h
+session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)

@@ -9,7 +9,7 @@
 
 #include "unit.h"
 
-#include "../tools/guest.h"
+#include "guest/guest.h"
 #include "backends/port.h"
 #include "loop.h"
 #include "vhu/backend.h"

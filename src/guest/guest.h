@@ -5,8 +5,8 @@
  * writes one buffer at a time on each port. What it is told that makes no sense
  * is an error.
  */
-#ifndef VHU_TESTS_GUEST_H
-#define VHU_TESTS_GUEST_H
+#ifndef VHU_GUEST_GUEST_H
+#define VHU_GUEST_GUEST_H
 
 #include "vhu/frontend-style.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "guest.h"
+#include "guest/guest.h"
 
 #include <endian.h>
 #include <errno.h>

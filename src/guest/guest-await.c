@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "guest.h"
+#include "guest/guest.h"
 #include "virtio/console-ctrl.h"
 
 static int64_t now_ms(void)
