@@ -182,7 +182,6 @@ static inline void type(const char *keys)
 	assert_int_equal(port_input(&rig.port, keys, strlen(keys)), strlen(keys));
 }
 
-/* Until nothing more comes of what was said. */
 /* Operations that the kernel has and has not ended. */
 static inline uint64_t n_in_flight(void)
 {
@@ -200,14 +199,16 @@ static inline bool failing(void)
 	return strstr(state, ", failing: ") != NULL;
 }
 
+/* Until nothing more comes of what was said. A write may take as long as it likes. */
 static inline void settle(void)
 {
 	uint64_t before;
 
 	do {
+		PUMP_UNTIL(n_in_flight() == 0);
 		before = loop_counters(rig.loop).n_completions;
 		rig_step_quietly();
-	} while (loop_counters(rig.loop).n_completions != before);
+	} while (loop_counters(rig.loop).n_completions != before || n_in_flight() != 0);
 }
 
 /* Line number i, of LINE bytes. */

@@ -142,6 +142,8 @@ static void rotation_that_waits_after_a_failure_tells_its_reason(void **state)
 	PUMP_UNTIL(failing());
 	assert_int_equal(rename(path, numbered(1)), 0);
 	rig.attachment->ops->reopen(rig.attachment);
+	say_line(0);
+	PUMP_UNTIL(!failing());
 	for (unsigned int i = 0; i < MAX_SIZE / LINE; i++)
 		say_line(i);
 	PUMP_UNTIL(failing());
@@ -245,7 +247,7 @@ static void rotated_log_is_still_locked(void **state)
 	begin_small(1);
 	for (unsigned int i = 0; i <= MAX_SIZE / LINE; i++)
 		say_line(i);
-	PUMP_UNTIL(file_size(path) == LINE);
+	PUMP_UNTIL(file_size(numbered(1)) == MAX_SIZE && file_size(path) == LINE);
 	assert_int_equal(rig_open_more(ATTACHMENT_log_file, path, &second), -EBUSY);
 	end();
 }
