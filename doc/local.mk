@@ -32,6 +32,7 @@ dist_man_MANS += \
 	%reldir%/vhost-device-console-ctl.1 \
 	%reldir%/vhost-device-console.1 \
 	%reldir%/vhost-device-console.conf.5 \
+	%reldir%/vhu-load.1 \
 	%reldir%/vhu-protocol.7
 dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/hacking.md
 EXTRA_DIST += %reldir%/splice.sh
@@ -60,9 +61,10 @@ generated = \
 	%reldir%/completion/vhost-device-console.bash:src/console-options-dump,bash \
 	%reldir%/completion/_vhost-device-console:src/console-options-dump,zsh \
 	%reldir%/completion/vhost-device-console.fish:src/console-options-dump,fish \
+	%reldir%/vhu-load.1:src/vhu-load-dump \
 	%reldir%/vhu-protocol.7:src/vhu-dump,man
 
-update-manuals: src/console-options-dump src/vhu-dump
+update-manuals: src/console-options-dump src/vhu-dump src/vhu-load-dump
 	$(MKDIR_P) %reldir%
 	for row in $(generated); do \
 		page=$(srcdir)/$${row%%:*}; \

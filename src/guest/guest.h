@@ -64,7 +64,8 @@ struct guest_port {
 struct guest {
 	struct vhu_frontend *fe;
 	bool multiport;
-	bool answers; /* PORT_ADD with READY, CONSOLE_PORT with OPEN */
+	bool answers;	   /* PORT_ADD with READY, CONSOLE_PORT with OPEN */
+	bool caller_posts; /* buffers on the ports' receive rings are the caller's affair */
 	struct guest_port *ports;
 	unsigned int n_ports; /* that the rings suffice for */
 	struct guest_page ctrl_pages[GUEST_MAX_PAGES];

@@ -21,6 +21,9 @@ sys_tests += \
 	%reldir%/daemon-reload.sh \
 	%reldir%/systemd.sh
 
+# Load on it, and what the machine itself can do.
+sys_tests += %reldir%/load.sh
+
 # Its control socket, and the shells that complete its command line.
 sys_tests += \
 	%reldir%/completion.sh \

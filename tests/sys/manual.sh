@@ -18,14 +18,15 @@ long_options() {
 		grep -oE '(^|[^-a-z])--[a-z][-a-z]*' | sed 's/^[^-]//' | LC_ALL=C sort -u
 }
 
+# same_options PAGE [HELP [OTHER]]: OTHER is an option of another program.
 same_options() {
-	long_options "$tmp/help" >"$tmp/in-help"
-	long_options "$1" | grep -vx -e --name >"$tmp/in-page"
+	long_options "${2-$tmp/help}" >"$tmp/in-help"
+	long_options "$1" | grep -vx -e --name -e "${3-none}" >"$tmp/in-page"
 	test -s "$tmp/in-help" && diff "$tmp/in-help" "$tmp/in-page"
 }
 
 fits_a_screen() {
-	awk 'length > 80 { print; bad = 1 } END { exit bad || NR > 32 || NR < 10 }' "$1"
+	awk 'length > 80 { print; bad = 1 } END { exit bad || NR > 34 || NR < 10 }' "$1"
 }
 
 # up_to_date PAGE COMMAND...: its generated part is what COMMAND prints.
@@ -119,9 +120,9 @@ refused() {
 	if "$@" >"$tmp/refused.out" 2>&1; then not_ok "$what"; else ok "$what"; fi
 }
 
-plan 25
+plan 27
 "$daemon" --help >"$tmp/help"
-check "--help fits 80 columns and 32 lines" fits_a_screen "$tmp/help"
+check "--help fits 80 columns and 34 lines" fits_a_screen "$tmp/help"
 check "--help and the manual have the same options" same_options "$page"
 check "the manual's options are those of the program" \
 	up_to_date "$page" "$dump" options
@@ -130,6 +131,11 @@ check "the page of ports is that of the lists" up_to_date "$conf_page" "$dump" p
 check "it has every word of the lists" in_the_page $(words_of daemon/port-options.def) \
 	$(words_of daemon/device-options.def) $(words_of backends/attachments.def) \
 	$(words_of backends/attachment-options.def)
+"$top_builddir/src/vhu-load" --help >"$tmp/load-help"
+check "vhu-load: its help and its manual have the same options" \
+	same_options "$doc/vhu-load.1" "$tmp/load-help" --device
+check "vhu-load: the manual's lists are those of the program" \
+	up_to_date "$doc/vhu-load.1" "$top_builddir/src/vhu-load-dump"
 check "the page of ctl is that of the lists" up_to_date "$ctl_page" "$dump" ctl
 check "completion for bash is that of the lists" \
 	up_to_date "$completion/vhost-device-console.bash" "$dump" bash
@@ -141,7 +147,8 @@ check "the protocol's page is that of the lists" \
 	up_to_date "$doc/vhu-protocol.7" "$top_builddir/src/vhu-dump" man
 if command -v mandoc >/dev/null; then
 	clean "mandoc finds nothing in the manuals" \
-		mandoc -T lint -W warning "$page" "$conf_page" "$ctl_page" "$doc/vhu-protocol.7"
+		mandoc -T lint -W warning "$page" "$conf_page" "$ctl_page" "$doc/vhu-load.1" \
+		"$doc/vhu-protocol.7"
 else
 	ok "mandoc finds nothing in the manuals # SKIP mandoc is not installed"
 fi
@@ -156,7 +163,7 @@ clean "doc/architecture.md has the limits of the sources" wrong_limits "$doc/arc
 { cat "$tmp/help"; echo; } | sed 's/--history/--future/' >"$tmp/help.new"
 mv "$tmp/help.new" "$tmp/help"
 refused "an option without its manual is found" same_options "$page"
-yes | head -n 33 >"$tmp/long"
+yes | head -n 35 >"$tmp/long"
 refused "a help that is too long is found" fits_a_screen "$tmp/long"
 refused "a word that is missing is found" in_the_page console no-such-word
 sed 's/ring/rung/' "$doc/vhu-protocol.7" >"$tmp/stale.7"

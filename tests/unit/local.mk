@@ -238,6 +238,29 @@ unit_tests += %reldir%/test_guest
 %canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h
 %canon_reldir%_test_guest_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_latency
+%canon_reldir%_test_latency_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_line
+%canon_reldir%_test_load_line_SOURCES = %reldir%/test_load_line.c %reldir%/said_rig.h
+%canon_reldir%_test_load_line_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_pace
+%canon_reldir%_test_load_pace_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_pattern
+%canon_reldir%_test_load_pattern_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_peer
+%canon_reldir%_test_load_peer_SOURCES = %reldir%/test_load_peer.c %reldir%/said_rig.h
+%canon_reldir%_test_load_peer_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_report
+%canon_reldir%_test_load_report_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_load_usage
+%canon_reldir%_test_load_usage_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_systemd
 %canon_reldir%_test_systemd_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
