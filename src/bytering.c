@@ -9,7 +9,7 @@
 /* Where position pos lies in the buffer. */
 static size_t ring_offset(const struct bytering *r, uint64_t pos)
 {
-	return (size_t)(pos & (r->size - 1));
+	return (size_t)((pos - r->base) & (r->size - 1));
 }
 
 /* How many of len bytes from pos come before the buffer's end. */
@@ -34,8 +34,8 @@ int bytering_init(struct bytering *r, size_t size)
 
 	if (!is_power_of_two(size))
 		return -EINVAL;
-	/* Large rings get fresh pages, which cost nothing before they are used. */
-	buf = calloc(1, size);
+	/* What was not written is never read, so no page is touched here. */
+	buf = malloc(size);
 	if (!buf)
 		return -ENOMEM;
 	*r = (struct bytering){ .buf = buf, .size = size };
@@ -133,4 +133,10 @@ void bytering_consume(struct bytering *r, size_t n)
 {
 	assert(n <= bytering_used(r));
 	r->tail += n;
+}
+
+void bytering_rewind(struct bytering *r)
+{
+	if (r->tail == r->head)
+		r->base = r->head;
 }

@@ -11,10 +11,14 @@
 
 #include <sys/uio.h>
 
-/* Bytes tail..head are in the ring: byte p at buf[p & (size - 1)]. head - tail <= size. */
+/*
+ * Bytes tail..head are in the ring: byte p at buf[(p - base) & (size - 1)].
+ * head - tail <= size.
+ */
 struct bytering {
 	uint8_t *buf;
-	size_t size; /* power of two */
+	size_t size;   /* power of two */
+	uint64_t base; /* where the buffer begins; see bytering_rewind() */
 	uint64_t head;
 	uint64_t tail;
 };
@@ -72,5 +76,11 @@ size_t bytering_copy_at(const struct bytering *r, uint64_t pos, void *buf, size_
 
 /* Drops the n oldest bytes; n is at most bytering_used(). */
 void bytering_consume(struct bytering *r, size_t n);
+
+/*
+ * An empty ring goes on at the front of its buffer, so that little traffic
+ * touches few pages. Nobody may be filling a free segment.
+ */
+void bytering_rewind(struct bytering *r);
 
 #endif

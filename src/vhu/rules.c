@@ -338,7 +338,7 @@ static void observe_ring(struct vhu_nego *n, const struct vhu_msg *m)
 	switch (m->id) {
 	case VHU_FE_SET_VRING_NUM:
 		r->num_set = true;
-		r->num = s.num;
+		r->num = (uint16_t)s.num; /* VU-083: 32768 at most, or it was refused */
 		break;
 	case VHU_FE_SET_VRING_ADDR:
 		r->addr_set = true;

@@ -25,13 +25,13 @@ enum vhu_rule {
 
 /* What a ring has been given. */
 struct vhu_nego_ring {
-	bool num_set;
-	bool addr_set;
-	bool base_set;
-	bool kick_set; /* started, by SET_VRING_KICK or VRING_KICK, and not stopped since */
-	bool call_set; /* a call descriptor is in force */
-	bool enabled;
-	uint32_t num;
+	bool num_set : 1;
+	bool addr_set : 1;
+	bool base_set : 1;
+	bool kick_set : 1; /* started, by SET_VRING_KICK or VRING_KICK, and not stopped since */
+	bool call_set : 1; /* a call descriptor is in force */
+	bool enabled : 1;
+	uint16_t num; /* at most 32768 */
 };
 
 /*

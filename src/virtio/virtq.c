@@ -9,7 +9,7 @@
 #include "virtio/virtq.h"
 
 enum {
-	INITIAL_IOV = 64,
+	INITIAL_IOV = 16,
 };
 
 /* A chain in the making: everything here is private. */
@@ -38,15 +38,22 @@ const char *virtq_fault_text(enum virtq_fault fault)
 int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features)
 {
 	*q = (struct virtq){ .features = features, .max_size = max_size };
-	q->head_at = calloc(max_size, sizeof(*q->head_at));
-	q->held = calloc(max_size, sizeof(*q->held));
 	q->iov = calloc(INITIAL_IOV, sizeof(*q->iov));
 	q->iov_size = INITIAL_IOV;
-	if (!q->head_at || !q->held || !q->iov) {
-		virtq_fini(q);
-		return -ENOMEM;
-	}
-	return 0;
+	return q->iov ? 0 : -ENOMEM;
+}
+
+/* What depends on the size of the ring: most are far smaller than they might be. */
+static bool virtq_allocate(struct virtq *q, uint32_t size)
+{
+	if (size <= q->n_slots)
+		return true;
+	free(q->head_at);
+	free(q->held);
+	q->head_at = calloc(size, sizeof(*q->head_at));
+	q->held = calloc(size, sizeof(*q->held));
+	q->n_slots = q->head_at && q->held ? size : 0;
+	return q->n_slots > 0;
 }
 
 void virtq_fini(struct virtq *q)
@@ -75,7 +82,8 @@ static void virtq_bind(struct virtq *q, const struct vring *ring, struct gmem *m
 
 static void virtq_forget_held(struct virtq *q)
 {
-	memset(q->held, 0, q->size * sizeof(*q->held));
+	if (q->n_slots > 0)
+		memset(q->held, 0, q->n_slots * sizeof(*q->held));
 	q->n_held = 0;
 }
 
@@ -88,7 +96,7 @@ void virtq_start(struct virtq *q, const struct vring *ring, struct gmem *mem, ui
 	q->event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;
 	q->last_avail = last_avail;
 	q->size = ring->size;
-	q->fault = VIRTQ_FAULT_NONE;
+	q->fault = virtq_allocate(q, ring->size) ? VIRTQ_FAULT_NONE : VIRTQ_FAULT_NO_MEMORY;
 	virtq_bind(q, ring, mem);
 	q->used_idx = vring_used_idx(&q->ring);
 	q->published_idx = q->used_idx;

@@ -53,7 +53,7 @@ enum pop_result {
 	X(UNMAPPED, "a descriptor's buffer lies outside guest memory")                             \
 	X(TOO_LARGE, "a chain's bytes in one direction must fit 32 bits")                          \
 	X(TOO_SCATTERED, "a chain's buffers lie across too many memory regions")                   \
-	X(NO_MEMORY, "the device had no memory of its own for the chain")                          \
+	X(NO_MEMORY, "the device had no memory of its own for the ring or a chain")                \
 	X(MEMORY_LOST, "the memory behind the ring was taken away")                                \
 	X(KICK, "the kick descriptor failed")                                                      \
 	X(DEVICE, "the chain does not make sense to the device")
@@ -95,6 +95,7 @@ struct virtq {
 	unsigned int n_held; /* chains taken and not returned */
 	uint32_t size;	     /* of the ring, also while parked */
 	uint32_t max_size;   /* that it can have */
+	uint32_t n_slots;    /* allocated, of the two that follow */
 	uint16_t *head_at;   /* by slot: the head that was taken there */
 	uint8_t *held;	     /* by head: whether taken and not returned */
 	struct iovec *iov;
@@ -105,8 +106,8 @@ struct virtq {
 const char *virtq_fault_text(enum virtq_fault fault);
 
 /*
- * Allocates what every start shares, for rings of up to max_size entries. 0 or
- * -ENOMEM; then q is as after virtq_fini().
+ * A queue for rings of up to max_size entries. 0 or -ENOMEM; virtq_fini() is
+ * allowed either way.
  */
 int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features);
 
@@ -116,7 +117,8 @@ void virtq_fini(struct virtq *q);
 /*
  * Starts at available index last_avail and at the used index that the ring's
  * memory holds; forgets faults, held chains and notification state. Takes a
- * reference to mem, in which ring lies. features: as negotiated, bit numbers
+ * reference to mem, in which ring lies. Without memory of our own it starts broken.
+ * features: as negotiated, bit numbers
  * of virtio/features.h. Asks for kicks as a new ring does, so the owner calls
  * virtq_pop() or virtq_kicks_on() once (a kick may have come before).
  */

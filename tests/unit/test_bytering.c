@@ -135,6 +135,25 @@ static void free_segment_until_committed_stays_in_place(void **state)
 	bytering_fini(&r);
 }
 
+static void rewind_when_empty_goes_on_at_the_front(void **state)
+{
+	struct bytering r = ring_at(5);
+	char got[4];
+
+	(void)state;
+	bytering_put(&r, "a", 1);
+	bytering_rewind(&r); /* not empty: nothing moves */
+	assert_int_equal(bytering_copy_at(&r, 5, got, 1), 1);
+	assert_int_equal(got[0], 'a');
+	bytering_consume(&r, 1);
+	bytering_rewind(&r);
+	bytering_put(&r, "bcd", 3);
+	assert_memory_equal(r.buf, "bcd", 3);
+	assert_int_equal(bytering_copy_at(&r, 6, got, 3), 3);
+	assert_memory_equal(got, "bcd", 3);
+	bytering_fini(&r);
+}
+
 static void data_iov_when_wrapping_has_two_parts(void **state)
 {
 	struct bytering r = ring_at(6);
@@ -234,6 +253,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(positions_when_past_32_bits_are_not_reduced),
 	UNIT_TEST(free_segment_when_wrapping_ends_at_the_buffer_end),
 	UNIT_TEST(free_segment_until_committed_stays_in_place),
+	UNIT_TEST(rewind_when_empty_goes_on_at_the_front),
 	UNIT_TEST(data_iov_when_wrapping_has_two_parts),
 	UNIT_TEST(copy_at_when_inside_reads_from_there_and_consumes_nothing),
 	UNIT_TEST(consume_drops_the_oldest),
