@@ -21,6 +21,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-setup.c \
+	%reldir%/loop-setup.h \
 	%reldir%/loop.c \
 	%reldir%/loop.h \
 	%reldir%/systemd.c \

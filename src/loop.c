@@ -3,8 +3,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <liburing.h>
 #include <stdlib.h>
+
+#include "histogram.h"
+#include "loop-setup.h"
 
 /*
  * user_data is the address of the op. A cancel request completes to the same
@@ -12,95 +14,34 @@
  */
 #define CANCEL_TAG UINT64_C(1)
 
+/*
+ * What was done at once (loop_sendmsg_now()): a number in place of an address,
+ * with this bit set. Its result has been read when its turn comes.
+ */
+#define NOW_TAG UINT64_C(2)
+
 enum {
-	SQ_ENTRIES = 256,
 	CQ_MIN_ENTRIES = 1024,
 	CQ_MAX_ENTRIES = 32768,
+	MAX_WATCHES = 1024, /* each costs a look at a cache line, every time */
+	MAX_MISSES = 512,   /* looks for nothing that a watch lasts while others are found */
+	SHORT_SLEEPS = 4,   /* that start polling */
+	LOOKS_PER_CLOCK = 8,
 };
 
 struct loop {
 	struct io_uring ring;
 	struct list_node tasks;
+	struct list_node watches;
+	unsigned int n_watches;
+	uint64_t poll_max_ns; /* 0: it goes to sleep at once, always */
+	bool polling;	      /* before it sleeps */
+	unsigned int n_short; /* sleeps in a row that polling would have spared */
+	uint64_t n_now;	      /* operations done at once, ever */
+	bool sending;	      /* something is prepared that is likely to be done at once */
 	struct loop_counters counters;
 	bool running, stopping;
 };
-
-/* Every operation the loop can be asked for; a kernel without one is refused at start. */
-static const struct {
-	int opcode;
-	const char *missing;
-} needed_ops[] = {
-	{ IORING_OP_READ, "io_uring of this kernel lacks READ (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_WRITE, "io_uring of this kernel lacks WRITE (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_RECVMSG,
-	  "io_uring of this kernel lacks RECVMSG (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_SENDMSG,
-	  "io_uring of this kernel lacks SENDMSG (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_ACCEPT,
-	  "io_uring of this kernel lacks ACCEPT (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_POLL_ADD,
-	  "io_uring of this kernel lacks POLL_ADD (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_TIMEOUT,
-	  "io_uring of this kernel lacks TIMEOUT (Linux 5.19 or newer is needed)" },
-	{ IORING_OP_ASYNC_CANCEL,
-	  "io_uring of this kernel lacks ASYNC_CANCEL (Linux 5.19 or newer is needed)" },
-};
-
-static const char *setup_failure(int err)
-{
-	switch (-err) {
-	case EPERM:
-	case EACCES:
-		return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, or a seccomp "
-		       "profile as containers use): allow io_uring_setup, io_uring_enter and "
-		       "io_uring_register";
-	case ENOSYS:
-		return "this kernel has no io_uring, or a seccomp profile hides it: Linux 5.19 or "
-		       "newer is needed, with io_uring allowed";
-	case ENOMEM:
-		return "no memory for the io_uring rings (check RLIMIT_MEMLOCK)";
-	case EMFILE:
-	case ENFILE:
-		return "no file descriptor left for io_uring (check RLIMIT_NOFILE)";
-	default:
-		return "io_uring could not be set up";
-	}
-}
-
-/* Best flags first: deferred task work (6.1), cooperative (5.19), then plain. */
-static int setup_ring(struct io_uring *ring, unsigned int cq_entries)
-{
-	static const unsigned int flags[] = {
-		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_COOP_TASKRUN,
-		0,
-	};
-	int err = -EINVAL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(flags) && err == -EINVAL; i++) {
-		struct io_uring_params params = {
-			.flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-			.cq_entries = cq_entries,
-		};
-
-		err = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
-	}
-	return err;
-}
-
-static const char *missing_op(struct io_uring *ring)
-{
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
-	const char *missing = NULL;
-
-	if (!probe)
-		return "io_uring of this kernel cannot be probed (Linux 5.19 or newer is needed)";
-	for (size_t i = 0; i < ARRAY_SIZE(needed_ops) && !missing; i++)
-		if (!io_uring_opcode_supported(probe, needed_ops[i].opcode))
-			missing = needed_ops[i].missing;
-	io_uring_free_probe(probe);
-	return missing;
-}
 
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 {
@@ -115,18 +56,12 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 	while (cq_entries < 2 * n_ops && cq_entries < CQ_MAX_ENTRIES)
 		cq_entries *= 2;
 	list_init(&loop->tasks);
-	err = setup_ring(&loop->ring, cq_entries);
+	list_init(&loop->watches);
+	err = loop_setup_ring(&loop->ring, cq_entries, ret_why);
 	if (err < 0) {
-		*ret_why = setup_failure(err);
 		free(loop);
 		return err;
 	}
-	*ret_why = missing_op(&loop->ring);
-	if (*ret_why) {
-		loop_free(loop);
-		return -EOPNOTSUPP;
-	}
-	io_uring_register_ring_fd(&loop->ring); /* saves a look-up per call; optional */
 	*ret_loop = loop;
 	return 0;
 }
@@ -174,8 +109,8 @@ static void complete(struct loop *loop, struct io_uring_cqe *cqe)
 
 	io_uring_cqe_seen(&loop->ring, cqe);
 	loop->counters.n_completions++;
-	if (data & CANCEL_TAG)
-		return; /* the op itself may be long gone */
+	if (data & (CANCEL_TAG | NOW_TAG))
+		return; /* the op itself may be long gone, or there is none */
 	scope = op->scope;
 	assert(op->state != OP_IDLE);
 	op->state = OP_IDLE;
@@ -201,15 +136,158 @@ static void run_tasks(struct loop *loop)
 	}
 }
 
+/* Polling. */
+
+/*
+ * Polling begins after some sleeps in a row that it would have spared us, and
+ * ends with the first time that nothing came: so it is tried in vain once for
+ * each stretch of work, and hardly ever by a loop that has none.
+ */
+static void note_sleep(struct loop *loop, uint64_t slept_ns)
+{
+	loop->n_short = slept_ns < loop->poll_max_ns ? loop->n_short + 1 : 0;
+	loop->polling = loop->n_short >= SHORT_SLEEPS;
+}
+
+static void note_vain_poll(struct loop *loop)
+{
+	loop->polling = false;
+	loop->n_short = 0;
+}
+
+void loop_set_poll(struct loop *loop, uint64_t max_ns)
+{
+	loop->poll_max_ns = max_ns;
+	note_vain_poll(loop);
+}
+
+void loop_watch_init(struct loop_watch *w, bool (*look)(struct loop_watch *w, bool last))
+{
+	w->look = look;
+	list_init(&w->link);
+}
+
+bool loop_watch(struct loop *loop, struct loop_watch *w)
+{
+	if (!list_empty(&w->link))
+		return true;
+	if (!loop->polling || loop->n_watches == MAX_WATCHES)
+		return false;
+	w->n_misses = 0;
+	list_append(&loop->watches, &w->link);
+	loop->n_watches++;
+	return true;
+}
+
+void loop_unwatch(struct loop *loop, struct loop_watch *w)
+{
+	if (list_empty(&w->link))
+		return;
+	list_remove(&w->link);
+	loop->n_watches--;
+}
+
+static bool completions_there(struct loop *loop)
+{
+	unsigned int flags = __atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED);
+
+	return io_uring_cq_ready(&loop->ring) > 0 ||
+	       (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+}
+
+/* Ends a watch. True: something has come that no notification will tell of. */
+static bool watch_end(struct loop *loop, struct loop_watch *w)
+{
+	loop_unwatch(loop, w);
+	return w->look(w, true);
+}
+
+/* Looks at all of them, so that what has come is served together, and in turn. */
+static bool watches_found(struct loop *loop)
+{
+	struct list_node *node, *tmp;
+	bool found = false;
+
+	list_for_each (node, tmp, &loop->watches) {
+		struct loop_watch *w = list_entry(node, struct loop_watch, link);
+
+		if (w->look(w, false)) {
+			found = true;
+			w->n_misses = 0;
+		} else if (++w->n_misses > MAX_MISSES) {
+			found |= watch_end(loop, w);
+		}
+	}
+	return found;
+}
+
+/* The loop is about to sleep. True if that turns out to be too early. */
+static bool watches_end(struct loop *loop)
+{
+	bool found = false;
+
+	while (!list_empty(&loop->watches))
+		found |= watch_end(loop, list_first(&loop->watches, struct loop_watch, link));
+	return found;
+}
+
+/* Whether something has come before the time was over. */
+static bool polled(struct loop *loop)
+{
+	uint64_t start = monotonic_ns();
+
+	do {
+		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+			if (completions_there(loop) || watches_found(loop)) {
+				loop->counters.n_polled++;
+				return true;
+			}
+			cpu_relax();
+		}
+	} while (monotonic_ns() - start < loop->poll_max_ns);
+	return false;
+}
+
+/*
+ * As io_uring_submit_and_wait(), but looks for a while before it sleeps. What
+ * is written completes at once as a rule: that is not a sleep that was short.
+ */
+static int poll_and_wait(struct loop *loop)
+{
+	uint64_t start;
+	int n = 0, n_more;
+
+	if ((loop->sending || loop->polling) && io_uring_sq_ready(&loop->ring) > 0) {
+		n = io_uring_submit_and_get_events(&loop->ring);
+		if (n < 0 || completions_there(loop))
+			return n;
+	}
+	if (loop->polling) {
+		if (polled(loop))
+			return n;
+		note_vain_poll(loop);
+	}
+	if (watches_end(loop))
+		return n;
+	start = monotonic_ns();
+	n_more = io_uring_submit_and_wait(&loop->ring, 1);
+	loop->counters.n_sleeps++;
+	note_sleep(loop, monotonic_ns() - start);
+	return n_more < 0 ? n_more : n + n_more;
+}
+
 int loop_step(struct loop *loop, bool wait)
 {
 	struct io_uring_cqe *cqe;
 	int n;
 
-	if (wait && list_empty(&loop->tasks))
-		n = io_uring_submit_and_wait(&loop->ring, 1);
-	else
+	if (!wait || !list_empty(&loop->tasks))
 		n = io_uring_submit_and_get_events(&loop->ring);
+	else if (loop->poll_max_ns > 0)
+		n = poll_and_wait(loop);
+	else
+		n = io_uring_submit_and_wait(&loop->ring, 1);
+	loop->sending = false;
 	if (n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY && n != -ETIME)
 		return n;
 	loop->counters.n_iterations++;
@@ -217,6 +295,7 @@ int loop_step(struct loop *loop, bool wait)
 		loop->counters.n_submitted += (uint64_t)n;
 	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
 		complete(loop, cqe);
+	watches_found(loop); /* whoever keeps us busy must not hide what waits there */
 	run_tasks(loop);
 	return 0;
 }
@@ -360,6 +439,7 @@ void op_write(struct op *op, int fd, const void *buf, size_t len)
 	struct io_uring_sqe *sqe = arm(op);
 
 	io_uring_prep_write(sqe, fd, buf, clamp_len(len), (uint64_t)-1);
+	op->scope->loop->sending = true;
 	arm_sqe(sqe, op);
 }
 
@@ -376,6 +456,7 @@ void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags)
 	struct io_uring_sqe *sqe = arm(op);
 
 	io_uring_prep_sendmsg(sqe, fd, msg, (unsigned int)flags);
+	op->scope->loop->sending = true;
 	arm_sqe(sqe, op);
 }
 
@@ -393,6 +474,62 @@ void op_poll(struct op *op, int fd, short events)
 
 	io_uring_prep_poll_add(sqe, fd, (unsigned int)(unsigned short)events);
 	arm_sqe(sqe, op);
+}
+
+/*
+ * MSG_DONTWAIT makes the kernel complete it while it takes it. There must be
+ * room for the completions of all that goes with it, so that ours can be found.
+ */
+static int submit_now(struct loop *loop, struct io_uring_sqe *sqe)
+{
+	uint64_t data = ++loop->n_now << 2 | NOW_TAG;
+	struct io_uring_cqe *cqe;
+	unsigned int head;
+	int n;
+
+	io_uring_sqe_set_data64(sqe, data);
+	do {
+		n = io_uring_submit(&loop->ring);
+		assert(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY);
+		loop->counters.n_submitted += n > 0 ? (unsigned int)n : 0;
+	} while (io_uring_sq_ready(&loop->ring) > 0);
+	io_uring_for_each_cqe(&loop->ring, head, cqe)
+	{
+		if (io_uring_cqe_get_data64(cqe) == data)
+			return cqe->res;
+	}
+	assert(false);
+	return -EIO;
+}
+
+static bool room_for_now(struct loop *loop)
+{
+	unsigned int room = *loop->ring.cq.kring_entries - io_uring_cq_ready(&loop->ring);
+
+	return room > CQ_MIN_ENTRIES / 2 &&
+	       !(__atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
+}
+
+int loop_sendmsg_now(struct loop *loop, int fd, const struct msghdr *msg)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!room_for_now(loop))
+		return -EAGAIN;
+	sqe = get_sqe(loop);
+	io_uring_prep_sendmsg(sqe, fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return submit_now(loop, sqe);
+}
+
+int loop_recvmsg_now(struct loop *loop, int fd, struct msghdr *msg)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!room_for_now(loop))
+		return -EAGAIN;
+	sqe = get_sqe(loop);
+	io_uring_prep_recvmsg(sqe, fd, msg, MSG_DONTWAIT);
+	return submit_now(loop, sqe);
 }
 
 void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done)

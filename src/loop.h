@@ -64,6 +64,22 @@ struct loop_counters {
 	uint64_t n_iterations; /* returns from the kernel's wait */
 	uint64_t n_completions;
 	uint64_t n_submitted;
+	uint64_t n_sleeps; /* waits that found nothing at once, with polling allowed */
+	uint64_t n_polled; /* sleeps that polling has saved */
+};
+
+/*
+ * Something in memory that others change, as the available index of a ring: it
+ * is looked at while the loop polls, and need not notify us meanwhile.
+ */
+struct loop_watch {
+	/*
+	 * Whether something has come; what there is to do is deferred then. last:
+	 * the loop goes to sleep and the watch is over, so ask for notifications.
+	 */
+	bool (*look)(struct loop_watch *w, bool last);
+	struct list_node link;
+	unsigned int n_misses; /* looks in a row that found nothing */
 };
 
 /*
@@ -88,6 +104,20 @@ void loop_stop(struct loop *loop);
 /* Whether loop_run() is under way: nothing may block the thread then. */
 bool loop_running(const struct loop *loop);
 struct loop_counters loop_counters(const struct loop *loop);
+
+/*
+ * Lets the loop poll for up to max_ns, instead of sleeping at once, while what
+ * it waits for uses to come that soon. 0, as at first: it never polls.
+ */
+void loop_set_poll(struct loop *loop, uint64_t max_ns);
+
+/*
+ * Watches until the loop sleeps; true if w is watched by now, false when the
+ * loop does not poll at present, or watches enough.
+ */
+bool loop_watch(struct loop *loop, struct loop_watch *w);
+void loop_unwatch(struct loop *loop, struct loop_watch *w);
+void loop_watch_init(struct loop_watch *w, bool (*look)(struct loop_watch *w, bool last));
 
 void task_init(struct task *task, task_fn *run);
 
@@ -131,6 +161,14 @@ void op_recvmsg(struct op *op, int fd, struct msghdr *msg, int flags);
 void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags);
 void op_accept(struct op *op, int fd);		   /* result: a close-on-exec fd */
 void op_poll(struct op *op, int fd, short events); /* result: revents */
+
+/*
+ * At once, without an op: what a socket takes or gives without waiting, or
+ * -errno; -EAGAIN when that is nothing. Buffers are the caller's again on
+ * return. What was prepared before goes to the kernel, too.
+ */
+int loop_sendmsg_now(struct loop *loop, int fd, const struct msghdr *msg);
+int loop_recvmsg_now(struct loop *loop, int fd, struct msghdr *msg);
 
 /* A relative timer: op completes with -ETIME when it expires. */
 struct timer {

@@ -36,8 +36,16 @@ const struct attachment_row attachment_rows[ATTACHMENT_N_KINDS] = {
 int attachment_open(const struct attachment_args *args, struct attachment **ret_attachment,
 		    char *ret_why, size_t why_cap)
 {
-	return attachment_rows[args->options->kind].ops->open(args, ret_attachment, ret_why,
-							      why_cap);
+	struct attachment *a;
+	int err;
+
+	err = attachment_rows[args->options->kind].ops->open(args, &a, ret_why, why_cap);
+	if (err < 0)
+		return err;
+	a->replays = attachment_client_options(a, NULL).replay > 0;
+	a->args.port->n_replayers += a->replays;
+	*ret_attachment = a;
+	return 0;
 }
 
 void attachment_end(struct attachment *a)
@@ -45,6 +53,7 @@ void attachment_end(struct attachment *a)
 	void (*closed)(void *arg) = a->closed;
 	void *arg = a->closed_arg;
 
+	a->args.port->n_replayers -= a->replays;
 	free(a);
 	closed(arg);
 }

@@ -74,6 +74,7 @@ struct attachment {
 	const struct attachment_ops *ops;
 	struct attachment_args args;
 	struct log_limit limit; /* of lines that its peers can cause */
+	bool replays;		/* counted in its port's n_replayers */
 	/* Set by the owner before close(). */
 	void (*closed)(void *arg);
 	void *closed_arg;

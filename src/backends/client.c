@@ -18,6 +18,7 @@ enum {
 	PLAIN_SIZE = WIRE_SIZE / 4, /* at most doubled on the wire */
 	RAW_SIZE = 1024,
 	DISCARD_SIZE = 4096,
+	FULL_MS = 10, /* that the guest waits for a peer before the ring takes its output */
 };
 
 _Static_assert(RAW_SIZE + TELNET_ANSWER_MAX <= WIRE_SIZE / 2, "room for answers");
@@ -36,11 +37,15 @@ struct client {
 	struct port_client member;
 	struct scope timer_scope;
 	struct timer leave;
-	struct wire *wire; /* NULL: the bytes are the port's */
-	char in[CLIENT_INPUT_SIZE];
+	struct timer full;   /* runs once it was full, and now and then for nothing */
+	unsigned int n_full; /* times it was full */
+	unsigned int n_full_at_arm;
+	struct wire *wire;    /* NULL: the bytes are the port's */
+	char *in;	      /* CLIENT_INPUT_SIZE bytes, of which few clients ever touch many */
 	size_t in_at, in_len; /* input that the port has had no room for yet */
 	bool passing;	      /* the port is being given some of it */
 	bool stays, dropped;
+	bool socket;	/* whose bytes are the port's: they can go past our buffers */
 	bool finishing; /* nothing more is read; it ends once all is written */
 	bool deaf;	/* it takes no output, but what it said before counts */
 	uint64_t progress_at_arm;
@@ -69,6 +74,7 @@ static void timer_idle(struct scope *timer_scope)
 	if (c->wire)
 		telnet_end(c->wire->telnet);
 	free(c->wire);
+	free(c->in);
 	free(c);
 }
 
@@ -80,6 +86,13 @@ static void stream_closed(struct stream *s)
 	scope_cancel(&c->timer_scope, timer_idle);
 }
 
+/* From now on output goes through the ring. */
+static void stop_output_now(struct client *c)
+{
+	c->member.takes_now = false;
+	port_output_again(&c->member);
+}
+
 void client_drop(struct client *c, const char *why)
 {
 	if (c->dropped)
@@ -88,6 +101,8 @@ void client_drop(struct client *c, const char *why)
 	if (why)
 		attachment_log(c->owner, LOG_LEVEL_INFO, "client %u (%s) left: %s", c->member.id,
 			       c->member.what, why);
+	c->member.gives_now = false;
+	stop_output_now(c);
 	stream_close(&c->stream, stream_closed);
 }
 
@@ -101,6 +116,8 @@ void client_finish(struct client *c)
 	if (c->dropped)
 		return;
 	c->finishing = true;
+	c->member.gives_now = false;
+	stop_output_now(c);
 	stream_pause(&c->stream);
 	port_end_input(&c->member);
 	if (c->stream.output_over)
@@ -159,7 +176,7 @@ static size_t input_space(struct stream *s, void **ret_buf)
 	}
 	if (!c->wire) {
 		*ret_buf = c->in;
-		return sizeof(c->in);
+		return CLIENT_INPUT_SIZE;
 	}
 	if (c->wire->out_len > WIRE_SIZE / 2)
 		return 0; /* it does not read our answers: output() comes back here */
@@ -172,6 +189,7 @@ static void input(struct stream *s, size_t len)
 	struct client *c = from_stream(s);
 
 	c->n_received += len;
+	s->bulk = c->socket && len == CLIENT_INPUT_SIZE && port_is_writer(&c->member);
 	c->in_at = 0;
 	c->in_len = c->wire ? 0 : len;
 	if (c->wire) {
@@ -180,6 +198,31 @@ static void input(struct stream *s, size_t len)
 			stream_write(s);
 	}
 	input_passed(c);
+}
+
+/* In bulk the device takes it from the socket, or as before if it is not the port's. */
+static void readable(struct stream *s)
+{
+	struct client *c = from_stream(s);
+
+	if (port_is_writer(&c->member)) {
+		port_input_offer(&c->member);
+	} else {
+		s->bulk = false;
+		stream_read(s);
+	}
+}
+
+static size_t input_now(struct port_client *m, const struct iovec *iov, unsigned int n)
+{
+	struct client *c = from_member(m);
+	size_t len = stream_read_now(&c->stream, iov, n);
+
+	c->n_received += len;
+	/* It waits for more by itself, or is at its end. */
+	if (op_armed(&c->stream.rd) || len == 0)
+		m->gives_now = false;
+	return len;
 }
 
 static void input_ended(struct stream *s, int err)
@@ -239,6 +282,41 @@ static size_t output(struct stream *s, void *buf, size_t cap)
 	return n;
 }
 
+static void await_room(struct client *c)
+{
+	if (c->dropped || op_armed(&c->full.op))
+		return;
+	c->n_full_at_arm = c->n_full;
+	timer_arm(&c->full, FULL_MS * UINT64_C(1000000));
+}
+
+static size_t output_now(struct port_client *m, const struct iovec *iov, unsigned int n)
+{
+	struct client *c = from_member(m);
+	size_t len = stream_write_now(&c->stream, iov, n);
+
+	m->full = m->takes_now && op_armed(&c->stream.wr);
+	m->takes_now &= m->full || len > 0;
+	if (m->full) {
+		c->n_full++;
+		await_room(c);
+	}
+	return len;
+}
+
+/* A peer that reads on makes room soon. For one that does not, there is the ring. */
+static void full_done(struct op *op, int res)
+{
+	struct client *c = container_of(op, struct client, full.op);
+
+	if (res != -ETIME || !c->member.full)
+		return;
+	if (c->n_full == c->n_full_at_arm)
+		stop_output_now(c);
+	else
+		await_room(c);
+}
+
 /* Output that nobody takes any more, so that it holds nothing up. */
 static void discard_output(struct client *c)
 {
@@ -256,6 +334,7 @@ static void output_failed(struct stream *s, int err)
 {
 	struct client *c = from_stream(s);
 
+	stop_output_now(c);
 	if (c->finishing || s->in_fd < 0 || s->input_over || !port_is_writer(&c->member)) {
 		client_drop(c, strerror(-err));
 		return;
@@ -271,8 +350,13 @@ static void drained(struct stream *s)
 {
 	struct client *c = from_stream(s);
 
-	if (c->finishing)
+	if (c->finishing) {
 		finished(c);
+		return;
+	}
+	c->member.takes_now = c->socket && !c->member.shows && !c->deaf && !c->stream.half_closed;
+	if (c->member.full)
+		port_output_again(&c->member);
 }
 
 static const struct stream_ops stream_ops = {
@@ -282,6 +366,7 @@ static const struct stream_ops stream_ops = {
 	.output = output,
 	.output_failed = output_failed,
 	.drained = drained,
+	.readable = readable,
 };
 
 /* The port's side */
@@ -298,7 +383,14 @@ static void output_ready(struct port_client *m)
 
 static void input_room(struct port_client *m)
 {
-	stream_read(&from_member(m)->stream);
+	struct client *c = from_member(m);
+
+	if (m->gives_now && !port_is_writer(m)) {
+		m->gives_now = false;
+		c->stream.bulk = false;
+	}
+	if (!m->gives_now)
+		stream_read(&c->stream);
 }
 
 static void disconnect(struct port_client *m, const char *why)
@@ -310,6 +402,8 @@ static const struct port_client_ops member_ops = {
 	.output_ready = output_ready,
 	.input_room = input_room,
 	.disconnect = disconnect,
+	.output_now = output_now,
+	.input_now = input_now,
 };
 
 /* Telnet's side */
@@ -319,7 +413,7 @@ static void telnet_input(void *arg, const void *data, size_t len)
 	struct client *c = arg;
 
 	/* RAW_SIZE at a time, into an empty buffer that is much larger. */
-	assert(len <= sizeof(c->in) - c->in_len);
+	assert(len <= CLIENT_INPUT_SIZE - c->in_len);
 	memcpy(c->in + c->in_len, data, len);
 	c->in_len += len;
 }
@@ -401,12 +495,18 @@ int client_new(const struct client_args *args, struct client **ret_client)
 
 	if (!c)
 		return -ENOMEM;
+	c->in = malloc(CLIENT_INPUT_SIZE);
+	if (!c->in) {
+		free(c);
+		return -ENOMEM;
+	}
 	c->owner = args->owner;
 	c->stays = args->stays;
 	c->gone = args->gone;
 	c->arg = args->arg;
 	scope_init(&c->timer_scope, loop);
 	timer_init(&c->leave, &c->timer_scope, linger_done);
+	timer_init(&c->full, &c->timer_scope, full_done);
 	if (args->telnet) {
 		err = wire_new(c);
 		if (err < 0)
@@ -415,6 +515,7 @@ int client_new(const struct client_args *args, struct client **ret_client)
 	err = stream_init(&c->stream, loop, args->in_fd, args->out_fd, &stream_ops);
 	if (err < 0)
 		goto fail;
+	c->socket = !args->telnet && stream_is_socket(&c->stream);
 	join(c, args);
 	stream_write(&c->stream);
 	stream_read(&c->stream);
@@ -424,6 +525,7 @@ fail:
 	if (c->wire)
 		telnet_end(c->wire->telnet);
 	free(c->wire);
+	free(c->in);
 	free(c);
 	return err;
 }

@@ -24,6 +24,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/port-private.h \
+	%reldir%/port-read.c \
 	%reldir%/port.c \
 	%reldir%/port.h \
 	%reldir%/pty-device.c \

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "backends/port.h"
+#include "backends/port-private.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
-	LINE_MAX_LEN = 80, /* of the lines that port_read() puts in, two at most */
+	NOW_MIN = 2048, /* bytes; copying fewer costs less than a call of the kernel for them */
 };
-
-_Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
-	       "a read has room for lines, held bytes, and new ones");
 
 static size_t round_up_power_of_two(size_t n)
 {
@@ -108,12 +104,29 @@ static bool held_bytes(const struct port *port, uint64_t *ret_n)
 	return found;
 }
 
+/*
+ * The client that can have output without the ring, or NULL: the only one, up
+ * to date, and nobody will ask later for what was not kept.
+ */
+static struct port_client *now_client(const struct port *port)
+{
+	struct port_client *c;
+
+	if (port->n_clients != 1 || port->overflow != PORT_HOLD || port->n_replayers > 0)
+		return NULL;
+	c = list_first(&port->clients, struct port_client, link);
+	return c->takes_now && c->holds && c->pos == port->out.head && !c->notice ? c : NULL;
+}
+
 uint64_t port_output_room(const struct port *port)
 {
+	const struct port_client *c = now_client(port);
 	uint64_t held;
 
 	if (port->overflow == PORT_DROP || port->output_disabled || !held_bytes(port, &held))
 		return UINT64_MAX;
+	if (c && c->full)
+		return 0;
 	return port->out.size - held;
 }
 
@@ -140,7 +153,7 @@ uint64_t port_stalled_ns(const struct port *port)
 	return port->counters.stalled_ns + now;
 }
 
-static void wake_stalled(struct port *port)
+void port_wake_stalled(struct port *port)
 {
 	if (!port->stalled || port_output_room(port) == 0)
 		return;
@@ -149,30 +162,60 @@ static void wake_stalled(struct port *port)
 		port->dev_ops->output_room(port);
 }
 
-void port_output(struct port *port, const void *data, size_t len)
+uint64_t port_output(struct port *port, const void *data, size_t len)
 {
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 
-	port_output_v(port, &iov, 1, len);
+	return port_output_v(port, &iov, 1, len);
 }
 
-void port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total)
+/* Copies len bytes of the vectors, without the first skip of them. */
+static void keep_output(struct port *port, const struct iovec *iov, uint64_t skip, uint64_t len)
 {
-	uint64_t skip = total > port->out.size ? total - port->out.size : 0;
-
-	port->counters.output += total;
-	if (port->output_disabled) {
-		port->counters.output_discarded += total;
-		return;
-	}
 	bytering_skip_over(&port->out, skip);
-	for (unsigned int i = 0; i < n; i++) {
-		size_t from = (size_t)min_u64(skip, iov[i].iov_len);
+	for (len -= skip; len > 0; iov++) {
+		size_t from = (size_t)min_u64(skip, iov->iov_len);
+		size_t n = (size_t)min_u64(len, iov->iov_len - from);
 
+		bytering_put_over(&port->out, (char *)iov->iov_base + from, n);
 		skip -= from;
-		bytering_put_over(&port->out, (char *)iov[i].iov_base + from,
-				  iov[i].iov_len - from);
+		len -= n;
 	}
+}
+
+static uint64_t output_now(struct port *port, struct port_client *c, const struct iovec *iov,
+			   unsigned int n)
+{
+	size_t len = c->full ? 0 : c->ops->output_now(c, iov, n);
+
+	bytering_skip_over(&port->out, len);
+	c->pos += len;
+	c->n_read += len;
+	port->counters.output += len;
+	return len;
+}
+
+uint64_t port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total)
+{
+	struct port_client *c = total >= NOW_MIN ? now_client(port) : NULL;
+
+	if (port->output_disabled) {
+		port->counters.output += total;
+		port->counters.output_discarded += total;
+		return total;
+	}
+	if (c)
+		return output_now(port, c, iov, n);
+	total = min_u64(total, port_output_room(port));
+	port->counters.output += total;
+	keep_output(port, iov, total > port->out.size ? total - port->out.size : 0, total);
+	return total;
+}
+
+void port_output_again(struct port_client *client)
+{
+	client->full = false;
+	port_wake_stalled(client->port);
 }
 
 void port_output_done(struct port *port)
@@ -184,90 +227,6 @@ void port_output_done(struct port *port)
 	while ((c = walk_next(port, &w)))
 		if (c->ops->output_ready && port_readable(c))
 			c->ops->output_ready(c);
-}
-
-bool port_readable(const struct port_client *client)
-{
-	return client->pos < client->port->out.head || client->notice;
-}
-
-/* A line for people: what they missed, or what their keyboard does. Returns its length. */
-static size_t put_line(struct port_client *c, char *buf, uint64_t n_lost)
-{
-	size_t len = 0;
-
-	if (!c->shows) {
-		c->notice = NULL;
-		return 0;
-	}
-	if (n_lost > 0)
-		len = (size_t)snprintf(buf, LINE_MAX_LEN,
-				       "\r\n[%" PRIu64 " bytes of output lost here]\r\n", n_lost);
-	if (c->notice)
-		len += (size_t)snprintf(buf + len, LINE_MAX_LEN, "\r\n[%s]\r\n", c->notice);
-	c->notice = NULL;
-	return len;
-}
-
-/* Output from before the client came, less what its terminal would answer to. */
-static size_t read_old(struct port_client *c, char *buf, size_t cap)
-{
-	const struct bytering *out = &c->port->out;
-	uint64_t left = c->replay_end - c->pos;
-	/* At one end of buf what is read, at the other what the filter makes of it. */
-	size_t n = (size_t)min_u64(left, (cap - REPLAY_HELD_MAX) / 2);
-	char *raw = buf + cap - n;
-	size_t len;
-
-	bytering_copy_at(out, c->pos, raw, n);
-	c->pos += n;
-	len = replay_filter(&c->replay, raw, n, buf);
-	if (c->pos == c->replay_end)
-		len += replay_flush(&c->replay, buf + len);
-	return len;
-}
-
-static size_t read_on(struct port_client *c, char *buf, size_t cap)
-{
-	const struct bytering *out = &c->port->out;
-	size_t len = 0, n;
-
-	while (c->shows && c->pos < c->replay_end && len == 0)
-		len = read_old(c, buf, cap); /* 0 when all of it was questions */
-	if (len > 0)
-		return len;
-	n = bytering_copy_at(out, c->pos, buf, cap);
-	c->pos += n;
-	return n;
-}
-
-/* Moves a client on to the oldest byte there is. Returns how many it will never see. */
-static uint64_t skip_lost(struct port_client *c)
-{
-	struct port *port = c->port;
-	uint64_t lost;
-
-	if (c->pos >= port->out.tail)
-		return 0;
-	/* A sequence that was held has no end any more. */
-	lost = port->out.tail - c->pos + c->replay.n_held;
-	c->replay = (struct replay){ 0 };
-	c->pos = port->out.tail;
-	c->n_lost += lost;
-	port->counters.output_lost += lost;
-	return lost;
-}
-
-size_t port_read(struct port_client *client, void *buf, size_t cap)
-{
-	size_t line, n;
-
-	assert(cap >= PORT_READ_MIN);
-	line = put_line(client, buf, skip_lost(client));
-	n = read_on(client, (char *)buf + line, cap - line);
-	client->n_read += n;
-	wake_stalled(client->port);
-	return line + n;
 }
 
 /* Input: one queue, one writer. */
@@ -293,42 +252,107 @@ static void check_host_open(struct port *port)
 		port->dev_ops->host_open_changed(port);
 }
 
-size_t port_take_input(struct port *port, void *buf, size_t len)
+bool port_input_flows(const struct port *port)
 {
-	size_t n = port->input_disabled ? 0 : bytering_copy_at(&port->in, port->in.tail, buf, len);
+	return port_input_pending(port) > 0 ||
+	       (port->writer && port->writer->gives_now && !port->input_disabled);
+}
 
-	if (n == 0)
+/* To those who want to know: a log of what was typed. */
+static void show_input(struct port *port, const void *data, size_t len)
+{
+	struct port_client *c;
+	struct port_walk w;
+
+	walk_begin(port, &w);
+	while ((c = walk_next(port, &w)))
+		if (c->ops->input_seen)
+			c->ops->input_seen(c, data, len);
+}
+
+static size_t take_queued(struct port *port, const struct iovec *iov, unsigned int n)
+{
+	size_t taken = 0;
+
+	for (unsigned int i = 0; i < n && bytering_used(&port->in) > 0; i++) {
+		size_t len =
+			bytering_copy_at(&port->in, port->in.tail, iov[i].iov_base, iov[i].iov_len);
+
+		bytering_consume(&port->in, len);
+		taken += len;
+	}
+	bytering_rewind(&port->in);
+	return taken;
+}
+
+/* The queue is empty: from the writer itself. */
+static size_t take_now(struct port *port, const struct iovec *iov, unsigned int n)
+{
+	struct port_client *c = port->writer;
+	size_t taken, left;
+
+	if (!c || !c->gives_now)
 		return 0;
-	bytering_consume(&port->in, n);
-	port->counters.input += n;
-	if (port->writer && port->writer->ops->input_room)
+	taken = c->ops->input_now(c, iov, n);
+	c->n_written += taken;
+	for (left = taken; left > 0; iov++) {
+		size_t len = min_size(left, iov->iov_len);
+
+		left -= len;
+		if (port->n_clients > 1)
+			show_input(port, iov->iov_base, len);
+	}
+	return taken;
+}
+
+size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n)
+{
+	bool queued = bytering_used(&port->in) > 0;
+	size_t taken;
+
+	if (port->input_disabled)
+		return 0;
+	taken = queued ? take_queued(port, iov, n) : take_now(port, iov, n);
+	if (taken == 0)
+		return 0;
+	port->counters.input += taken;
+	if (queued && port->writer && port->writer->ops->input_room)
 		port->writer->ops->input_room(port->writer);
 	check_host_open(port);
-	return n;
+	return taken;
+}
+
+size_t port_take_input(struct port *port, void *buf, size_t len)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+
+	return port_take_input_v(port, &iov, 1);
 }
 
 static void tell_input(struct port *port)
 {
-	if (port->dev_ops && port_input_pending(port) > 0)
+	if (port->dev_ops && port_input_flows(port))
 		port->dev_ops->input_ready(port);
 }
 
 size_t port_input(struct port *port, const void *data, size_t len)
 {
 	size_t n = bytering_put(&port->in, data, len);
-	struct port_client *c;
-	struct port_walk w;
 
 	if (n == 0)
 		return 0;
 	if (port->writer)
 		port->writer->n_written += n;
-	walk_begin(port, &w);
-	while ((c = walk_next(port, &w)))
-		if (c->ops->input_seen)
-			c->ops->input_seen(c, data, n);
+	show_input(port, data, n);
 	tell_input(port);
 	return n;
+}
+
+void port_input_offer(struct port_client *client)
+{
+	client->gives_now = true;
+	if (port_is_writer(client))
+		tell_input(client->port);
 }
 
 /* Who is there. */
@@ -465,6 +489,7 @@ void port_join(struct port *port, struct port_client *client, const struct port_
 	port->n_clients++;
 	port->n_openers += !client->passive;
 	check_host_open(port);
+	port_wake_stalled(port); /* who had output without the ring is not alone any more */
 	if (client->writes && (!port->writer || options->steals))
 		take_over(client);
 }
@@ -493,7 +518,7 @@ void port_leave(struct port_client *client)
 	port->n_openers -= !client->passive;
 	port_end_input(client);
 	check_host_open(port);
-	wake_stalled(port);
+	port_wake_stalled(port);
 }
 
 void port_client_resize(struct port_client *client, uint16_t cols, uint16_t rows)
@@ -523,13 +548,13 @@ void port_resize(struct port *port, uint16_t cols, uint16_t rows)
 void port_set_overflow(struct port *port, enum port_overflow overflow)
 {
 	port->overflow = overflow;
-	wake_stalled(port);
+	port_wake_stalled(port);
 }
 
 void port_enable_output(struct port *port, bool on)
 {
 	port->output_disabled = !on;
-	wake_stalled(port);
+	port_wake_stalled(port);
 }
 
 void port_enable_input(struct port *port, bool on)

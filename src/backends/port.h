@@ -57,6 +57,18 @@ struct port_client_ops {
 	void (*input_seen)(struct port_client *c, const void *data, size_t len);
 	/* It is asked to leave, for this reason. It does so now or later. */
 	void (*disconnect)(struct port_client *c, const char *why);
+	/*
+	 * Takes output straight from where it is: as much of n vectors as goes
+	 * without waiting. If that is not all, it sets its `full` and calls
+	 * port_output_again() later. Called while `takes_now` is set; all output
+	 * before has been read.
+	 */
+	size_t (*output_now)(struct port_client *c, const struct iovec *iov, unsigned int n);
+	/*
+	 * Gives input straight to where it goes, while `gives_now` is set, and
+	 * clears that when there is no more without waiting.
+	 */
+	size_t (*input_now)(struct port_client *c, const struct iovec *iov, unsigned int n);
 };
 
 /* How a client takes part; all zero is a watcher that is given nothing old. */
@@ -78,6 +90,8 @@ struct port_client {
 	struct port *port;
 	unsigned int id; /* unique in the port, from 1 */
 	bool writes, holds, passive, shows;
+	bool takes_now, full; /* see output_now() */
+	bool gives_now;	      /* see input_now(); set it with port_input_offer() */
 	char what[PORT_WHAT_MAX];
 	uint64_t pos;	     /* next byte to read, as a position in the whole stream */
 	uint64_t replay_end; /* what is before it was there when the client joined */
@@ -105,6 +119,7 @@ struct port {
 	struct port_client *writer;	   /* the one whose input counts, or NULL */
 	unsigned int n_clients, n_openers; /* all; those that are not passive */
 	unsigned int last_client_id;
+	unsigned int n_replayers;     /* attachments that give old output to whoever joins */
 	char name[PORT_NAME_MAX + 1]; /* as the guest is told; "": none */
 	bool console;
 	enum port_overflow overflow;
@@ -142,23 +157,25 @@ void port_output_stalled(struct port *port);
 uint64_t port_stalled_ns(const struct port *port);
 
 /*
- * Adds guest output; never fails and never waits: what is more than
- * port_output_room() is lost to clients. Call port_output_done() after a batch.
+ * Adds guest output and never waits. Returns how many bytes were taken: all of
+ * them on a port that drops, else what there was room for. Of more than the ring
+ * holds only the last are copied, as a driver can offer far more than anybody
+ * could keep. Call port_output_done() after a batch.
  */
-void port_output(struct port *port, const void *data, size_t len);
+uint64_t port_output(struct port *port, const void *data, size_t len);
+uint64_t port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total);
 void port_output_done(struct port *port);
 
-/*
- * The same for n vectors with total bytes. Of more than the ring holds, only the
- * last are copied: a driver can offer far more than anybody could keep.
- */
-void port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total);
-
-/* Takes up to len bytes of input; tells the writer when there is room again. */
+/* Takes input into n vectors; tells the writer when there is room again. */
 size_t port_take_input(struct port *port, void *buf, size_t len);
+size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n);
 
-/* Bytes for the guest; 0 while input is disabled. */
+/*
+ * Bytes for the guest; 0 while input is disabled. More may come with the same
+ * call of port_take_input_v() if port_input_flows().
+ */
 size_t port_input_pending(const struct port *port);
+bool port_input_flows(const struct port *port);
 void port_set_present(struct port *port, bool present);
 void port_set_guest_open(struct port *port, bool open);
 
@@ -210,6 +227,12 @@ bool port_readable(const struct port_client *client);
  * rest waits with the caller for input_room().
  */
 size_t port_input(struct port *port, const void *data, size_t len);
+
+/* Sets gives_now: the writer has input that input_now() would give. */
+void port_input_offer(struct port_client *client);
+
+/* Clears full: output_now() may take more, or the ring has to. */
+void port_output_again(struct port_client *client);
 
 /*
  * The size of a client's terminal; unknown if one is 0. The writer's is the

@@ -5,6 +5,11 @@
 #include <poll.h>
 #include <stdlib.h>
 
+enum {
+	NOW_VECTORS = 1024, /* the kernel takes no more */
+	BULK_MIN = 4096,    /* bytes; with fewer, it is a person who types */
+};
+
 static bool closing(const struct stream *s)
 {
 	return scope_cancelling(&s->scope);
@@ -16,6 +21,12 @@ static void read_done(struct op *op, int res)
 	bool polled = s->rd_polling;
 
 	s->rd_polling = false;
+	/* What comes with the end is read, so that the end is seen. */
+	s->bulk &= polled && res == POLLIN;
+	if (s->bulk && !closing(s) && !s->input_paused) {
+		s->ops->readable(s);
+		return;
+	}
 	if (res > 0 && !polled)
 		s->ops->input(s, (size_t)res); /* a cancelled read may have got bytes: they count */
 	if (closing(s))
@@ -39,8 +50,14 @@ void stream_read(struct stream *s)
 	if (s->in_fd < 0 || s->input_over || s->input_paused || op_armed(&s->rd) || closing(s))
 		return;
 	len = s->ops->input_space(s, &buf);
-	if (len > 0 && !closing(s))
+	if (len == 0 || closing(s))
+		return;
+	if (!s->bulk) {
 		op_read(&s->rd, s->in_fd, buf, len);
+		return;
+	}
+	s->rd_polling = true;
+	op_poll(&s->rd, s->in_fd, POLLIN);
 }
 
 void stream_pause(struct stream *s)
@@ -67,6 +84,8 @@ static void write_done(struct op *op, int res)
 	bool polled = s->wr_polling;
 
 	s->wr_polling = false;
+	/* A poll always tells this too, so it is no way to wait for room any more. */
+	s->half_closed |= polled && res == POLLRDHUP;
 	if (res > 0 && !polled)
 		s->out_done += (size_t)res; /* a cancelled write may have written some, too */
 	if (closing(s))
@@ -84,14 +103,30 @@ static void write_done(struct op *op, int res)
 	}
 }
 
+/* A buffer that was filled may be too small; it is empty now. */
+static void grow(struct stream *s)
+{
+	uint8_t *out;
+
+	if (s->out_len < s->out_size || s->out_size == STREAM_OUT_SIZE)
+		return;
+	out = malloc(4 * s->out_size);
+	if (!out)
+		return; /* it will do */
+	free(s->out);
+	s->out = out;
+	s->out_size *= 4;
+}
+
 /* Reading a port can make room for a guest that has more: it comes back here meanwhile. */
 static void fill(struct stream *s)
 {
+	grow(s);
 	s->filling = true;
 	s->out_done = 0;
 	do {
 		s->refill = false;
-		s->out_len = s->ops->output(s, s->out, STREAM_OUT_SIZE);
+		s->out_len = s->ops->output(s, s->out, s->out_size);
 	} while (s->out_len == 0 && s->refill && !closing(s));
 	s->filling = false;
 }
@@ -108,6 +143,68 @@ void stream_write(struct stream *s)
 		write_chunk(s);
 	else
 		s->ops->drained(s);
+}
+
+/* At once, past the stream's own buffer. */
+
+bool stream_is_socket(const struct stream *s)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return s->in_fd == s->out_fd && s->in_fd >= 0 &&
+	       getsockopt(s->in_fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
+static size_t iov_bytes(const struct iovec *iov, unsigned int n)
+{
+	size_t total = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += iov[i].iov_len;
+	return total;
+}
+
+static struct msghdr now_msg(const struct iovec *iov, unsigned int n)
+{
+	return (struct msghdr){
+		.msg_iov = (struct iovec *)(uintptr_t)iov,
+		.msg_iovlen = min_size(n, NOW_VECTORS),
+	};
+}
+
+size_t stream_write_now(struct stream *s, const struct iovec *iov, unsigned int n)
+{
+	struct msghdr msg = now_msg(iov, n);
+	int res;
+
+	if (s->half_closed || s->output_over || op_armed(&s->wr) || closing(s) || s->filling)
+		return 0;
+	res = loop_sendmsg_now(s->scope.loop, s->out_fd, &msg);
+	if (res < 0 && res != -EAGAIN && res != -EINTR) {
+		s->output_over = true;
+		s->ops->output_failed(s, res);
+	} else if (res < 0 || (size_t)res < iov_bytes(iov, n)) {
+		s->out_len = s->out_done = 0;
+		s->wr_polling = true;
+		op_poll(&s->wr, s->out_fd, POLLOUT);
+	}
+	return res > 0 ? (size_t)res : 0;
+}
+
+size_t stream_read_now(struct stream *s, const struct iovec *iov, unsigned int n)
+{
+	struct msghdr msg = now_msg(iov, n);
+	size_t wanted = iov_bytes(iov, (unsigned int)msg.msg_iovlen);
+	int res;
+
+	if (s->input_over || s->input_paused || op_armed(&s->rd) || closing(s))
+		return 0;
+	res = loop_recvmsg_now(s->scope.loop, s->in_fd, &msg);
+	s->bulk = res == -EAGAIN || res >= BULK_MIN;
+	if (res <= 0 || (size_t)res < wanted)
+		stream_read(s);
+	return res > 0 ? (size_t)res : 0;
 }
 
 static void scope_is_idle(struct scope *scope)
@@ -129,7 +226,8 @@ int stream_init(struct stream *s, struct loop *loop, int in_fd, int out_fd,
 		const struct stream_ops *ops)
 {
 	*s = (struct stream){ .ops = ops, .in_fd = in_fd, .out_fd = out_fd };
-	s->out = malloc(STREAM_OUT_SIZE);
+	s->out_size = STREAM_OUT_MIN;
+	s->out = malloc(s->out_size);
 	if (!s->out)
 		return -ENOMEM;
 	s->output_over = out_fd < 0;

@@ -15,6 +15,7 @@
 struct stream;
 
 enum {
+	STREAM_OUT_MIN = 4 * 1024, /* of the buffer at first; it grows with what fills it */
 	STREAM_OUT_SIZE = 64 * 1024,
 };
 
@@ -28,15 +29,17 @@ struct stream_ops {
 	/* Input has ended: err 0 at the end of the stream, else -errno. Not told twice. */
 	void (*input_ended)(struct stream *s, int err);
 
-	/* Copies up to cap (STREAM_OUT_SIZE) bytes to be written into buf; 0 when there are none.
-	 */
+	/* Copies up to cap (STREAM_OUT_MIN at least) bytes to be written into buf; 0: none. */
 	size_t (*output)(struct stream *s, void *buf, size_t cap);
 
 	/* Writing has failed for good. */
 	void (*output_failed)(struct stream *s, int err);
 
-	/* All output is written. */
+	/* All output is written; after stream_write_now(), that more may go. */
 	void (*drained)(struct stream *s);
+
+	/* In bulk: input, and not its end, is there for stream_read_now(). May be NULL without bulk. */
+	void (*readable)(struct stream *s);
 };
 
 struct stream {
@@ -47,8 +50,11 @@ struct stream {
 	bool rd_polling, wr_polling; /* the op waits for readiness */
 	bool filling, refill;	     /* output() is being asked; it has more since */
 	bool input_over, output_over;
+	bool half_closed; /* the peer sends no more, and that is all that a poll tells */
+	bool bulk; /* input is waited for and not read: see stream_read_now() */
 	bool input_paused;
 	uint8_t *out;
+	size_t out_size;
 	size_t out_len, out_done; /* of the chunk under way */
 	void (*closed)(struct stream *s);
 };
@@ -72,6 +78,23 @@ void stream_resume(struct stream *s);
 
 /* Writes if there is output and nothing is being written. */
 void stream_write(struct stream *s);
+
+/* Whether both directions are the same stream socket: what the two below need. */
+bool stream_is_socket(const struct stream *s);
+
+/*
+ * Writes as much of n vectors as goes without waiting. All output before must
+ * have been given to output() and written, or this is 0. If it is not all,
+ * drained() tells when more may go.
+ */
+size_t stream_write_now(struct stream *s, const struct iovec *iov, unsigned int n);
+
+/*
+ * Reads as much into n vectors as is there; 0 if nothing is, or if it ended or
+ * failed, as the next read will tell. Less than there was room for, or 0, goes
+ * back to waiting by itself: for readable() while s->bulk, else for input().
+ */
+size_t stream_read_now(struct stream *s, const struct iovec *iov, unsigned int n);
 
 /* Cancels, waits, frees; calls closed later than this call. */
 void stream_close(struct stream *s, void (*closed)(struct stream *s));

@@ -503,10 +503,12 @@ int daemon_run(int argc, char **argv, struct setup *setup)
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
 	if (open_signals(&d) == 0) {
-		if (loop_new(n_ops, &d.loop, &why) == 0)
+		if (loop_new(n_ops, &d.loop, &why) == 0) {
+			loop_set_poll(d.loop, setup->options.poll_us * 1000);
 			ret = run(&d);
-		else
+		} else {
 			log_error(NULL, "%s", why);
+		}
 	}
 	free_all(&d);
 	return ret;

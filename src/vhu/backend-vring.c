@@ -38,6 +38,22 @@ static void wake(struct vqueue *q)
 	make_ready(container_of(q, struct vqio, q));
 }
 
+static bool look(struct loop_watch *w, bool last)
+{
+	struct vqio *v = container_of(w, struct vqio, watch);
+	bool found = last ? virtq_kicks_on(&v->q.vq) : virtq_has_avail(&v->q.vq);
+
+	if (found)
+		make_ready(v);
+	return found;
+}
+
+/* All is taken. Whether more has come already. */
+static bool await_kick(struct vqio *v)
+{
+	return !loop_watch(v->b->loop, &v->watch) && virtq_kicks_on(&v->q.vq);
+}
+
 void vqio_update(struct vqio *v)
 {
 	bool runs = v->mapped && v->enabled && listens(v) && vhu_backend_driver_ok(v->b);
@@ -52,6 +68,7 @@ void vqio_update(struct vqio *v)
 		vhu_backend_flush_config(v->b);
 	} else {
 		list_remove(&v->ready_link);
+		loop_unwatch(v->b->loop, &v->watch);
 	}
 }
 
@@ -111,6 +128,7 @@ static bool serve(struct vqio *v)
 	uint16_t published_idx = vq->published_idx;
 	enum vq_service found;
 
+	loop_unwatch(v->b->loop, &v->watch);
 	virtq_kicks_off(vq);
 	found = dev->ops->queue_service(dev, &v->q, VQIO_BUDGET);
 	if (virtq_publish(vq))
@@ -125,7 +143,7 @@ static bool serve(struct vqio *v)
 		broken(v);
 		return false;
 	}
-	return found == VQ_MORE || (found == VQ_DRAINED && virtq_kicks_on(vq));
+	return found == VQ_MORE || (found == VQ_DRAINED && await_kick(v));
 }
 
 /*
@@ -325,12 +343,14 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned 
 	op_init(&v->err, &v->scope, err_done);
 	timer_init(&v->poll, &v->scope, poll_done);
 	list_init(&v->ready_link);
+	loop_watch_init(&v->watch, look);
 	return virtq_init(&v->q.vq, max_size, 0);
 }
 
 void vqio_fini(struct vqio *v)
 {
 	list_remove(&v->ready_link);
+	loop_unwatch(v->b->loop, &v->watch);
 	scope_fini(&v->scope);
 	virtq_fini(&v->q.vq);
 	v->kick_fd = fd_close(v->kick_fd);

@@ -50,6 +50,7 @@ struct vqio {
 	struct op kick, call, err;
 	struct timer poll;
 	struct list_node ready_link; /* in b->ready_rings: it is to be served */
+	struct loop_watch watch;     /* no kick is asked for while it is on */
 };
 
 /*

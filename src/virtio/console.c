@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/batch.h"
+
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
 	QUEUE_CTRL_RX = 2, /* device to driver */
 	QUEUE_CTRL_TX = 3,
 	EMERG_WR_OFFSET = 8,
+
+	INPUT_MAX = 256 * 1024,	 /* bytes asked of a port at once when it cannot tell */
+	OUTPUT_MAX = 256 * 1024, /* the same for what is given to it */
 };
 
 static struct console *to_console(struct vdev *dev)
@@ -70,67 +75,47 @@ static void wake_ctrl(struct console *con)
  */
 static bool input_flows(const struct console_port *p)
 {
-	if (!p->port || port_input_pending(p->port) == 0)
+	if (!p->port || !port_input_flows(p->port))
 		return false;
 	return !multiport(p->con) || (p->con->queues[QUEUE_CTRL_TX] && p->guest_open);
 }
 
 static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
 {
-	struct chain chain;
+	struct batch b;
 
-	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		uint32_t len = 0;
+	batch_init(&b, &q->vq, budget);
+	while (b.budget > 0) {
+		size_t pending, len;
+		bool drained;
 
 		if (!input_flows(p))
 			return VQ_WAITING;
-		if (virtq_pop(&q->vq, &chain) != POP_CHAIN)
+		pending = port_input_pending(p->port);
+		drained = !batch_fill_in(&b, pending > 0 ? pending : INPUT_MAX);
+		len = b.n_chains > 0 ? port_take_input_v(p->port, b.iov, b.n_iov) : 0;
+		if (batch_return_in(&b, len) && drained)
 			return VQ_DRAINED;
-		for (unsigned int i = chain.n_out; i < chain.n_out + chain.n_in; i++)
-			len += (uint32_t)port_take_input(p->port, chain.iov[i].iov_base,
-							 chain.iov[i].iov_len);
-		virtq_push(&q->vq, chain.head, len);
 	}
 	return VQ_MORE;
 }
 
-/* Puts [from, from + len) of a chain's readable bytes into the port. Cuts its vectors. */
-static void output_range(struct port *port, const struct chain *chain, uint64_t from, uint64_t len)
-{
-	struct iovec *iov = chain->iov;
-	unsigned int n = 0;
-	uint64_t left = len;
-
-	while (left > 0 && from >= iov->iov_len)
-		from -= iov++->iov_len;
-	for (; left > 0; n++) {
-		iov[n].iov_base = (uint8_t *)iov[n].iov_base + from;
-		iov[n].iov_len = (size_t)min_u64(iov[n].iov_len - from, left);
-		left -= iov[n].iov_len;
-		from = 0;
-	}
-	port_output_v(port, iov, n, len);
-}
-
 /*
- * Gives the port what it has room for. False: something is left, and the chain
+ * Gives the port what it takes. False: something is left, and the chain with it
  * is the queue's oldest again. What it holds may be another thing by then, so
  * nothing is kept but how many bytes went.
  */
-static bool output_chain(struct console_port *p, struct vqueue *q, const struct chain *chain)
+static bool output_batch(struct console_port *p, struct batch *b)
 {
-	uint64_t done = min_u64(p->out_done, chain->out_len);
-	uint64_t len = min_u64(chain->out_len - done, port_output_room(p->port));
+	uint64_t done = batch_skip(b, p->out_done);
+	uint64_t len = b->n_chains > 0 ? port_output_v(p->port, b->iov, b->n_iov, b->len) : 0;
+	unsigned int n_left = batch_return_out(b, &len);
 
-	output_range(p->port, chain, done, len);
-	if (done + len == chain->out_len) {
-		p->out_done = 0;
-		virtq_push(&q->vq, chain->head, 0);
+	p->out_done = 0;
+	if (n_left == 0)
 		return true;
-	}
-	virtq_unpop(&q->vq, 1);
-	p->out_done = done + len;
-	p->out_base = virtq_base(&q->vq);
+	p->out_done = n_left == b->n_chains ? done + len : len;
+	p->out_base = virtq_base(b->vq);
 	return false;
 }
 
@@ -141,22 +126,17 @@ static bool output_chain(struct console_port *p, struct vqueue *q, const struct 
 static enum vq_service serve_output(struct console_port *p, struct vqueue *q, unsigned int budget)
 {
 	struct port *port = p->port;
-	enum vq_service ret = VQ_MORE;
-	struct chain chain;
+	bool drained = false, all = true;
+	struct batch b;
 
-	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
-			ret = VQ_DRAINED;
-			break;
-		}
-		if (!output_chain(p, q, &chain)) {
-			ret = VQ_WAITING;
-			break;
-		}
+	batch_init(&b, &q->vq, budget);
+	while (b.budget > 0 && !drained && all) {
+		drained = !batch_fill_out(&b, OUTPUT_MAX);
+		all = output_batch(p, &b);
 	}
 	port_output_done(port);
-	if (ret != VQ_WAITING)
-		return ret;
+	if (all)
+		return drained ? VQ_DRAINED : VQ_MORE;
 	if (port_output_room(port) > 0)
 		return VQ_MORE; /* somebody has read at once */
 	port_output_stalled(port);

@@ -3,6 +3,8 @@
 # The pure ring engine, both sides: nothing but base below it.
 noinst_LIBRARIES += %reldir%/libvirtio.a
 %canon_reldir%_libvirtio_a_SOURCES = \
+	%reldir%/batch.c \
+	%reldir%/batch.h \
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \

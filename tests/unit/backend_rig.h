@@ -195,10 +195,12 @@ static inline void rig_fill(uint8_t *bytes, size_t n)
 		bytes[i] = (uint8_t)(rig_random() >> 24);
 }
 
-static inline void rig_output(const void *data, size_t n)
+static inline size_t rig_output(const void *data, size_t n)
 {
-	port_output(&rig.port, data, n);
+	size_t taken = (size_t)port_output(&rig.port, data, n);
+
 	port_output_done(&rig.port);
+	return taken;
 }
 
 /* Takes a piece of input of any size, as a guest would. */

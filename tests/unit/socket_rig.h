@@ -191,7 +191,7 @@ static inline size_t rig_offer(const uint8_t *data, size_t n)
 {
 	n = (size_t)min_u64(n, port_output_room(&rig.port));
 	if (n > 0)
-		rig_output(data, n);
+		n = rig_output(data, n);
 	else
 		port_output_stalled(&rig.port);
 	return n;

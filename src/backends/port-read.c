@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* Output as a client reads it: old without its questions, and what was lost in words. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "backends/port-private.h"
+
+enum {
+	LINE_MAX_LEN = 80, /* of the lines that port_read() puts in, two at most */
+};
+
+_Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
+	       "a read has room for lines, held bytes, and new ones");
+
+bool port_readable(const struct port_client *client)
+{
+	return client->pos < client->port->out.head || client->notice;
+}
+
+/* A line for people: what they missed, or what their keyboard does. Returns its length. */
+static size_t put_line(struct port_client *c, char *buf, uint64_t n_lost)
+{
+	size_t len = 0;
+
+	if (!c->shows) {
+		c->notice = NULL;
+		return 0;
+	}
+	if (n_lost > 0)
+		len = (size_t)snprintf(buf, LINE_MAX_LEN,
+				       "\r\n[%" PRIu64 " bytes of output lost here]\r\n", n_lost);
+	if (c->notice)
+		len += (size_t)snprintf(buf + len, LINE_MAX_LEN, "\r\n[%s]\r\n", c->notice);
+	c->notice = NULL;
+	return len;
+}
+
+/* Output from before the client came, less what its terminal would answer to. */
+static size_t read_old(struct port_client *c, char *buf, size_t cap)
+{
+	const struct bytering *out = &c->port->out;
+	uint64_t left = c->replay_end - c->pos;
+	/* At one end of buf what is read, at the other what the filter makes of it. */
+	size_t n = (size_t)min_u64(left, (cap - REPLAY_HELD_MAX) / 2);
+	char *raw = buf + cap - n;
+	size_t len;
+
+	bytering_copy_at(out, c->pos, raw, n);
+	c->pos += n;
+	len = replay_filter(&c->replay, raw, n, buf);
+	if (c->pos == c->replay_end)
+		len += replay_flush(&c->replay, buf + len);
+	return len;
+}
+
+static size_t read_on(struct port_client *c, char *buf, size_t cap)
+{
+	const struct bytering *out = &c->port->out;
+	size_t len = 0, n;
+
+	while (c->shows && c->pos < c->replay_end && len == 0)
+		len = read_old(c, buf, cap); /* 0 when all of it was questions */
+	if (len > 0)
+		return len;
+	n = bytering_copy_at(out, c->pos, buf, cap);
+	c->pos += n;
+	return n;
+}
+
+/* Moves a client on to the oldest byte there is. Returns how many it will never see. */
+static uint64_t skip_lost(struct port_client *c)
+{
+	struct port *port = c->port;
+	uint64_t lost;
+
+	if (c->pos >= port->out.tail)
+		return 0;
+	/* A sequence that was held has no end any more. */
+	lost = port->out.tail - c->pos + c->replay.n_held;
+	c->replay = (struct replay){ 0 };
+	c->pos = port->out.tail;
+	c->n_lost += lost;
+	port->counters.output_lost += lost;
+	return lost;
+}
+
+size_t port_read(struct port_client *client, void *buf, size_t cap)
+{
+	size_t line, n;
+
+	assert(cap >= PORT_READ_MIN);
+	line = put_line(client, buf, skip_lost(client));
+	n = read_on(client, (char *)buf + line, cap - line);
+	client->n_read += n;
+	port_wake_stalled(client->port);
+	return line + n;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "loop-setup.h"
+
+#include <errno.h>
+
+#include "base.h"
+
+enum { SQ_ENTRIES = 256 };
+
+/* Every operation the loop can be asked for; a kernel without one is refused at start. */
+static const struct {
+	int opcode;
+	const char *missing;
+} needed_ops[] = {
+	{ IORING_OP_READ, "io_uring of this kernel lacks READ (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_WRITE, "io_uring of this kernel lacks WRITE (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_RECVMSG,
+	  "io_uring of this kernel lacks RECVMSG (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_SENDMSG,
+	  "io_uring of this kernel lacks SENDMSG (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_ACCEPT,
+	  "io_uring of this kernel lacks ACCEPT (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_POLL_ADD,
+	  "io_uring of this kernel lacks POLL_ADD (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_TIMEOUT,
+	  "io_uring of this kernel lacks TIMEOUT (Linux 5.19 or newer is needed)" },
+	{ IORING_OP_ASYNC_CANCEL,
+	  "io_uring of this kernel lacks ASYNC_CANCEL (Linux 5.19 or newer is needed)" },
+};
+
+static const char *setup_failure(int err)
+{
+	switch (-err) {
+	case EPERM:
+	case EACCES:
+		return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, or a seccomp "
+		       "profile as containers use): allow io_uring_setup, io_uring_enter and "
+		       "io_uring_register";
+	case ENOSYS:
+		return "this kernel has no io_uring, or a seccomp profile hides it: Linux 5.19 or "
+		       "newer is needed, with io_uring allowed";
+	case ENOMEM:
+		return "no memory for the io_uring rings (check RLIMIT_MEMLOCK)";
+	case EMFILE:
+	case ENFILE:
+		return "no file descriptor left for io_uring (check RLIMIT_NOFILE)";
+	default:
+		return "io_uring could not be set up";
+	}
+}
+
+/*
+ * Best flags first: deferred task work (6.1), cooperative (5.19), then plain.
+ * With the task-run flag, polling sees in memory that the kernel has work.
+ */
+static int setup_ring(struct io_uring *ring, unsigned int cq_entries)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	int err = -EINVAL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags) && err == -EINVAL; i++) {
+		struct io_uring_params params = {
+			.flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+			.cq_entries = cq_entries,
+		};
+
+		err = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
+	}
+	return err;
+}
+
+static const char *missing_op(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	const char *missing = NULL;
+
+	if (!probe)
+		return "io_uring of this kernel cannot be probed (Linux 5.19 or newer is needed)";
+	for (size_t i = 0; i < ARRAY_SIZE(needed_ops) && !missing; i++)
+		if (!io_uring_opcode_supported(probe, needed_ops[i].opcode))
+			missing = needed_ops[i].missing;
+	io_uring_free_probe(probe);
+	return missing;
+}
+
+int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, const char **ret_why)
+{
+	int err = setup_ring(ring, cq_entries);
+
+	if (err < 0) {
+		*ret_why = setup_failure(err);
+		return err;
+	}
+	*ret_why = missing_op(ring);
+	if (*ret_why) {
+		io_uring_queue_exit(ring);
+		return -EOPNOTSUPP;
+	}
+	io_uring_register_ring_fd(ring); /* saves a look-up per call; optional */
+	return 0;
+}
