@@ -27,3 +27,11 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 %canon_reldir%_tools_vhu_guest_SOURCES = %reldir%/tools/vhu-guest.c
 %canon_reldir%_tools_vhu_guest_LDADD = $(LIBGUEST)
 %canon_reldir%_tools_no_uring_LDADD =
+
+# What a message costs, counted: not part of make check, run by scripts/check.
+check_PROGRAMS += %reldir%/budget/budget_play %reldir%/budget/budget_ring
+%canon_reldir%_budget_budget_play_SOURCES = %reldir%/budget/budget_play.c
+%canon_reldir%_budget_budget_play_LDADD = $(LIBLOAD)
+%canon_reldir%_budget_budget_ring_SOURCES = %reldir%/budget/budget_ring.c
+%canon_reldir%_budget_budget_ring_LDADD = $(LIBVIRTIO)
+EXTRA_DIST += %reldir%/budget/run.sh %reldir%/budget/workloads %reldir%/budget/budgets
