@@ -22,7 +22,7 @@ sys_tests += \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.
-sys_tests += %reldir%/load.sh
+sys_tests += %reldir%/load.sh %reldir%/bench.sh
 
 # Its control socket, and the shells that complete its command line.
 sys_tests += \
