@@ -181,6 +181,8 @@ size_t stream_write_now(struct stream *s, const struct iovec *iov, unsigned int 
 	if (s->half_closed || s->output_over || op_armed(&s->wr) || closing(s) || s->filling)
 		return 0;
 	res = loop_sendmsg_now(s->scope.loop, s->out_fd, &msg);
+	if (res == -EFAULT)
+		return 0; /* not the peer's fault: whoever reads those bytes finds out */
 	if (res < 0 && res != -EAGAIN && res != -EINTR) {
 		s->output_over = true;
 		s->ops->output_failed(s, res);

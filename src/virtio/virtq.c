@@ -15,9 +15,12 @@ enum {
 /* A chain in the making: everything here is private. */
 struct gather {
 	struct virtq *q;
-	unsigned int n_links; /* descriptors followed, in the ring and in a table */
+	struct gmem_window window; /* the queue's */
+	struct iovec *iov;	   /* the queue's */
+	unsigned int n_links;	   /* descriptors followed, in the ring and in a table */
 	unsigned int max_links;
 	unsigned int n_iov;
+	unsigned int cap_iov; /* that fit without growing, and are allowed */
 	unsigned int n_out;
 	uint64_t out_len;
 	uint64_t in_len;
@@ -158,6 +161,14 @@ static unsigned int gather_max_iov(const struct gather *g)
 	return 2 * g->max_links + GMEM_MAX_REGIONS;
 }
 
+static inline void gather_set_cap(struct gather *g)
+{
+	unsigned int max = gather_max_iov(g);
+
+	g->cap_iov = g->q->iov_size < max ? g->q->iov_size : max;
+	g->iov = g->q->iov;
+}
+
 static enum virtq_fault gather_grow(struct gather *g)
 {
 	struct virtq *q = g->q;
@@ -170,33 +181,41 @@ static enum virtq_fault gather_grow(struct gather *g)
 		return VIRTQ_FAULT_NO_MEMORY;
 	q->iov = iov;
 	q->iov_size *= 2;
+	gather_set_cap(g);
 	return VIRTQ_FAULT_NONE;
 }
 
-/* Adds [addr, addr + len) of guest memory, cut where regions meet. */
-static enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, uint32_t len)
+static inline void gather_add(struct gather *g, unsigned char *host, uint32_t len)
 {
-	struct virtq *q = g->q;
+	struct iovec *iov = &g->iov[g->n_iov++];
+
+	iov->iov_base = host;
+	iov->iov_len = len;
+}
+
+/* Adds [addr, addr + len) of guest memory, cut where regions meet. */
+static enum virtq_fault gather_pieces(struct gather *g, uint64_t addr, uint32_t len)
+{
+	struct gmem_window *w = &g->window;
 
 	while (len > 0) {
-		uint64_t off = addr - q->window.guest_addr;
+		uint64_t off = addr - w->guest_addr;
 		uint32_t run;
 
-		if (off >= q->window.size) {
-			if (!gmem_window_at(q->mem, addr, &q->window))
+		if (off >= w->size) {
+			if (!gmem_window_at(g->q->mem, addr, w))
 				return VIRTQ_FAULT_UNMAPPED;
-			off = addr - q->window.guest_addr;
+			g->q->window = *w;
+			off = addr - w->guest_addr;
 		}
-		if (g->n_iov == q->iov_size || g->n_iov >= gather_max_iov(g)) {
+		if (g->n_iov == g->cap_iov) {
 			enum virtq_fault fault = gather_grow(g);
 
 			if (fault != VIRTQ_FAULT_NONE)
 				return fault;
 		}
-		run = (uint32_t)min_u64(len, q->window.size - off);
-		q->iov[g->n_iov].iov_base = q->window.host + off;
-		q->iov[g->n_iov].iov_len = run;
-		g->n_iov++;
+		run = (uint32_t)min_u64(len, w->size - off);
+		gather_add(g, w->host + off, run);
 		/* No region ends at 2^64: what would wrap is not mapped. */
 		addr += run;
 		len -= run;
@@ -204,62 +223,100 @@ static enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, uint32_t 
 	return VIRTQ_FAULT_NONE;
 }
 
-/* One descriptor that names a buffer. An empty one has no effect at all. */
-static enum virtq_fault gather_desc(struct gather *g, const struct vring_desc *desc)
+/* The same; most buffers are where the last one was. */
+static inline enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, uint32_t len)
 {
-	bool in = desc->flags & VRING_DESC_F_WRITE;
-	uint64_t *total = in ? &g->in_len : &g->out_len;
+	const uint64_t off = addr - g->window.guest_addr;
+
+	/* Below the window, off is huge. */
+	if (g->n_iov == g->cap_iov || off >= g->window.size || len > g->window.size - off)
+		return gather_pieces(g, addr, len);
+	gather_add(g, g->window.host + off, len);
+	return VIRTQ_FAULT_NONE;
+}
+
+/* One descriptor that names a buffer. An empty one has no effect at all. */
+static inline enum virtq_fault gather_desc(struct gather *g, const struct vring_desc *desc)
+{
 	enum virtq_fault fault;
 
 	if (desc->len == 0)
 		return VIRTQ_FAULT_NONE;
-	if (!in && g->in_len > 0)
+	if (desc->flags & VRING_DESC_F_WRITE) {
+		if (desc->len > UINT32_MAX - g->in_len)
+			return VIRTQ_FAULT_TOO_LARGE;
+		g->in_len += desc->len;
+		return gather_buffer(g, desc->addr, desc->len);
+	}
+	if (g->in_len > 0)
 		return VIRTQ_FAULT_ORDER;
-	if (desc->len > UINT32_MAX - *total)
+	if (desc->len > UINT32_MAX - g->out_len)
 		return VIRTQ_FAULT_TOO_LARGE;
-	*total += desc->len;
+	g->out_len += desc->len;
 	fault = gather_buffer(g, desc->addr, desc->len);
-	if (!in)
-		g->n_out = g->n_iov;
+	g->n_out = g->n_iov;
 	return fault;
 }
 
 /*
- * An entry of the table at guest address table; host is where its bytes are
- * if they are contiguous here, else NULL.
+ * The table of n entries at a guest address, as a ring's table where its bytes
+ * are contiguous here and aligned; else desc is NULL, and entries are looked for
+ * one by one.
  */
-static bool table_load(const struct gather *g, uint64_t table, const unsigned char *host,
-		       uint32_t idx, struct vring_desc *ret_desc)
-{
-	uint64_t off = (uint64_t)idx * VRING_DESC_BYTES;
+struct table {
+	uint64_t guest_addr;
+	uint64_t *here;
+	uint32_t n;
+};
 
-	if (!host)
-		return vring_desc_read_guest(g->q->mem, table + off, ret_desc);
-	*ret_desc = vring_desc_read(host + off);
+static inline enum virtq_fault table_find(struct virtq *q, const struct vring_desc *ref,
+					  struct table *ret_table)
+{
+	const struct gmem_window *w = &q->window;
+	void *host;
+
+	*ret_table = (struct table){ .guest_addr = ref->addr, .n = ref->len / VRING_DESC_BYTES };
+	if (ref->len == 0 || ref->len % VRING_DESC_BYTES != 0)
+		return VIRTQ_FAULT_INDIRECT_SIZE;
+	if (range_within(ref->addr, ref->len, w->guest_addr, w->size))
+		host = w->host + (ref->addr - w->guest_addr);
+	else
+		host = gmem_host_from_guest(q->mem, ref->addr, ref->len);
+	if (!host && !gmem_covers(q->mem, ref->addr, ref->len))
+		return VIRTQ_FAULT_INDIRECT_UNMAPPED;
+	if (((uintptr_t)host & (sizeof(uint64_t) - 1)) == 0)
+		ret_table->here = host;
+	return VIRTQ_FAULT_NONE;
+}
+
+static inline bool table_load(const struct gmem *mem, const struct table *table, uint32_t idx,
+			      struct vring_desc *ret_desc)
+{
+	const struct vring as_ring = { .desc = table->here };
+
+	if (!table->here)
+		return vring_desc_read_guest(
+			mem, table->guest_addr + (uint64_t)idx * VRING_DESC_BYTES, ret_desc);
+	*ret_desc = vring_desc_load(&as_ring, idx);
 	return true;
 }
 
-/* The table that ref refers to; its WRITE flag means nothing. */
-static enum virtq_fault gather_table(struct gather *g, const struct vring_desc *ref)
+/* The descriptors of a table, each loaded once. */
+static inline enum virtq_fault gather_entries(struct gather *g, const struct table *table)
 {
-	uint32_t n = ref->len / VRING_DESC_BYTES;
-	const unsigned char *host;
+	const uint32_t most =
+		table->n < g->max_links - g->n_links ? table->n : g->max_links - g->n_links;
 	struct vring_desc desc;
-	uint32_t idx = 0;
-	uint32_t n_links = 0;
 	enum virtq_fault fault;
+	uint32_t n_links = 0;
+	uint32_t idx = 0;
 
-	if (n == 0 || ref->len % VRING_DESC_BYTES != 0)
-		return VIRTQ_FAULT_INDIRECT_SIZE;
-	host = gmem_host_from_guest(g->q->mem, ref->addr, ref->len);
-	if (!host && !gmem_covers(g->q->mem, ref->addr, ref->len))
-		return VIRTQ_FAULT_INDIRECT_UNMAPPED;
 	do {
-		if (idx >= n)
+		if (idx >= table->n)
 			return VIRTQ_FAULT_NEXT_RANGE;
-		if (n_links++ == n || g->n_links++ == g->max_links)
+		if (n_links++ == most)
 			return VIRTQ_FAULT_CHAIN_LONG;
-		if (!table_load(g, ref->addr, host, idx, &desc))
+		if (!table_load(g->q->mem, table, idx, &desc))
 			return VIRTQ_FAULT_INDIRECT_UNMAPPED;
 		if (desc.flags & VRING_DESC_F_INDIRECT)
 			return VIRTQ_FAULT_INDIRECT_NESTED;
@@ -268,16 +325,24 @@ static enum virtq_fault gather_table(struct gather *g, const struct vring_desc *
 			return fault;
 		idx = desc.next;
 	} while (desc.flags & VRING_DESC_F_NEXT);
+	g->n_links += n_links;
 	return VIRTQ_FAULT_NONE;
 }
 
+/* The table that ref refers to; its WRITE flag means nothing. */
 static enum virtq_fault gather_indirect(struct gather *g, const struct vring_desc *ref)
 {
+	struct table table;
+	enum virtq_fault fault;
+
 	if (!(g->q->features & BIT(VIRTIO_F_INDIRECT_DESC_BIT)))
 		return VIRTQ_FAULT_INDIRECT_FEATURE;
 	if (ref->flags & VRING_DESC_F_NEXT)
 		return VIRTQ_FAULT_INDIRECT_NEXT;
-	return gather_table(g, ref);
+	fault = table_find(g->q, ref, &table);
+	if (fault == VIRTQ_FAULT_NONE)
+		fault = gather_entries(g, &table);
+	return fault;
 }
 
 /* The whole chain that begins with desc; each descriptor is loaded once. */
@@ -286,9 +351,7 @@ static enum virtq_fault gather_chain(struct gather *g, struct vring_desc desc)
 	const struct vring *ring = &g->q->ring;
 	enum virtq_fault fault;
 
-	for (;;) {
-		if (desc.flags & VRING_DESC_F_INDIRECT)
-			return gather_indirect(g, &desc);
+	while (!(desc.flags & VRING_DESC_F_INDIRECT)) {
 		if (g->n_links++ == ring->size)
 			return VIRTQ_FAULT_CHAIN_LONG;
 		fault = gather_desc(g, &desc);
@@ -300,6 +363,7 @@ static enum virtq_fault gather_chain(struct gather *g, struct vring_desc desc)
 			return VIRTQ_FAULT_NEXT_RANGE;
 		desc = vring_desc_load(ring, desc.next);
 	}
+	return gather_indirect(g, &desc);
 }
 
 static enum virtq_fault virtq_gather(struct virtq *q, const struct vring_desc *first,
@@ -307,11 +371,13 @@ static enum virtq_fault virtq_gather(struct virtq *q, const struct vring_desc *f
 {
 	struct gather g = {
 		.q = q,
+		.window = q->window,
 		.max_links =
 			q->ring.size > VIRTQ_MIN_CHAIN_LIMIT ? q->ring.size : VIRTQ_MIN_CHAIN_LIMIT,
 	};
 	enum virtq_fault fault;
 
+	gather_set_cap(&g);
 	fault = gather_chain(&g, *first);
 	if (fault != VIRTQ_FAULT_NONE)
 		return fault;
