@@ -33,7 +33,7 @@ struct loop {
 	struct io_uring ring;
 	struct list_node tasks;
 	struct list_node watches;
-	unsigned int n_watches;
+	unsigned int n_watches, n_naps;
 	uint64_t poll_max_ns; /* 0: it goes to sleep at once, always */
 	bool polling;	      /* before it sleeps */
 	unsigned int n_short; /* sleeps in a row that polling would have spared */
@@ -187,6 +187,17 @@ void loop_unwatch(struct loop *loop, struct loop_watch *w)
 	loop->n_watches--;
 }
 
+void loop_nap(struct loop *loop)
+{
+	loop->n_naps++;
+}
+
+void loop_nap_over(struct loop *loop)
+{
+	assert(loop->n_naps > 0);
+	loop->n_naps--;
+}
+
 static bool completions_there(struct loop *loop)
 {
 	unsigned int flags = __atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED);
@@ -257,12 +268,14 @@ static int poll_and_wait(struct loop *loop)
 	uint64_t start;
 	int n = 0, n_more;
 
+	if (io_uring_cq_ready(&loop->ring) > 0)
+		return io_uring_submit_and_get_events(&loop->ring); /* what was done at once */
 	if ((loop->sending || loop->polling) && io_uring_sq_ready(&loop->ring) > 0) {
 		n = io_uring_submit_and_get_events(&loop->ring);
 		if (n < 0 || completions_there(loop))
 			return n;
 	}
-	if (loop->polling) {
+	if (loop->polling && (loop->n_naps == 0 || loop->n_watches > 0)) {
 		if (polled(loop))
 			return n;
 		note_vain_poll(loop);
@@ -272,7 +285,8 @@ static int poll_and_wait(struct loop *loop)
 	start = monotonic_ns();
 	n_more = io_uring_submit_and_wait(&loop->ring, 1);
 	loop->counters.n_sleeps++;
-	note_sleep(loop, monotonic_ns() - start);
+	if (loop->n_naps == 0)
+		note_sleep(loop, monotonic_ns() - start);
 	return n_more < 0 ? n_more : n + n_more;
 }
 
@@ -283,7 +297,7 @@ int loop_step(struct loop *loop, bool wait)
 
 	if (!wait || !list_empty(&loop->tasks))
 		n = io_uring_submit_and_get_events(&loop->ring);
-	else if (loop->poll_max_ns > 0)
+	else if (loop->poll_max_ns > 0 || loop->n_watches > 0)
 		n = poll_and_wait(loop);
 	else
 		n = io_uring_submit_and_wait(&loop->ring, 1);

@@ -117,6 +117,12 @@ void loop_set_poll(struct loop *loop, uint64_t max_ns);
  */
 bool loop_watch(struct loop *loop, struct loop_watch *w);
 void loop_unwatch(struct loop *loop, struct loop_watch *w);
+/*
+ * Between these two somebody waits for work to gather, and would rather have
+ * the loop asleep; it polls for what is watched alone.
+ */
+void loop_nap(struct loop *loop);
+void loop_nap_over(struct loop *loop);
 void loop_watch_init(struct loop_watch *w, bool (*look)(struct loop_watch *w, bool last));
 
 void task_init(struct task *task, task_fn *run);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "log.h"
 
@@ -74,7 +75,7 @@ static void timer_idle(struct scope *timer_scope)
 	if (c->wire)
 		telnet_end(c->wire->telnet);
 	free(c->wire);
-	free(c->in);
+	munmap(c->in, CLIENT_INPUT_SIZE);
 	free(c);
 }
 
@@ -220,7 +221,7 @@ static size_t input_now(struct port_client *m, const struct iovec *iov, unsigned
 
 	c->n_received += len;
 	/* It waits for more by itself, or is at its end. */
-	if (op_armed(&c->stream.rd) || len == 0)
+	if (op_armed(&c->stream.rd) || op_armed(&c->stream.nap.op) || len == 0)
 		m->gives_now = false;
 	return len;
 }
@@ -252,7 +253,7 @@ static void linger_done(struct op *op, int res)
 
 	if (res != -ETIME || c->dropped || (c->deaf && c->in_len == 0))
 		return;
-	if (moved || (!c->deaf && op_armed(&c->stream.wr)))
+	if (moved || (!c->deaf && stream_writing(&c->stream)))
 		linger(c);
 	else
 		client_drop(c, "it closed the connection");
@@ -341,6 +342,8 @@ static void output_failed(struct stream *s, int err)
 	}
 	c->deaf = true;
 	discard_output(c);
+	/* What is read from here on comes before what the socket still has. */
+	c->member.gives_now = s->bulk = false;
 	stream_read(s);
 	if (c->in_len > 0)
 		linger(c);
@@ -487,6 +490,15 @@ static void join(struct client *c, const struct client_args *args)
 						  : " and watches");
 }
 
+/* Pages that nobody has typed into cost nothing. NULL without memory. */
+static char *map_input(void)
+{
+	void *in = mmap(NULL, CLIENT_INPUT_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return in == MAP_FAILED ? NULL : in;
+}
+
 int client_new(const struct client_args *args, struct client **ret_client)
 {
 	struct loop *loop = args->owner->args.loop;
@@ -495,7 +507,7 @@ int client_new(const struct client_args *args, struct client **ret_client)
 
 	if (!c)
 		return -ENOMEM;
-	c->in = malloc(CLIENT_INPUT_SIZE);
+	c->in = map_input();
 	if (!c->in) {
 		free(c);
 		return -ENOMEM;
@@ -525,7 +537,7 @@ fail:
 	if (c->wire)
 		telnet_end(c->wire->telnet);
 	free(c->wire);
-	free(c->in);
+	munmap(c->in, CLIENT_INPUT_SIZE);
 	free(c);
 	return err;
 }

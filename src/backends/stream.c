@@ -7,12 +7,48 @@
 
 enum {
 	NOW_VECTORS = 1024, /* the kernel takes no more */
+	REST_NS = 10 * 1000 * 1000,
 	BULK_MIN = 4096,    /* bytes; with fewer, it is a person who types */
+	NAP_MIN = 16384,    /* bytes; with as many, the peer goes on sending */
+	NAP_NS = 30 * 1000, /* in which it sends about as much as a call is worth */
 };
 
 static bool closing(const struct stream *s)
 {
 	return scope_cancelling(&s->scope);
+}
+
+/* Nothing is being read or waited for, and may be. */
+static bool may_read(const struct stream *s)
+{
+	return s->in_fd >= 0 && !s->input_over && !s->input_paused && !op_armed(&s->rd) &&
+	       !op_armed(&s->nap.op) && !closing(s);
+}
+
+static void nap_done(struct op *op, int res)
+{
+	struct stream *s = container_of(op, struct stream, nap.op);
+
+	(void)res;
+	loop_nap_over(s->scope.loop);
+	if (!may_read(s))
+		return;
+	if (s->bulk)
+		s->ops->readable(s);
+	else
+		stream_read(s);
+}
+
+/* A peer in full flow need not wake us for every piece. */
+static void nap(struct stream *s)
+{
+	loop_nap(s->scope.loop);
+	timer_arm(&s->nap, NAP_NS);
+}
+
+bool stream_writing(const struct stream *s)
+{
+	return op_armed(&s->wr) || op_armed(&s->rest.op);
 }
 
 static void read_done(struct op *op, int res)
@@ -47,7 +83,7 @@ void stream_read(struct stream *s)
 	void *buf;
 	size_t len;
 
-	if (s->in_fd < 0 || s->input_over || s->input_paused || op_armed(&s->rd) || closing(s))
+	if (!may_read(s))
 		return;
 	len = s->ops->input_space(s, &buf);
 	if (len == 0 || closing(s))
@@ -64,6 +100,7 @@ void stream_pause(struct stream *s)
 {
 	s->input_paused = true;
 	op_cancel(&s->rd);
+	op_cancel(&s->nap.op);
 }
 
 void stream_resume(struct stream *s)
@@ -78,6 +115,15 @@ static void write_chunk(struct stream *s)
 	op_write(&s->wr, s->out_fd, s->out + s->out_done, s->out_len - s->out_done);
 }
 
+static void rest_done(struct op *op, int res)
+{
+	struct stream *s = container_of(op, struct stream, rest.op);
+
+	(void)res;
+	if (!closing(s))
+		write_chunk(s);
+}
+
 static void write_done(struct op *op, int res)
 {
 	struct stream *s = container_of(op, struct stream, wr);
@@ -90,7 +136,9 @@ static void write_done(struct op *op, int res)
 		s->out_done += (size_t)res; /* a cancelled write may have written some, too */
 	if (closing(s))
 		return;
-	if (!polled && res == -EAGAIN) {
+	if (!polled && res == -EAGAIN && s->half_closed) {
+		timer_arm(&s->rest, REST_NS);
+	} else if (!polled && res == -EAGAIN) {
 		s->wr_polling = true;
 		op_poll(&s->wr, s->out_fd, POLLOUT);
 	} else if (!polled && res < 0 && res != -EINTR) {
@@ -134,7 +182,7 @@ static void fill(struct stream *s)
 void stream_write(struct stream *s)
 {
 	s->refill = true;
-	if (s->output_over || op_armed(&s->wr) || closing(s) || s->filling)
+	if (s->output_over || stream_writing(s) || closing(s) || s->filling)
 		return;
 	fill(s);
 	if (closing(s))
@@ -200,11 +248,18 @@ size_t stream_read_now(struct stream *s, const struct iovec *iov, unsigned int n
 	size_t wanted = iov_bytes(iov, (unsigned int)msg.msg_iovlen);
 	int res;
 
-	if (s->input_over || s->input_paused || op_armed(&s->rd) || closing(s))
+	if (!may_read(s))
 		return 0;
 	res = loop_recvmsg_now(s->scope.loop, s->in_fd, &msg);
 	s->bulk = res == -EAGAIN || res >= BULK_MIN;
-	if (res <= 0 || (size_t)res < wanted)
+	if (res < 0 && res != -EAGAIN && res != -EINTR && res != -EFAULT) {
+		s->input_over = true; /* the kernel says it once */
+		s->ops->input_ended(s, res);
+		return 0;
+	}
+	if (res >= NAP_MIN && (size_t)res < wanted)
+		nap(s);
+	else if (res <= 0 || (size_t)res < wanted)
 		stream_read(s);
 	return res > 0 ? (size_t)res : 0;
 }
@@ -236,5 +291,7 @@ int stream_init(struct stream *s, struct loop *loop, int in_fd, int out_fd,
 	scope_init(&s->scope, loop);
 	op_init(&s->rd, &s->scope, read_done);
 	op_init(&s->wr, &s->scope, write_done);
+	timer_init(&s->rest, &s->scope, rest_done);
+	timer_init(&s->nap, &s->scope, nap_done);
 	return 0;
 }

@@ -38,7 +38,8 @@ struct stream_ops {
 	/* All output is written; after stream_write_now(), that more may go. */
 	void (*drained)(struct stream *s);
 
-	/* In bulk: input, and not its end, is there for stream_read_now(). May be NULL without bulk. */
+	/* In bulk: input, and not its end, is there for stream_read_now(). May be NULL without
+	 * bulk. */
 	void (*readable)(struct stream *s);
 };
 
@@ -47,11 +48,13 @@ struct stream {
 	struct scope scope;
 	int in_fd, out_fd; /* may be the same */
 	struct op rd, wr;
+	struct timer rest;	     /* between writes to a socket that half_closed is true of */
+	struct timer nap;	     /* in bulk, until more has gathered */
 	bool rd_polling, wr_polling; /* the op waits for readiness */
 	bool filling, refill;	     /* output() is being asked; it has more since */
 	bool input_over, output_over;
 	bool half_closed; /* the peer sends no more, and that is all that a poll tells */
-	bool bulk; /* input is waited for and not read: see stream_read_now() */
+	bool bulk;	  /* input is waited for and not read: see stream_read_now() */
 	bool input_paused;
 	uint8_t *out;
 	size_t out_size;
@@ -78,6 +81,8 @@ void stream_resume(struct stream *s);
 
 /* Writes if there is output and nothing is being written. */
 void stream_write(struct stream *s);
+/* Whether something is on its way out. */
+bool stream_writing(const struct stream *s);
 
 /* Whether both directions are the same stream socket: what the two below need. */
 bool stream_is_socket(const struct stream *s);

@@ -53,6 +53,9 @@ unit_tests += %reldir%/test_virtq
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_batch
+%canon_reldir%_test_batch_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_driverq
 %canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -70,6 +73,14 @@ unit_tests += %reldir%/test_loop_cancel
 %canon_reldir%_test_loop_cancel_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_cancel_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_loop_now
+%canon_reldir%_test_loop_now_SOURCES = %reldir%/test_loop_now.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_now_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_poll
+%canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
 unit_tests += %reldir%/test_conn
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
@@ -84,6 +95,10 @@ unit_tests += %reldir%/test_port_clients
 %canon_reldir%_test_port_clients_SOURCES = %reldir%/test_port_clients.c %reldir%/port_rig.h
 %canon_reldir%_test_port_clients_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_port_now
+%canon_reldir%_test_port_now_SOURCES = %reldir%/test_port_now.c %reldir%/port_rig.h
+%canon_reldir%_test_port_now_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
@@ -97,6 +112,14 @@ unit_tests += %reldir%/test_listener
 %canon_reldir%_test_listener_SOURCES = %reldir%/test_listener.c %reldir%/loop_rig.h
 %canon_reldir%_test_listener_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_stream
+%canon_reldir%_test_stream_SOURCES = %reldir%/test_stream.c %reldir%/stream_rig.h
+%canon_reldir%_test_stream_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_stream_read
+%canon_reldir%_test_stream_read_SOURCES = %reldir%/test_stream_read.c %reldir%/stream_rig.h
+%canon_reldir%_test_stream_read_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_address
 %canon_reldir%_test_address_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
@@ -108,9 +131,22 @@ unit_tests += %reldir%/test_client
 %canon_reldir%_test_client_SOURCES = %reldir%/test_client.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_client_bulk
+%canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_bulk_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_client_bulk_input
+%canon_reldir%_test_client_bulk_input_SOURCES = %reldir%/test_client_bulk_input.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_bulk_input_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_client_hold
 %canon_reldir%_test_client_hold_SOURCES = %reldir%/test_client_hold.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_hold_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_client_bulk_end
+%canon_reldir%_test_client_bulk_end_SOURCES = %reldir%/test_client_bulk_end.c %reldir%/said_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_bulk_end_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_telnet
 %canon_reldir%_test_client_telnet_SOURCES = %reldir%/test_client_telnet.c %reldir%/socket_rig.h %reldir%/backend_rig.h
@@ -189,6 +225,10 @@ session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_bulk
+%canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_bulk_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_config
 %canon_reldir%_test_session_config_SOURCES = %reldir%/test_session_config.c $(session_rig)

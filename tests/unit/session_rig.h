@@ -9,8 +9,8 @@
 
 #include "unit.h"
 
-#include "guest/guest.h"
 #include "backends/port.h"
+#include "guest/guest.h"
 #include "loop.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"

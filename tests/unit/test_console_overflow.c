@@ -420,6 +420,71 @@ static void client_that_reads_at_once_gets_all_of_a_large_chain(void **state)
 	end();
 }
 
+static size_t now_room; /* that the client below takes at once */
+
+/* Takes output from the guest's memory: what it is given is the stream's next. */
+static size_t take_now(struct port_client *c, const struct iovec *iov, unsigned int n)
+{
+	size_t done = 0;
+
+	for (unsigned int i = 0; i < n && !c->full; i++) {
+		size_t len = min_size(iov[i].iov_len, now_room - done);
+
+		for (size_t k = 0; k < len; k++)
+			assert_int_equal(((uint8_t *)iov[i].iov_base)[k], byte_at(eager_pos++));
+		done += len;
+		c->full = len < iov[i].iov_len;
+	}
+	c->takes_now = !c->full || done % 3 > 0; /* or not: the ring has the rest */
+	c->full &= c->takes_now;
+	return done;
+}
+
+/* VC-062: chains that go in part, straight and through the ring, and pauses of the queue. */
+static void long_stream_past_the_ring_is_given_once_and_in_order(void **state)
+{
+	static const struct port_client_ops ops = {
+		.output_ready = read_at_once,
+		.output_now = take_now,
+	};
+	uint64_t seed = 88172645463325252, sent = 0;
+	unsigned int n_straight = 0;
+	uint32_t len;
+	void *token;
+
+	(void)state;
+	begin_holding();
+	eager_pos = 0;
+	join_holding(P, &rig.client, &ops);
+	while (eager_pos < STREAM || eager_pos < sent) {
+		uint64_t before = eager_pos;
+		uint32_t want = 1 + below(&seed, 9000);
+
+		now_room = below(&seed, 12000);
+		rig.client.takes_now = true;
+		if (sent < STREAM && rig.d[tx_of(P)].n_free >= 8) {
+			offer_stream(tx_of(P), sent, want, want / (1 + below(&seed, 7)) + 1);
+			sent += want;
+		}
+		n_straight += eager_pos > before && rig.ports[P].out.tail == eager_pos;
+		if (below(&seed, 10) == 0) {
+			stop(tx_of(P));
+			start(tx_of(P), 0);
+		}
+		if (rig.client.full)
+			port_output_again(&rig.client);
+		run();
+		while (driverq_get(&rig.d[tx_of(P)], &token, &len) == DRIVERQ_USED)
+			assert_int_equal(len, 0);
+		if (rig.d[tx_of(P)].n_held == 0)
+			rig.n_taken = MEM_LEN / 2;
+	}
+	assert_true(eager_pos == sent && rig.ports[P].counters.output == sent);
+	assert_true(n_straight > 0 && rig.ports[P].counters.n_stalls > 10);
+	leave(&rig.client);
+	end();
+}
+
 /* VC-018: emergency output cannot wait, and takes nothing from whoever is to get all. */
 static void emergency_output_spares_what_is_held(void **state)
 {
@@ -477,6 +542,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(chain_that_shrank_while_it_was_held_is_done_with),
 	UNIT_TEST(chain_without_output_is_never_held),
 	UNIT_TEST(client_that_reads_at_once_gets_all_of_a_large_chain),
+	UNIT_TEST(long_stream_past_the_ring_is_given_once_and_in_order),
 	UNIT_TEST(emergency_output_spares_what_is_held),
 	UNIT_TEST(one_turn_takes_a_budget_and_asks_for_another),
 };

@@ -463,6 +463,46 @@ static void fault_when_found_keeps_earlier_chains_and_ends_at_the_bad_one(void *
 	rig_close(&rig);
 }
 
+/* Arrays are as long as a ring was; a shorter or longer one that follows is whole. */
+static void start_when_the_ring_has_another_size_serves_all_of_it(void **state)
+{
+	static const unsigned int sizes[] = { 8, 2, 8, 64, 4 };
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned int k = 0; k < ARRAY_SIZE(sizes); k++) {
+			unsigned int n_slots = sizes[i] > sizes[k] ? sizes[i] : sizes[k];
+			struct rig small, rig;
+			struct virtq fresh;
+
+			rig_open(&small, sizes[i], RIG_V1);
+			rig_open(&rig, sizes[k], RIG_V1);
+			assert_int_equal(virtq_init(&fresh, 64, RIG_V1), 0);
+			assert_int_equal(fresh.n_slots, 0);
+			virtq_start(&fresh, &small.driver.ring, small.mem, 0, RIG_V1);
+			assert_int_equal(fresh.n_slots, sizes[i]);
+			rig_desc(&small, 0, small.data, 4, 0, 0);
+			rig_offer(&small, 0);
+			virtq_fini(&rig.device);
+			rig.device = fresh;
+			rig_pop(&rig); /* held as the next ring starts */
+			rig_start(&rig, 0);
+			assert_int_equal(rig.device.n_slots, n_slots);
+			for (uint16_t n = 0; n < sizes[k]; n++) {
+				rig_desc(&rig, n, rig.data, 4, 0, 0);
+				rig_offer(&rig, n);
+			}
+			for (uint16_t n = 0; n < sizes[k]; n++)
+				assert_int_equal(rig_pop(&rig).head, n);
+			virtq_unpop(&rig.device, sizes[k]);
+			for (uint16_t n = 0; n < sizes[k]; n++)
+				virtq_push(&rig.device, rig_pop(&rig).head, 0);
+			pop_says(&rig, POP_EMPTY);
+			rig_close(&rig);
+			rig_close(&small);
+		}
+}
+
 static void fault_text_when_asked_differs_for_each(void **state)
 {
 	(void)state;
@@ -489,6 +529,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(unpop_when_called_yields_the_same_chains_again),
 	UNIT_TEST(misuse_by_the_device_aborts),
 	UNIT_TEST(fault_when_found_keeps_earlier_chains_and_ends_at_the_bad_one),
+	UNIT_TEST(start_when_the_ring_has_another_size_serves_all_of_it),
 	UNIT_TEST(fault_text_when_asked_differs_for_each),
 };
 
