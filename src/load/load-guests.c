@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,9 @@ static int plan_driver(const struct load_options *o, struct load_guest *g)
 	return err;
 }
 
+/* More would measure how the machine finds pages. */
+#define GUEST_MEMORY_MAX (UINT64_C(4) << 30)
+
 static unsigned int ring_size(const struct load_options *o, unsigned int idx)
 {
 	if (idx == GUEST_CTRL_RX || idx == GUEST_CTRL_TX)
@@ -192,6 +196,11 @@ static int make_memory(const struct load_run *run, struct load_guest *g)
 	for (unsigned int i = 0; i < g->plan.n_set_up; i++)
 		len += driverq_bytes(ring_size(run->o, i)) + PAGE;
 	len = (len + PAGE - 1) / PAGE * PAGE;
+	if (len > GUEST_MEMORY_MAX)
+		return vhu_frontend_fail(&g->fe, -E2BIG,
+					 "smaller --ring or --chunk: at most %" PRIu64
+					 " MiB for a guest, not %" PRIu64,
+					 GUEST_MEMORY_MAX >> 20, len >> 20);
 	return vhu_frontend_make_plain_memory(&g->fe, len, vhu_style_flat(g->plan.style));
 }
 
