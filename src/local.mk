@@ -21,6 +21,7 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-scope.c \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
 	%reldir%/loop.c \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,13 @@
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
-/* The only global state of the program: how it talks to its operator. */
+/* Nobody's line comes between another's question whether there is room, and its write. */
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * How the program talks to its operator. The level is read and written without
+ * the lock.
+ */
 static struct {
 	enum log_level level;
 	const char *program;
@@ -35,12 +42,12 @@ enum { LINE_END_MAX = 5 };
 
 void log_set_level(enum log_level level)
 {
-	log_state.level = level;
+	__atomic_store_n(&log_state.level, level, __ATOMIC_RELAXED);
 }
 
 bool log_enabled(enum log_level level)
 {
-	return level <= log_state.level;
+	return level <= __atomic_load_n(&log_state.level, __ATOMIC_RELAXED);
 }
 
 int log_level_parse(const char *name, enum log_level *ret_level)
@@ -61,7 +68,9 @@ void log_set_program(const char *name)
 
 void log_set_crlf(bool crlf)
 {
+	pthread_mutex_lock(&log_lock);
 	log_state.crlf = crlf;
+	pthread_mutex_unlock(&log_lock);
 }
 
 static void line_add_byte(struct line *line, unsigned char c)
@@ -150,7 +159,7 @@ static bool may_write(void)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
 }
 
-static void line_write(struct line *line)
+static void line_write_locked(struct line *line)
 {
 	const char *end = line->cut ? (log_state.crlf ? "...\r\n" : "...\n")
 				    : (log_state.crlf ? "\r\n" : "\n");
@@ -164,6 +173,13 @@ static void line_write(struct line *line)
 	if (log_state.n_lost > 0)
 		tell_lost();
 	write_all(line->text, line->len);
+}
+
+static void line_write(struct line *line)
+{
+	pthread_mutex_lock(&log_lock);
+	line_write_locked(line);
+	pthread_mutex_unlock(&log_lock);
 }
 
 void log_line(enum log_level level, const char *who, const char *fmt, ...)

@@ -41,6 +41,9 @@ struct loop {
 	bool sending;	      /* something is prepared that is likely to be done at once */
 	struct loop_counters counters;
 	bool running, stopping;
+	const struct loop_turns *turns; /* NULL: one thread alone */
+	void *turns_arg;
+	bool borrowed; /* only the thread that made the ring may enter it */
 };
 
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
@@ -84,20 +87,67 @@ struct loop_counters loop_counters(const struct loop *loop)
 	return loop->counters;
 }
 
+void loop_submit(struct loop *loop)
+{
+	int n = io_uring_submit(&loop->ring);
+
+	assert(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY);
+	if (n > 0)
+		loop->counters.n_submitted += (uint64_t)n;
+}
+
+static void make_room(struct loop *loop)
+{
+	if (loop->borrowed)
+		loop->turns->submit(loop->turns_arg);
+	else
+		loop_submit(loop);
+}
+
 /* An empty submission entry; a full queue is handed to the kernel first. */
 static struct io_uring_sqe *get_sqe(struct loop *loop)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
 	while (!sqe) {
-		int n = io_uring_submit(&loop->ring);
-
-		assert(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY);
-		if (n > 0)
-			loop->counters.n_submitted += (uint64_t)n;
+		make_room(loop);
 		sqe = io_uring_get_sqe(&loop->ring);
 	}
 	return sqe;
+}
+
+/* Turns. */
+
+void loop_set_turns(struct loop *loop, const struct loop_turns *turns, void *arg)
+{
+	loop->turns = turns;
+	loop->turns_arg = arg;
+}
+
+void loop_borrow(struct loop *loop)
+{
+	loop->borrowed = true;
+}
+
+void loop_give_back(struct loop *loop)
+{
+	loop->borrowed = false;
+}
+
+bool loop_pending(const struct loop *loop)
+{
+	return loop->stopping || !list_empty(&loop->tasks) || io_uring_sq_ready(&loop->ring) > 0;
+}
+
+static bool others_wait(const struct loop *loop)
+{
+	return loop->turns && loop->turns->wanted(loop->turns_arg);
+}
+
+static void let_others(struct loop *loop)
+{
+	loop->turns->leave(loop->turns_arg);
+	loop->turns->enter(loop->turns_arg);
 }
 
 static void complete(struct loop *loop, struct io_uring_cqe *cqe)
@@ -171,7 +221,7 @@ bool loop_watch(struct loop *loop, struct loop_watch *w)
 {
 	if (!list_empty(&w->link))
 		return true;
-	if (!loop->polling || loop->n_watches == MAX_WATCHES)
+	if (!loop->polling || loop->borrowed || loop->n_watches == MAX_WATCHES)
 		return false;
 	w->n_misses = 0;
 	list_append(&loop->watches, &w->link);
@@ -249,7 +299,7 @@ static bool polled(struct loop *loop)
 
 	do {
 		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-			if (completions_there(loop) || watches_found(loop)) {
+			if (completions_there(loop) || watches_found(loop) || others_wait(loop)) {
 				loop->counters.n_polled++;
 				return true;
 			}
@@ -260,8 +310,32 @@ static bool polled(struct loop *loop)
 }
 
 /*
- * As io_uring_submit_and_wait(), but looks for a while before it sleeps. What
- * is written completes at once as a rule: that is not a sleep that was short.
+ * Whoever borrows the loop prepares operations, so nothing may be left to
+ * submit while it is not our turn.
+ */
+static int submit_and_wait(struct loop *loop)
+{
+	struct io_uring_cqe *cqe;
+	int n = 0, err;
+
+	if (!loop->turns)
+		return io_uring_submit_and_wait(&loop->ring, 1);
+	if (io_uring_sq_ready(&loop->ring) > 0) {
+		n = io_uring_submit_and_get_events(&loop->ring);
+		if (n < 0 || io_uring_sq_ready(&loop->ring) > 0)
+			return n;
+	}
+	if (completions_there(loop))
+		return n;
+	loop->turns->leave(loop->turns_arg);
+	err = io_uring_wait_cqe(&loop->ring, &cqe);
+	loop->turns->enter(loop->turns_arg);
+	return err < 0 ? err : n;
+}
+
+/*
+ * As submit_and_wait(), but looks for a while before it sleeps. What is written
+ * completes at once as a rule: that is not a sleep that was short.
  */
 static int poll_and_wait(struct loop *loop)
 {
@@ -283,7 +357,7 @@ static int poll_and_wait(struct loop *loop)
 	if (watches_end(loop))
 		return n;
 	start = monotonic_ns();
-	n_more = io_uring_submit_and_wait(&loop->ring, 1);
+	n_more = submit_and_wait(loop);
 	loop->counters.n_sleeps++;
 	if (loop->n_naps == 0)
 		note_sleep(loop, monotonic_ns() - start);
@@ -300,7 +374,7 @@ int loop_step(struct loop *loop, bool wait)
 	else if (loop->poll_max_ns > 0 || loop->n_watches > 0)
 		n = poll_and_wait(loop);
 	else
-		n = io_uring_submit_and_wait(&loop->ring, 1);
+		n = submit_and_wait(loop);
 	loop->sending = false;
 	if (n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY && n != -ETIME)
 		return n;
@@ -311,6 +385,8 @@ int loop_step(struct loop *loop, bool wait)
 		complete(loop, cqe);
 	watches_found(loop); /* whoever keeps us busy must not hide what waits there */
 	run_tasks(loop);
+	if (others_wait(loop))
+		let_others(loop);
 	return 0;
 }
 
@@ -318,11 +394,15 @@ int loop_run(struct loop *loop)
 {
 	int err = 0;
 
+	if (loop->turns)
+		loop->turns->enter(loop->turns_arg);
 	loop->stopping = false;
 	loop->running = true;
 	while (!loop->stopping && err == 0)
 		err = loop_step(loop, true);
 	loop->running = false;
+	if (loop->turns)
+		loop->turns->leave(loop->turns_arg);
 	return err;
 }
 
@@ -331,82 +411,12 @@ bool loop_running(const struct loop *loop)
 	return loop->running;
 }
 
-void task_init(struct task *task, task_fn *run)
-{
-	task->run = run;
-	task->queued = false;
-	list_init(&task->link);
-}
-
 void loop_defer(struct loop *loop, struct task *task)
 {
 	if (task->queued)
 		return;
 	task->queued = true;
 	list_append(&loop->tasks, &task->link);
-}
-
-void task_cancel(struct task *task)
-{
-	if (!task->queued)
-		return;
-	task->queued = false;
-	list_remove(&task->link);
-}
-
-static void scope_idle_run(struct task *task)
-{
-	struct scope *scope = container_of(task, struct scope, idle_task);
-	scope_idle_fn *on_idle = scope->on_idle;
-
-	assert(scope_idle(scope));
-	scope->on_idle = NULL;
-	if (on_idle)
-		on_idle(scope);
-}
-
-void scope_init(struct scope *scope, struct loop *loop)
-{
-	scope->loop = loop;
-	list_init(&scope->armed);
-	scope->on_idle = NULL;
-	task_init(&scope->idle_task, scope_idle_run);
-}
-
-bool scope_idle(const struct scope *scope)
-{
-	return list_empty(&scope->armed);
-}
-
-bool scope_cancelling(const struct scope *scope)
-{
-	return scope->on_idle != NULL;
-}
-
-void scope_cancel(struct scope *scope, scope_idle_fn *on_idle)
-{
-	struct list_node *node, *tmp;
-
-	scope->on_idle = on_idle;
-	list_for_each (node, tmp, &scope->armed)
-		op_cancel(list_entry(node, struct op, link));
-	if (scope_idle(scope))
-		loop_defer(scope->loop, &scope->idle_task);
-}
-
-void scope_fini(struct scope *scope)
-{
-	assert(scope_idle(scope));
-	scope->on_idle = NULL;
-	task_cancel(&scope->idle_task);
-}
-
-void op_init(struct op *op, struct scope *scope, op_done_fn *done)
-{
-	op->done = done;
-	op->scope = scope;
-	op->state = OP_IDLE;
-	list_init(&op->link);
 }
 
 void op_cancel(struct op *op)
@@ -499,13 +509,10 @@ static int submit_now(struct loop *loop, struct io_uring_sqe *sqe)
 	uint64_t data = ++loop->n_now << 2 | NOW_TAG;
 	struct io_uring_cqe *cqe;
 	unsigned int head;
-	int n;
 
 	io_uring_sqe_set_data64(sqe, data);
 	do {
-		n = io_uring_submit(&loop->ring);
-		assert(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY);
-		loop->counters.n_submitted += n > 0 ? (unsigned int)n : 0;
+		loop_submit(loop);
 	} while (io_uring_sq_ready(&loop->ring) > 0);
 	io_uring_for_each_cqe(&loop->ring, head, cqe)
 	{
@@ -520,7 +527,7 @@ static bool room_for_now(struct loop *loop)
 {
 	unsigned int room = *loop->ring.cq.kring_entries - io_uring_cq_ready(&loop->ring);
 
-	return room > CQ_MIN_ENTRIES / 2 &&
+	return !loop->borrowed && room > CQ_MIN_ENTRIES / 2 &&
 	       !(__atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
 }
 

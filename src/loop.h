@@ -83,12 +83,40 @@ struct loop_watch {
 };
 
 /*
+ * For a loop whose objects several threads take turns with: leave() comes
+ * before the loop's thread sleeps and enter() after it, and both in between
+ * when wanted() says that another one waits.
+ */
+struct loop_turns {
+	void (*leave)(void *arg);
+	void (*enter)(void *arg);
+	bool (*wanted)(void *arg);
+	/* For whoever has borrowed the loop: makes its thread call loop_submit(). */
+	void (*submit)(void *arg);
+};
+
+/*
  * Makes a loop for about n_ops operations armed at once: the completion queue
  * has room for them and a cancel for each. Completions beyond that are kept by
  * the kernel until there is room. On failure returns -errno and sets *ret_why
  * to one sentence for the operator.
  */
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why);
+
+/* From the next wait on. turns stays; only the thread that made the loop may run it. */
+void loop_set_turns(struct loop *loop, const struct loop_turns *turns, void *arg);
+
+/*
+ * Between the turns of its thread another one may borrow the loop: prepare
+ * operations, cancel them, defer tasks. All of it is taken up by the loop's
+ * thread, which must be woken if loop_pending() is true at the end.
+ */
+void loop_borrow(struct loop *loop);
+void loop_give_back(struct loop *loop);
+bool loop_pending(const struct loop *loop);
+
+/* Hands what is prepared to the kernel. For the loop's own thread. */
+void loop_submit(struct loop *loop);
 
 /* Frees the loop; no operation may be armed. NULL is allowed. */
 void loop_free(struct loop *loop);
@@ -136,10 +164,16 @@ void task_cancel(struct task *task);
 void scope_init(struct scope *scope, struct loop *loop);
 
 /* True when no operation of the scope is armed. */
-bool scope_idle(const struct scope *scope);
+static inline bool scope_idle(const struct scope *scope)
+{
+	return list_empty(&scope->armed);
+}
 
 /* True between scope_cancel() and its callback: nothing may be armed. */
-bool scope_cancelling(const struct scope *scope);
+static inline bool scope_cancelling(const struct scope *scope)
+{
+	return scope->on_idle != NULL;
+}
 
 /*
  * Cancels every armed operation; on_idle runs from a task, always later than

@@ -116,6 +116,7 @@ complete -c vhost-device-console -n 'not __vhu_is_ctl' -l backend -s b -x -a 'ne
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l tcp-port -s p -x -d 'first TCP port, on 127.0.0.1'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l escape -x -d 'keys that leave the terminal, or none'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l history -x -d 'output kept per port, 4K to 1G'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l loops -x -d 'threads that guests are spread over'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l poll-us -x -d 'longest look for work before sleeping; 0: none'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l config -r -F -d 'read options from FILE; repeatable'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l control -r -F -d 'listen for vhost-device-console ctl here'

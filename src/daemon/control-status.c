@@ -184,6 +184,7 @@ static struct json_object *device(const struct guest *g)
 	add_text(o, "name", g->spec->options.name);
 	add_text(o, "socket", g->spec->options.socket);
 	add_bool(o, "present", g->console.present);
+	add_number(o, "loop", g->env->loop_idx);
 	add_number(o, "max_ports", g->console.ctrl.n_ports);
 	for (; node != &g->ports; node = node->next)
 		json_object_array_add(ports, port(list_entry(node, const struct guest_port, link)));

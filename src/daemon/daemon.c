@@ -51,9 +51,14 @@ static void part_closed(struct daemon *d)
 		systemd_watchdog_stop(watchdog_stopped, d);
 }
 
+static void guest_closed_here(struct task *task)
+{
+	part_closed(places_daemon(container_of(task, struct guest, told)));
+}
+
 static void guest_closed(struct guest *g)
 {
-	part_closed(g->env->arg);
+	places_tell(g, guest_closed_here);
 }
 
 static void close_guests(struct daemon *d)
@@ -74,9 +79,14 @@ static void front_end_gone(struct daemon *d)
 		close_guests(d);
 }
 
+static void guest_disconnected_here(struct task *task)
+{
+	front_end_gone(places_daemon(container_of(task, struct guest, told)));
+}
+
 static void guest_disconnected(struct guest *g)
 {
-	front_end_gone(g->env->arg);
+	places_tell(g, guest_disconnected_here);
 }
 
 static void control_closed(void *arg)
@@ -109,11 +119,13 @@ void daemon_end(struct daemon *d)
 
 /* A guest that goes while others stay. */
 
-static void retired(struct guest *g)
+static void retired_here(struct task *task)
 {
-	struct daemon *d = g->env->arg;
+	struct guest *g = container_of(task, struct guest, told);
+	struct daemon *d = places_daemon(g);
 
 	list_remove(&g->link);
+	places_count(g, -1);
 	guest_free(g);
 	if (d->ending) {
 		/* The end may have waited for this one alone. */
@@ -124,9 +136,19 @@ static void retired(struct guest *g)
 	daemon_reload_rest(d);
 }
 
+static void retired(struct guest *g)
+{
+	places_tell(g, retired_here);
+}
+
+static void retiring_here(struct task *task)
+{
+	guest_close(container_of(task, struct guest, told), retired);
+}
+
 static void retiring(struct guest *g)
 {
-	guest_close(g, retired);
+	places_tell(g, retiring_here);
 }
 
 void daemon_retire(struct daemon *d, struct guest *g)
@@ -138,15 +160,9 @@ void daemon_retire(struct daemon *d, struct guest *g)
 
 /* Devices. */
 
-static void quit(void *arg)
-{
-	daemon_end(arg);
-}
-
 /* Served from a connected descriptor: with the last such guest the daemon ends. */
-static void finished(void *arg)
+static void finished(struct daemon *d)
 {
-	struct daemon *d = arg;
 	struct list_node *node, *tmp;
 
 	list_for_each (node, tmp, &d->guests)
@@ -155,10 +171,11 @@ static void finished(void *arg)
 	daemon_end(d);
 }
 
-static void guest_has_settled(void *arg)
-{
-	daemon_reload_rest(arg);
-}
+static const struct places_events events = {
+	.quit = daemon_end,
+	.finished = finished,
+	.settled = daemon_reload_rest,
+};
 
 void daemon_number_devices(struct daemon *d)
 {
@@ -210,7 +227,7 @@ static int start_device(struct daemon *d, struct device_spec *spec, struct guest
 			return fd;
 		}
 	}
-	return guest_new(&d->env, spec, &defaults, fd, ret_guest, ret_why, why_cap);
+	return guest_new(places_pick(d->places), spec, &defaults, fd, ret_guest, ret_why, why_cap);
 }
 
 int daemon_start_device(struct daemon *d, struct device_spec *spec, struct guest **ret_guest)
@@ -219,8 +236,10 @@ int daemon_start_device(struct daemon *d, struct device_spec *spec, struct guest
 	struct guest *g;
 	int err = start_device(d, spec, &g, why, sizeof(why));
 
-	if (g)
+	if (g) {
 		list_append(&d->guests, &g->link);
+		places_count(g, 1);
+	}
 	if (err == 0) {
 		*ret_guest = g;
 		return 0;
@@ -430,6 +449,7 @@ static void free_all(struct daemon *d)
 	}
 	list_for_each (node, tmp, &d->wanted)
 		device_spec_free(list_entry(node, struct device_spec, link));
+	places_free(d->places);
 	loop_free(d->loop);
 	fd_close(d->signal_fd);
 	setup_free(d->setup);
@@ -439,17 +459,8 @@ static int run(struct daemon *d)
 {
 	int err;
 
-	scope_init(&d->scope, d->loop);
 	op_init(&d->signal, &d->scope, signal_done);
 	op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
-	d->env = (struct guest_env){
-		.loop = d->loop,
-		.max_queue_size = (unsigned int)d->setup->options.max_queue_size,
-		.quit = quit,
-		.finished = finished,
-		.settled = guest_has_settled,
-		.arg = d,
-	};
 	systemd_watchdog_start(d->loop);
 	err = open_all(d);
 	if (err < 0)
@@ -489,6 +500,16 @@ static void count_needs(const struct setup *setup, unsigned int *ret_n_ops, uint
 	*ret_n_fds = n_fds;
 }
 
+static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why)
+{
+	int err = loop_new(n_ops, &d->loop, ret_why);
+
+	if (err < 0)
+		return err;
+	scope_init(&d->scope, d->loop);
+	return places_new(d, &events, n_ops, &d->places, ret_why);
+}
+
 int daemon_run(int argc, char **argv, struct setup *setup)
 {
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
@@ -503,12 +524,10 @@ int daemon_run(int argc, char **argv, struct setup *setup)
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
 	if (open_signals(&d) == 0) {
-		if (loop_new(n_ops, &d.loop, &why) == 0) {
-			loop_set_poll(d.loop, setup->options.poll_us * 1000);
+		if (open_loops(&d, n_ops, &why) == 0)
 			ret = run(&d);
-		} else {
+		else
 			log_error(NULL, "%s", why);
-		}
 	}
 	free_all(&d);
 	return ret;

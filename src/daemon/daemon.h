@@ -7,6 +7,7 @@
 
 #include "daemon/control.h"
 #include "daemon/guest.h"
+#include "daemon/places.h"
 #include "daemon/setup.h"
 
 struct daemon {
@@ -14,7 +15,7 @@ struct daemon {
 	char **argv;
 	struct setup *setup; /* owned */
 	struct loop *loop;
-	struct guest_env env;
+	struct places *places;
 	struct list_node guests;
 	struct list_node leaving; /* guests that are not written any more */
 	struct list_node wanted;  /* struct device_spec, to be started by a reload */

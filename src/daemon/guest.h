@@ -43,6 +43,7 @@ struct guest_port {
 
 struct guest_env {
 	struct loop *loop;
+	unsigned int loop_idx; /* for people */
 	unsigned int max_queue_size;
 	void (*quit)(void *arg);     /* the user of a terminal has asked to leave */
 	void (*finished)(void *arg); /* served from a connected descriptor, which is gone */
@@ -66,6 +67,7 @@ struct guest {
 	struct timer flush;
 	void (*disconnected)(struct guest *g);
 	void (*closed)(struct guest *g);
+	struct task told; /* for whoever sets those two */
 };
 
 /*

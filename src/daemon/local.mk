@@ -40,7 +40,11 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/guest-private.h \
 	%reldir%/guest.c \
 	%reldir%/guest.h \
-	%reldir%/reload.c
+	%reldir%/places.c \
+	%reldir%/places.h \
+	%reldir%/reload.c \
+	%reldir%/workers.c \
+	%reldir%/workers.h
 
 # The control socket needs json-c; control-none.c stands for all of it.
 control_sources = \

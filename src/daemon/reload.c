@@ -68,6 +68,8 @@ static void warn_of_options(const struct setup *old, const struct setup *new)
 		log_warning(NULL, "another --control counts when the daemon is started again");
 	if (old->options.max_queue_size != new->options.max_queue_size)
 		log_warning(NULL, "another --max-queue-size counts for devices that are new");
+	if (old->options.loops != new->options.loops)
+		log_warning(NULL, "another --loops counts when the daemon is started again");
 }
 
 /* The first step: everything that is not written any more goes. */
@@ -114,7 +116,7 @@ int daemon_reload(struct daemon *d, char *ret_why, size_t why_cap)
 	warn_of_options(d->setup, setup);
 	log_set_level((enum log_level)setup->options.log_level);
 	d->reloading = true;
-	d->env.max_queue_size = (unsigned int)setup->options.max_queue_size;
+	places_set_max_queue_size(d->places, (unsigned int)setup->options.max_queue_size);
 	setup_free(d->setup);
 	d->setup = setup;
 	daemon_number_devices(d);

@@ -2,6 +2,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,8 @@ struct gmem_region {
 	void *map;	     /* page aligned, at or below host */
 	size_t map_len;
 	unsigned int n_refs;
-	volatile sig_atomic_t faulted; /* the fault guard put zero pages here */
-	struct gmem_region *next;      /* in the fault registry */
+	bool faulted;		  /* the fault guard put zero pages here */
+	struct gmem_region *next; /* in the fault registry */
 };
 
 /* What a look-up touches, packed: a few cache lines also for many regions. */
@@ -39,12 +41,15 @@ struct gmem {
 };
 
 /*
- * The fault registry: every mapped region. A signal handler walks it, so a
- * region is linked with one store once it is complete, and unlinked with one
- * store before it is unmapped.
+ * The fault registry: every mapped region. A signal handler of any thread walks
+ * it, so a region is linked with one store once it is complete. It is unlinked
+ * with one store, too, and stays until no walk is under way that may have come
+ * to it before: walks are short and wait for nobody.
  */
-static struct gmem_region *volatile fault_regions;
-static volatile sig_atomic_t fault_seen;
+static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER; /* of those who write */
+static struct gmem_region *fault_regions;
+static unsigned int n_fault_walks;
+static bool fault_seen;
 
 static const char *const result_texts[] = {
 	[GMEM_OK] = "memory is mapped",
@@ -67,23 +72,23 @@ const char *gmem_result_text(enum gmem_result result)
 
 static void registry_add(struct gmem_region *region)
 {
+	pthread_mutex_lock(&fault_lock);
 	region->next = fault_regions;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	fault_regions = region;
+	__atomic_store_n(&fault_regions, region, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&fault_lock);
 }
 
 static void registry_remove(struct gmem_region *region)
 {
-	struct gmem_region *prev = fault_regions;
+	struct gmem_region **at = &fault_regions;
 
-	if (prev == region) {
-		fault_regions = region->next;
-	} else {
-		while (prev->next != region)
-			prev = prev->next;
-		prev->next = region->next;
-	}
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&fault_lock);
+	while (*at != region)
+		at = &(*at)->next;
+	__atomic_store_n(at, region->next, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&fault_lock);
+	while (__atomic_load_n(&n_fault_walks, __ATOMIC_SEQ_CST) > 0)
+		sched_yield();
 }
 
 /* Checks of the numbers alone; *ret_file_end is where the region ends in its file. */
@@ -447,15 +452,17 @@ bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_win
 /* Only mmap() and stores: safe in a handler. True when the fault is dealt with. */
 static bool fault_repair(uintptr_t addr)
 {
-	for (struct gmem_region *r = fault_regions; r; r = r->next) {
+	struct gmem_region *r = __atomic_load_n(&fault_regions, __ATOMIC_SEQ_CST);
+
+	for (; r; r = __atomic_load_n(&r->next, __ATOMIC_SEQ_CST)) {
 		if (addr - (uintptr_t)r->map >= r->map_len)
 			continue;
 		if (mmap(r->map, r->map_len, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			 0) == MAP_FAILED)
 			return false;
-		r->faulted = 1;
-		fault_seen = 1;
+		__atomic_store_n(&r->faulted, true, __ATOMIC_RELAXED);
+		__atomic_store_n(&fault_seen, true, __ATOMIC_RELAXED);
 		return true;
 	}
 	return false;
@@ -467,10 +474,14 @@ static struct sigaction guard_before;
 static void fault_handler(int sig, siginfo_t *info, void *context)
 {
 	int saved_errno = errno;
+	bool repaired;
 
 	(void)context;
 	/* A signal that a process sent has no address: its code is not positive. */
-	if (info->si_code <= 0 || !fault_repair((uintptr_t)info->si_addr)) {
+	__atomic_add_fetch(&n_fault_walks, 1, __ATOMIC_SEQ_CST);
+	repaired = info->si_code > 0 && fault_repair((uintptr_t)info->si_addr);
+	__atomic_sub_fetch(&n_fault_walks, 1, __ATOMIC_SEQ_CST);
+	if (!repaired) {
 		sigaction(sig, &guard_before, NULL);
 		raise(sig); /* delivered when this handler returns */
 	}
@@ -496,10 +507,10 @@ int gmem_fault_guard_install(void)
 
 bool gmem_faulted(const struct gmem *mem)
 {
-	if (!fault_seen)
+	if (!__atomic_load_n(&fault_seen, __ATOMIC_RELAXED))
 		return false;
 	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
-		if (mem->regions[i]->faulted)
+		if (__atomic_load_n(&mem->regions[i]->faulted, __ATOMIC_RELAXED))
 			return true;
 	}
 	return false;

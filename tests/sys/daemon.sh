@@ -4,6 +4,17 @@
 # the program, by default the one that was built.
 
 daemon=${VHU_DAEMON:-$top_builddir/src/vhost-device-console}
+# VHU_LOOPS: the same with that many loops.
+if [ -n "$VHU_LOOPS" ]; then
+	mkdir "$tmp/loops"
+	cat >"$tmp/loops/vhost-device-console" <<-EOF
+		#!/bin/sh
+		[ "\$1" = ctl ] && exec "$daemon" "\$@"
+		exec "$daemon" --loops $VHU_LOOPS "\$@"
+	EOF
+	daemon=$tmp/loops/vhost-device-console
+	chmod +x "$daemon"
+fi
 vhu_guest=$top_builddir/tests/tools/vhu-guest
 no_uring=$top_builddir/tests/tools/no-uring
 

@@ -10,7 +10,7 @@ group() {
 	case $1 in
 	base.h | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
 	options*.[ch]) echo base ;;
-	loop.[ch] | loop-setup.[ch]) echo loop ;;
+	loop.[ch] | loop-scope.c | loop-setup.[ch]) echo loop ;;
 	listener.[ch] | systemd.[ch]) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch])
 		echo model ;;

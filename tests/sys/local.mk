@@ -16,6 +16,7 @@ sys_tests += \
 sys_tests += \
 	%reldir%/daemon-guests.sh \
 	%reldir%/daemon-life.sh \
+	%reldir%/daemon-loops.sh \
 	%reldir%/daemon-options.sh \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \

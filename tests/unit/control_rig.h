@@ -262,10 +262,12 @@ static inline void rig_begin(unsigned int n_guests)
 		fail_msg("%s", why);
 	list_init(&rig.guests);
 	for (unsigned int i = 0; i < n_guests; i++) {
+		static const struct guest_env env = { .loop_idx = 3 };
 		struct guest *g = &rig.guest[i];
 
 		rig.spec[i].options.name = i == 0 ? "console0" : "console1";
 		g->spec = &rig.spec[i];
+		g->env = &env;
 		g->console.ctrl.n_ports = 8;
 		list_init(&g->ports);
 		list_append(&rig.guests, &g->link);

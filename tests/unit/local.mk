@@ -42,7 +42,7 @@ unit_tests += %reldir%/test_format
 %canon_reldir%_test_format_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_gmem
-%canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+%canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
@@ -277,6 +277,9 @@ unit_tests += %reldir%/test_spec
 unit_tests += %reldir%/test_guest
 %canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h
 %canon_reldir%_test_guest_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_workers
+%canon_reldir%_test_workers_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_latency
 %canon_reldir%_test_latency_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)

@@ -88,6 +88,7 @@ static void status_names_every_device(void **state)
 	expect_at(o, "result.devices.0.socket", "\"/tmp/con0\"");
 	expect_at(o, "result.devices.0.present", "false");
 	expect_at(o, "result.devices.0.max_ports", "8");
+	expect_at(o, "result.devices.0.loop", "3");
 	assert_int_equal(json_object_array_length(at(o, "result.devices.0.ports")), 2);
 	expect_at(o, "result.devices.1.name", "\"console1\"");
 	expect_at(o, "result.devices.1.socket", "null");

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -440,6 +441,49 @@ static void access_when_file_was_truncated_reads_zeroes_and_is_marked(void **sta
 	assert_int_equal(signal(SIGBUS, SIG_DFL) == SIG_ERR, 0);
 }
 
+/* Maps a region whose file is gone, reads it, and gives it up, over and over. */
+static void *lose_regions(void *arg)
+{
+	unsigned int *n_repaired = arg;
+
+	for (unsigned int i = 0; i < 100; i++) {
+		struct gmem_desc desc = { .size = PAGE };
+		struct gmem_region *region;
+		struct gmem *mem;
+		volatile unsigned char *host;
+		int fd = memfd_create("gone", MFD_CLOEXEC);
+		bool good = ftruncate(fd, PAGE) == 0 &&
+			    gmem_region_map(&desc, fd, &region) == GMEM_OK &&
+			    gmem_new(&region, 1, &mem) == GMEM_OK && ftruncate(fd, 0) == 0;
+
+		close(fd);
+		if (!good)
+			return NULL;
+		gmem_region_unref(region);
+		host = gmem_host_from_guest(mem, 0, PAGE);
+		*n_repaired += host[0] == 0 && gmem_faulted(mem);
+		gmem_unref(mem);
+	}
+	return NULL;
+}
+
+static void faults_when_threads_come_and_go_with_regions_are_all_repaired(void **state)
+{
+	unsigned int n_repaired[3] = { 0 };
+	pthread_t threads[3];
+
+	(void)state;
+	assert_int_equal(gmem_fault_guard_install(), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, lose_regions, &n_repaired[i]),
+				 0);
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(n_repaired[i], 100);
+	}
+	assert_int_equal(signal(SIGBUS, SIG_DFL) == SIG_ERR, 0);
+}
+
 static void fault_outside(void)
 {
 	int fd = rig_memfd(PAGE);
@@ -515,6 +559,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(run_when_regions_adjoin_ends_at_the_seam),
 	UNIT_TEST(mapping_when_last_holder_lets_go_ends),
 	UNIT_TEST(access_when_file_was_truncated_reads_zeroes_and_is_marked),
+	UNIT_TEST(faults_when_threads_come_and_go_with_regions_are_all_repaired),
 	UNIT_TEST(fault_when_not_in_guest_memory_kills_as_before),
 	UNIT_TEST(result_text_when_asked_differs_for_each),
 };
