@@ -34,7 +34,8 @@ dist_man_MANS += \
 	%reldir%/vhost-device-console.conf.5 \
 	%reldir%/vhu-load.1 \
 	%reldir%/vhu-protocol.7
-dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/hacking.md
+dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/hacking.md \
+	%reldir%/performance.md
 EXTRA_DIST += %reldir%/splice.sh
 
 # bash looks for a file of the command's name.

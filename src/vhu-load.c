@@ -67,14 +67,17 @@ static int await_still(pid_t pid)
 
 static int measure_guests(struct load_run *run, struct result *result)
 {
+	enum load_syscalls syscalls = (enum load_syscalls)run->o->syscalls;
 	struct load_meter meter = { 0 };
 	int err = run->mode == LOAD_MODE_idle ? await_still(run->pid) : 0;
 
 	if (err == 0 && run->o->pin)
 		err = limit_cores_pin(run->pid);
-	if (err == 0)
-		err = load_meter_start(&meter, run->pid, (enum load_syscalls)run->o->syscalls);
 	/* Starting is over by now: what --exec started is measured from its fork. */
+	if (run->mode == LOAD_MODE_start)
+		syscalls = LOAD_SYSCALLS_NONE;
+	if (err == 0)
+		err = load_meter_start(&meter, run->pid, syscalls);
 	if (run->mode == LOAD_MODE_start)
 		meter.before = (struct usage_tally){ 0 };
 	if (err == 0)

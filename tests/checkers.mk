@@ -35,7 +35,12 @@ check-valgrind: $(check_PROGRAMS)
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"
 
-.PHONY: check-format check-tidy check-cppcheck check-valgrind coverage
+# Instructions and system calls of a message, against tests/budget/budgets.
+check-budget: $(check_PROGRAMS) $(bin_PROGRAMS)
+	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
+		$(SHELL) $(top_srcdir)/tests/budget/run.sh
+
+.PHONY: check-format check-tidy check-cppcheck check-valgrind check-budget coverage
 
 # Runs the tests and says, by file, how many lines of src they reach.
 coverage:

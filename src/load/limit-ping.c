@@ -245,17 +245,20 @@ static int round_wake(struct ping *p, uint64_t n)
 	return err < 0 ? err : await_word(p, &p->words->pong, n);
 }
 
+/* Of a loop that is not asleep yet there is nothing to wake. */
 int limit_measure_wake(const struct load_options *o, struct load_figures *ret_figures)
 {
 	AUTO(ping_cleanup) struct ping p = PING_NONE;
+	struct load_options asleep = *o;
 	int err = open_eventfd(&p.ping_fd);
 
+	asleep.asleep = true;
 	if (err == 0)
 		err = share_words(&p);
 	if (err == 0)
 		err = limit_side_start(serve_wake, &p, o->pin, &p.side);
 	if (err == 0)
-		err = measure_rounds(&p, round_wake, o, ret_figures);
+		err = measure_rounds(&p, round_wake, &asleep, ret_figures);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "load/load-peer.h"
 #include "load/report.h"
 #include "vhu/frontend-style.h"
 
@@ -117,6 +118,16 @@ static bool has_latencies(enum load_mode_id mode)
 	       mode == LOAD_MODE_start;
 }
 
+static int check_peers(const struct load_options *o)
+{
+	struct load_peer_address address;
+	int err = 0;
+
+	for (size_t i = 0; i < o->peers.n_items && err == 0; i++)
+		err = load_peer_parse(o->peers.items[i].text, &address);
+	return err;
+}
+
 static int check_guests(const struct load_command *c)
 {
 	const struct load_options *o = &c->options;
@@ -125,7 +136,8 @@ static int check_guests(const struct load_command *c)
 	if (!o->socket_path == (o->sockets.n_items == 0))
 		return usage_error("expected either --socket or --socket-path", "");
 	if (n != 1 && one_guest(c->mode))
-		return usage_error("one guest is enough for ", load_mode_rows[c->mode].name);
+		return usage_error("expected one guest, --guests 1 or one --socket, for ",
+				   load_mode_rows[c->mode].name);
 	if (o->peers.n_items > 0 && o->tcp_port > 0)
 		return usage_error("expected either --peer or --tcp-port", "");
 	if (o->peers.n_items > 0 && o->peers.n_items != n)
@@ -134,7 +146,18 @@ static int check_guests(const struct load_command *c)
 		return usage_error("expected --peer or --tcp-port", "");
 	if (o->tcp_port + n - 1 > UINT16_MAX)
 		return usage_error("--tcp-port: the last guest's is above 65535", "");
-	return 0;
+	return check_peers(o);
+}
+
+static int unknown_style(const char *word)
+{
+	char names[128];
+	size_t len = 0;
+
+	for (unsigned int i = 0; i < VHU_N_STYLES && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i > 0 ? ", " : "",
+					vhu_style_name(i));
+	return load_fail(-EINVAL, "--style: '%s' is not one of %s", word, names);
 }
 
 static int check_load(const struct load_command *c)
@@ -144,9 +167,13 @@ static int check_load(const struct load_command *c)
 	bool messages = c->mode == LOAD_MODE_kick || c->mode == LOAD_MODE_echo;
 
 	if (!vhu_style_find(o->style, &style))
-		return usage_error("--style: there is no ", o->style);
+		return unknown_style(o->style);
 	if (o->chain > o->chunk || o->chain > o->ring)
-		return usage_error("--chain: more descriptors than bytes or ring entries", "");
+		return usage_error(
+			"--chain: more descriptors than --chunk has bytes or --ring entries", "");
+	if (o->depth != 1 && !messages && c->mode != LOAD_MODE_many)
+		return usage_error("--depth goes with kick, echo and many, not with ",
+				   load_mode_rows[c->mode].name);
 	if ((o->rate > 0 || o->asleep) && !messages)
 		return usage_error("--rate and --asleep go with kick and echo, not with ",
 				   load_mode_rows[c->mode].name);

@@ -303,6 +303,20 @@ static int start_driver(struct load_run *run, struct load_guest *g)
 
 /* All together. */
 
+/* Otherwise that one would be measured, and what we start fails beside it. */
+static int check_nobody_listens(const struct load_run *run)
+{
+	struct load_guest *g = &run->guests[0];
+	int err = vhu_frontend_connect(&g->fe, g->path);
+
+	vhu_frontend_fini(&g->fe);
+	vhu_frontend_init(&g->fe, -1);
+	if (err < 0)
+		return 0;
+	return load_fail(-EADDRINUSE,
+			 "%s: another back-end listens there; expected none with --exec", g->path);
+}
+
 /* A console tells who comes what the guest had printed before; none of that is ours. */
 static int drain_peers(struct load_run *run)
 {
@@ -405,6 +419,8 @@ int load_run_init(struct load_run *run, const struct load_options *o, enum load_
 	if (load_pattern_init(&run->pattern, run->shape.chunk) < 0)
 		return load_fail(-ENOMEM, "memory for the bytes of a stream");
 	err = make_guests(run);
+	if (err == 0 && o->exec)
+		err = check_nobody_listens(run);
 	if (err == 0 && o->exec)
 		err = load_exec_start(&run->exec, o->exec);
 	for (unsigned int i = 0; i < run->n_guests && err == 0; i++)

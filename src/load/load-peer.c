@@ -46,6 +46,7 @@ static int parse_tcp(const char *text, struct load_peer_address *a)
 	const char *colon = strrchr(text, ':');
 	size_t len = colon ? (size_t)(colon - text) : 0;
 	char host[256];
+	uint64_t number;
 
 	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
 		text++;
@@ -53,6 +54,9 @@ static int parse_tcp(const char *text, struct load_peer_address *a)
 	}
 	if (len == 0 || len >= sizeof(host))
 		return load_fail(-EINVAL, "--peer %s: expected tcp:HOST:PORT", a->text);
+	if (!option_parse_number(colon + 1, &number) || number < 1 || number > UINT16_MAX)
+		return load_fail(-EINVAL, "--peer %s: the port is not a number from 1 to 65535",
+				 a->text);
 	memcpy(host, text, len);
 	host[len] = '\0';
 	return resolve(host, colon + 1, a);
@@ -82,8 +86,9 @@ void load_peer_local(uint16_t port, struct load_peer_address *ret_address)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
-	*ret_address = (struct load_peer_address){ .len = sizeof(in), .text = "--tcp-port" };
+	*ret_address = (struct load_peer_address){ .len = sizeof(in), .text = ret_address->local };
 	memcpy(&ret_address->sa, &in, sizeof(in));
+	snprintf(ret_address->local, sizeof(ret_address->local), "tcp:127.0.0.1:%u", port);
 }
 
 int load_peer_connect(const struct load_peer_address *address)

@@ -10,7 +10,8 @@
 struct load_peer_address {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	const char *text; /* as it was written */
+	const char *text; /* as it was written; or local, so the address stays where it is */
+	char local[24];
 };
 
 /* "tcp:HOST:PORT" or "unix:PATH". Zero, or -EINVAL with a sentence on standard error. */

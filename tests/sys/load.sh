@@ -187,7 +187,7 @@ prints() {
 	load 0 "$@" && [ ! -s "$tmp/err" ] && said "$tmp/out" "$text"
 }
 
-plan 64
+plan 66
 
 # Every mode.
 all="r['messages'] == 300 and r['bytes'] == 300 * r['chunk']"
@@ -256,4 +256,6 @@ check "peers of fewer guests" wrong 'as many --peer' many --socket a --socket b 
 check "plot of a stream" wrong 'no latencies' tx --plot x.png --socket a --tcp-port 1
 check "plot of an unknown kind" wrong 'png or .svg' kick --plot x.gif --socket a --tcp-port 1
 check "rate of a stream" wrong 'go with kick and echo' tx --rate 5 --socket a --tcp-port 1
+check "depth of a stream" wrong 'goes with kick, echo and many' tx --depth 4 --socket a --tcp-port 1
+check "a peer's port above all" wrong '99999' kick --socket a --peer tcp:127.0.0.1:99999
 check "help names the modes" prints '^  duplex  ' --help
