@@ -63,6 +63,7 @@ def _crowds():
                          daemon_args=f"--history {SMALL_HISTORY}", ours_only=True))
     rows.append(Workload("idle-256", "idle", args="idle", guests=256, seconds=1.4))
     rows.append(Workload("start", "start", args="start", seconds=0.1))
+    rows.append(Workload("handshake", "start", args="start", guests=16, seconds=0.2))
     return rows
 
 

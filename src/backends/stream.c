@@ -10,7 +10,7 @@ enum {
 	REST_NS = 10 * 1000 * 1000,
 	BULK_MIN = 4096,    /* bytes; with fewer, it is a person who types */
 	NAP_MIN = 16384,    /* bytes; with as many, the peer goes on sending */
-	NAP_NS = 30 * 1000, /* in which it sends about as much as a call is worth */
+	NAP_NS = 60 * 1000, /* in which it sends about as much as a call is worth */
 };
 
 static bool closing(const struct stream *s)

@@ -171,7 +171,7 @@ static int check_load(const struct load_command *c)
 	if (o->chain > o->chunk || o->chain > o->ring)
 		return usage_error(
 			"--chain: more descriptors than --chunk has bytes or --ring entries", "");
-	if (o->depth != 1 && !messages && c->mode != LOAD_MODE_many)
+	if (o->depth != 1 && !messages && c->mode != LOAD_MODE_many && c->mode != LOAD_MODE_idle)
 		return usage_error("--depth goes with kick, echo and many, not with ",
 				   load_mode_rows[c->mode].name);
 	if ((o->rate > 0 || o->asleep) && !messages)

@@ -189,7 +189,7 @@ static int run(struct play *p, const struct load_options *o, enum load_mode_id m
 int main(int argc, char **argv)
 {
 	static struct play p;
-	static char kick[] = "kick"; /* a mode that goes with all options */
+	static char idle[] = "idle"; /* the mode that goes with all options */
 	struct load_command command;
 	size_t i = 0;
 	int err;
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 		fputs("budget_play: expected out, in, echo or idle\n", stderr);
 		return 2;
 	}
-	argv[1] = kick;
+	argv[1] = idle;
 	if (load_command_parse(&command, argc, argv) < 0)
 		return 2;
 	p.round = kinds[i].round;
