@@ -86,8 +86,6 @@ static int measure_guests(struct load_run *run, struct result *result)
 		err = load_meter_stop(&meter, &result->usage);
 	load_meter_end(&meter);
 	limit_cores_unpin();
-	if (err == -ECONNRESET || err == -EPIPE)
-		load_exec_explain(&run->exec);
 	result->n_guests = run->n_guests;
 	result->n_violations = load_run_violations(run);
 	return err;
@@ -100,6 +98,8 @@ static int measure_mode(const struct load_command *c, struct result *result)
 
 	if (err == 0)
 		err = measure_guests(&run, result);
+	if (err == -ECONNRESET || err == -EPIPE)
+		load_exec_explain(&run.exec);
 	load_run_fini(&run);
 	return err;
 }

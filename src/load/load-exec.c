@@ -83,7 +83,7 @@ static bool ends_within(const struct load_exec *e, int ms)
 /* A process closes what it has open before it can be waited for. */
 void load_exec_explain(struct load_exec *e)
 {
-	enum { PATIENCE_MS = 200 };
+	enum { PATIENCE_MS = 1000 };
 
 	if (e->pid != 0 && ends_within(e, PATIENCE_MS))
 		load_exec_runs(e);
