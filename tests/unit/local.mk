@@ -132,11 +132,13 @@ unit_tests += %reldir%/test_client
 %canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_bulk
-%canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/bulk_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_bulk_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_bulk_input
-%canon_reldir%_test_client_bulk_input_SOURCES = %reldir%/test_client_bulk_input.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_bulk_input_SOURCES = %reldir%/test_client_bulk_input.c %reldir%/bulk_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_bulk_input_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_hold

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Bytes that go between the guest and a client's socket past all buffers of ours. */
-#include "socket_rig.h"
+#include "bulk_rig.h"
 
 #include <sys/mman.h>
 
@@ -21,42 +21,16 @@ static void fill_once(void)
 
 static void begin_kind(bool tcp)
 {
-	char name[64];
-
 	rig_begin_lossless();
 	fill_once();
 	memset(got, 0, sizeof(got));
-	if (tcp) {
-		serve_tcp(ATTACHMENT_tcp_server);
-		return;
-	}
-	snprintf(name, sizeof(name), "@vhu-test-%d", getpid());
-	assert_int_equal(rig_open(ATTACHMENT_unix_server, name), 0);
+	serve_kind(tcp ? ATTACHMENT_tcp_server : ATTACHMENT_unix_server);
 }
 
 static int connect_kind(bool tcp)
 {
-	unsigned int n = rig.port.n_clients;
-	char name[64];
-	int fd;
-
-	if (tcp)
-		return join_with(WINDOW);
-	snprintf(name, sizeof(name), "@vhu-test-%d", getpid());
-	fd = dial_unix(name);
-	PUMP_UNTIL(rig.port.n_clients == n + 1);
-	return fd;
+	return tcp ? join_with(WINDOW) : join_unix();
 }
-
-static void end(int fd)
-{
-	rig_close();
-	rig.attachment->ops->hurry(rig.attachment);
-	rig_end();
-	fd_close(fd);
-}
-
-#define EACH_SOCKET for (unsigned int tcp = 0; tcp < 2; tcp++)
 
 static struct port_client *first(void)
 {
@@ -85,7 +59,7 @@ static void output_to_the_only_client_is_not_kept(void **state)
 		assert_true(rig.port.out.tail == PIECE && rig.port.out.head == PIECE);
 		rig_read_all(fd, got, PIECE, PIECE);
 		assert_memory_equal(got, sent, PIECE);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -122,7 +96,7 @@ static void output_of_all_sizes_is_given_once_and_in_order(void **state)
 		assert_memory_equal(got, sent, STREAM);
 		assert_true(n_pauses > 0 && n_straight > 0);
 		assert_true(rig.port.counters.output_lost == 0);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -172,7 +146,7 @@ static void ring_takes_what_a_peer_does_not_read_in_time(void **state)
 		assert_int_equal(rig_offer(sent + n_sent, PIECE), PIECE);
 		assert_true(rig.port.out.tail == rig.port.out.head);
 		read_the_rest(fd, n_sent, n_sent + PIECE);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -196,7 +170,7 @@ static void peer_that_reads_on_gets_the_rest_straight(void **state)
 			assert_true(rig.port.out.tail == rig.port.out.head);
 		}
 		read_the_rest(fd, n_got, n_sent);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -224,7 +198,7 @@ static void client_that_joins_while_one_is_full_wakes_the_guest(void **state)
 		PUMP_UNTIL(rig.port.n_clients == 1);
 		assert_int_equal(rig_offer(sent + n_sent, PIECE), PIECE);
 		read_the_rest(fd, n_sent, n_sent + PIECE);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -250,7 +224,7 @@ static void guest_goes_on_when_a_full_client_leaves(void **state)
 			assert_true(rig.n_room > 0);
 			assert_false(rig.port.stalled);
 			assert_int_equal(rig_offer(sent, PIECE), PIECE);
-			end(how == 2 ? fd : -1);
+			end_at_once(how == 2 ? fd : -1);
 		}
 	}
 }
@@ -298,7 +272,7 @@ static void output_is_kept_while_somebody_may_ask_for_it(void **state)
 	assert_int_equal(rig_offer(sent + PIECE, PIECE), PIECE);
 	assert_true(rig.port.out.tail == rig.port.out.head);
 	read_the_rest(fd, PIECE, 2 * PIECE);
-	end(fd);
+	end_at_once(fd);
 }
 
 /* VC-061: those who drop, those who are shown lines of ours, and those who do not hold. */
@@ -317,7 +291,7 @@ static void output_goes_through_the_ring_for_everybody_else(void **state)
 		rig_step_quietly();
 		assert_int_equal(rig_output(sent, PIECE), PIECE);
 		assert_true(rig.port.out.head - rig.port.out.tail == PIECE);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -343,7 +317,7 @@ static void memory_that_cannot_be_read_costs_no_client(void **state)
 		assert_int_equal(rig.port.n_clients, 1);
 		assert_int_equal(rig_offer(sent + PIECE, PIECE), PIECE);
 		read_the_rest(fd, 0, 2 * PIECE);
-		end(fd);
+		end_at_once(fd);
 	}
 	munmap(hole, PIECE);
 }

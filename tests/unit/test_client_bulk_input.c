@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Input that the guest takes from a client's socket itself, in bulk. */
-#include "socket_rig.h"
+#include "bulk_rig.h"
 
 #include "backends/client.h"
 
@@ -11,7 +11,6 @@ static size_t n_sent, n_got;
 
 static void begin_kind(enum attachment_kind kind)
 {
-	static char name[64];
 	static bool filled;
 
 	rig_begin_lossless();
@@ -19,37 +18,14 @@ static void begin_kind(enum attachment_kind kind)
 		rig_fill(sent, sizeof(sent));
 	filled = true;
 	n_sent = n_got = 0;
-	if (kind != ATTACHMENT_unix_server) {
-		serve_tcp(kind);
-		return;
-	}
-	snprintf(name, sizeof(name), "@vhu-test-%d", getpid());
-	assert_int_equal(rig_open(kind, name), 0);
+	serve_kind(kind);
 }
 
 static int connect_kind(bool tcp)
 {
-	unsigned int n = rig.port.n_clients;
-	char name[64];
-	int fd;
-
-	if (tcp)
-		return join();
-	snprintf(name, sizeof(name), "@vhu-test-%d", getpid());
-	fd = dial_unix(name);
-	PUMP_UNTIL(rig.port.n_clients == n + 1);
-	return fd;
+	return tcp ? join() : join_unix();
 }
 
-static void end(int fd)
-{
-	rig_close();
-	rig.attachment->ops->hurry(rig.attachment);
-	rig_end();
-	fd_close(fd);
-}
-
-#define EACH_SOCKET for (unsigned int tcp = 0; tcp < 2; tcp++)
 #define BEGIN() begin_kind(tcp ? ATTACHMENT_tcp_server : ATTACHMENT_unix_server)
 
 /* As much of the stream as the socket takes, up to end. */
@@ -127,7 +103,7 @@ static void bulk_is_left_in_the_socket_until_the_guest_takes_it(void **state)
 		take_up_to(n_sent, TOTAL);
 		assert_true(rig.port.counters.input == n_sent);
 		assert_true(rig.port.writer->n_written == n_sent);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -156,7 +132,7 @@ static void input_of_all_sizes_is_taken_once_and_in_order(void **state)
 		}
 		assert_memory_equal(got, sent, TOTAL);
 		assert_true(n_straight > 0);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -184,7 +160,7 @@ static void writer_that_loses_its_role_in_bulk_gives_no_more(void **state)
 		close(second);
 		PUMP_UNTIL(rig.port.n_clients == 1);
 		pass(fd, before + 2 * BULK);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -218,7 +194,7 @@ static void log_of_input_is_shown_all_of_it(void **state)
 		assert_int_equal(n_seen, n_sent);
 		assert_memory_equal(seen, sent, n_seen);
 		port_leave(&log);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -241,7 +217,7 @@ static void disabled_input_waits_in_the_socket(void **state)
 		port_enable_input(&rig.port, true);
 		assert_true(rig.n_input > 0);
 		take_up_to(n_sent, 50000);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
@@ -278,7 +254,7 @@ static void end_after_bulk_comes_after_all_of_it(void **state)
 			take_all_it_left(3000);
 			assert_int_equal(n_got, n_sent);
 			assert_false(port_host_open(&rig.port));
-			end(fd);
+			end_at_once(fd);
 		}
 	}
 }
@@ -294,7 +270,7 @@ static void reset_after_bulk_ends_the_client(void **state)
 	take_up_to(CLIENT_INPUT_SIZE + 1000, TOTAL);
 	reset_connection(fd);
 	take_all_it_left(1000);
-	end(-1);
+	end_at_once(-1);
 }
 
 /* VC-067: writing tells first that it is gone; what it left is read in order all the same. */
@@ -320,7 +296,7 @@ static void input_of_a_peer_that_hung_up_in_bulk_keeps_its_order(void **state)
 	rig_step_quietly();
 	take_all_it_left(700);
 	assert_int_equal(n_got, n_sent);
-	end(-1);
+	end_at_once(-1);
 }
 
 /* Its bytes are not the port's; nor may a watcher's be. */
@@ -342,7 +318,7 @@ static void input_goes_through_the_queue_for_everybody_else(void **state)
 		}
 		assert_true(n_sent > 0);
 		assert_int_equal(port_input_flows(&rig.port), how == 0);
-		end(fd);
+		end_at_once(fd);
 	}
 }
 
