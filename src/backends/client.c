@@ -18,7 +18,6 @@ enum {
 	WIRE_SIZE = 32 * 1024,
 	PLAIN_SIZE = WIRE_SIZE / 4, /* at most doubled on the wire */
 	RAW_SIZE = 1024,
-	DISCARD_SIZE = 4096,
 	FULL_MS = 10, /* that the guest waits for a peer before the ring takes its output */
 };
 
@@ -318,15 +317,6 @@ static void full_done(struct op *op, int res)
 		await_room(c);
 }
 
-/* Output that nobody takes any more, so that it holds nothing up. */
-static void discard_output(struct client *c)
-{
-	char scratch[DISCARD_SIZE];
-
-	while (port_readable(&c->member) && port_read(&c->member, scratch, sizeof(scratch)) > 0)
-		;
-}
-
 /*
  * VC-067. A peer that has closed the connection may have typed something
  * before, which is still to be read, or waits for the guest to take it.
@@ -341,7 +331,7 @@ static void output_failed(struct stream *s, int err)
 		return;
 	}
 	c->deaf = true;
-	discard_output(c);
+	port_discard(&c->member);
 	/* What is read from here on comes before what the socket still has. */
 	c->member.gives_now = s->bulk = false;
 	stream_read(s);
@@ -379,7 +369,7 @@ static void output_ready(struct port_client *m)
 	struct client *c = from_member(m);
 
 	if (c->deaf)
-		discard_output(c);
+		port_discard(&c->member);
 	else
 		stream_write(&c->stream);
 }

@@ -8,6 +8,7 @@
 
 enum {
 	LINE_MAX_LEN = 80, /* of the lines that port_read() puts in, two at most */
+	DISCARD_SIZE = 4096,
 };
 
 _Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
@@ -95,4 +96,12 @@ size_t port_read(struct port_client *client, void *buf, size_t cap)
 	client->n_read += n;
 	port_wake_stalled(client->port);
 	return line + n;
+}
+
+void port_discard(struct port_client *client)
+{
+	char scratch[DISCARD_SIZE];
+
+	while (port_readable(client) && port_read(client, scratch, sizeof(scratch)) > 0)
+		;
 }

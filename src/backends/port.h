@@ -216,6 +216,9 @@ static inline bool port_is_writer(const struct port_client *client)
  */
 size_t port_read(struct port_client *client, void *buf, size_t cap);
 
+/* Reads all there is for nobody, so that a client that takes no more holds nothing up (VC-067). */
+void port_discard(struct port_client *client);
+
 /*
  * True when there is something to read; port_read() may still return 0, when
  * all of it was questions.

@@ -226,7 +226,7 @@ size_t stream_write_now(struct stream *s, const struct iovec *iov, unsigned int 
 	struct msghdr msg = now_msg(iov, n);
 	int res;
 
-	if (s->half_closed || s->output_over || op_armed(&s->wr) || closing(s) || s->filling)
+	if (s->half_closed || s->output_over || stream_writing(s) || closing(s) || s->filling)
 		return 0;
 	res = loop_sendmsg_now(s->scope.loop, s->out_fd, &msg);
 	if (res == -EFAULT)

@@ -21,7 +21,6 @@
 
 enum {
 	READ_SIZE = 4096,
-	DISCARD_SIZE = 4096,
 };
 
 struct terminal {
@@ -254,15 +253,6 @@ static void drained(struct stream *s)
 		leave(t);
 }
 
-/* Output that nobody takes any more, so that it holds nothing up (VC-067). */
-static void discard_output(struct terminal *t)
-{
-	char scratch[DISCARD_SIZE];
-
-	while (port_readable(&t->client) && port_read(&t->client, scratch, sizeof(scratch)) > 0)
-		;
-}
-
 static void output_failed(struct stream *s, int err)
 {
 	struct terminal *t = from_stream(s);
@@ -272,7 +262,7 @@ static void output_failed(struct stream *s, int err)
 	if (t->closing)
 		leave(t);
 	else
-		discard_output(t);
+		port_discard(&t->client);
 }
 
 static const struct stream_ops stream_ops = {
@@ -291,7 +281,7 @@ static void output_ready(struct port_client *c)
 	struct terminal *t = from_client(c);
 
 	if (t->stream.output_over)
-		discard_output(t);
+		port_discard(&t->client);
 	else
 		stream_write(&t->stream);
 }
