@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -48,6 +50,42 @@ void fdset_close(struct fdset *set)
 	for (unsigned int i = 0; i < set->n_fds; i++)
 		fd_close(set->fd[i]);
 	fdset_init(set);
+}
+
+unsigned int fdset_receive(struct fdset *set, struct msghdr *hdr)
+{
+	unsigned int n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c)) {
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= len; at += sizeof(int), n++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			if (set->n_fds < FDSET_MAX)
+				set->fd[set->n_fds++] = fd;
+			else
+				fd_close(fd);
+		}
+	}
+	return n;
+}
+
+void fd_attach(struct msghdr *hdr, void *space, const int *fds, size_t n_fds)
+{
+	struct cmsghdr *cmsg;
+
+	hdr->msg_control = space;
+	hdr->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+	cmsg = CMSG_FIRSTHDR(hdr);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+	if (n_fds > 0)
+		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
 }
 
 void fdset_move(struct fdset *dst, struct fdset *src)

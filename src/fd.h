@@ -6,7 +6,11 @@
 #ifndef VHU_FD_H
 #define VHU_FD_H
 
+#include <stddef.h>
+
 #include "base.h"
+
+struct msghdr;
 
 /* As many descriptors as one vhost-user message may carry. */
 enum { FDSET_MAX = 8 };
@@ -43,6 +47,18 @@ int fdset_take(struct fdset *set, unsigned int idx);
 
 /* Closes what is still owned and makes the set empty. */
 void fdset_close(struct fdset *set);
+
+/*
+ * Takes over the descriptors that recvmsg() has put into hdr's control buffer:
+ * the first FDSET_MAX stay, more are closed. Returns how many there were.
+ */
+unsigned int fdset_receive(struct fdset *set, struct msghdr *hdr);
+
+/*
+ * Has sendmsg() send descriptors (lent) with hdr, or an empty list of them. space:
+ * zeroed, aligned as a struct cmsghdr, CMSG_SPACE(n_fds * sizeof(int)) bytes.
+ */
+void fd_attach(struct msghdr *hdr, void *space, const int *fds, size_t n_fds);
 
 /* Moves everything from src, which becomes empty, to dst, whose own descriptors are closed. */
 void fdset_move(struct fdset *dst, struct fdset *src);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "histogram.h"
 
-#include <time.h>
-
 static unsigned int bucket_of(uint64_t ns)
 {
 	unsigned int log2 = ns == 0 ? 0 : 63 - (unsigned int)__builtin_clzll(ns);
@@ -31,12 +29,4 @@ uint64_t histogram_percentile(const struct histogram *h, unsigned int percent)
 			return min_u64((UINT64_C(2) << i) - 1, h->max_ns);
 	}
 	return h->max_ns;
-}
-
-uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }

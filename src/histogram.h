@@ -22,7 +22,4 @@ void histogram_add(struct histogram *h, uint64_t ns);
  */
 uint64_t histogram_percentile(const struct histogram *h, unsigned int percent);
 
-/* Monotonic time in nanoseconds. */
-uint64_t monotonic_ns(void);
-
 #endif

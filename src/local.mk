@@ -5,6 +5,9 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/base.h \
 	%reldir%/bytering.c \
 	%reldir%/bytering.h \
+	%reldir%/clock.h \
+	%reldir%/encode.c \
+	%reldir%/encode.h \
 	%reldir%/fd.c \
 	%reldir%/fd.h \
 	%reldir%/histogram.c \

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "histogram.h"
 #include "loop-setup.h"
 

@@ -16,6 +16,7 @@
 
 #include "backends/address.h"
 #include "backends/client.h"
+#include "clock.h"
 #include "fd.h"
 #include "histogram.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/port-private.h"
+#include "clock.h"
 
 #include <assert.h>
 #include <errno.h>

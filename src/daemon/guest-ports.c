@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Ports and attachments of a guest: how they come, and how they go. */
+#include "clock.h"
 #include "daemon/guest-private.h"
 
 #include <assert.h>

@@ -4,6 +4,7 @@
  * closed first, what comes is opened when that is over: the one may have the
  * address that the other wants.
  */
+#include "clock.h"
 #include "daemon/daemon.h"
 
 #include <inttypes.h>

@@ -3,18 +3,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "guest/guest.h"
 #include "virtio/console-ctrl.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 struct wish {
 	unsigned int id;
@@ -28,11 +20,11 @@ typedef bool wish_fn(const struct guest *g, struct wish *wish);
 /* Zero, or -ETIMEDOUT and the caller says what was expected. */
 static int await(struct guest *g, wish_fn *met, struct wish *wish, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = monotonic_ms() + timeout_ms;
 	int err = 0;
 
 	while (err == 0 && !met(g, wish)) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - monotonic_ms();
 
 		err = left > 0 ? guest_wait(g, (int)left) : -ETIMEDOUT;
 	}

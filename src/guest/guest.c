@@ -5,19 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "virtio/console-ctrl.h"
 
 enum { F_MULTIPORT = 2, RESIZE_LEN = CONSOLE_MSG_LEN + 4 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static unsigned int port_id(const struct guest *g, const struct guest_port *p)
 {
@@ -195,11 +187,11 @@ int guest_tell(struct guest *g, uint32_t id, uint16_t event, uint16_t value)
 int guest_await_taken(struct guest *g, unsigned int id, int timeout_ms)
 {
 	struct guest_port *p = &g->ports[id];
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = monotonic_ms() + timeout_ms;
 	int err = 0;
 
 	while (err == 0 && p->sending) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - monotonic_ms();
 		void *token = NULL;
 
 		err = await_taken(g, GUEST_PORT_TX(id), &token, left > 0 ? (int)left : 0);

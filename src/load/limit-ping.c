@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "load/limit-cores.h"
 #include "load/limit-shared.h"
@@ -66,11 +67,11 @@ static int measure_rounds(struct ping *p, round_fn *round, const struct load_opt
 
 		if (o->asleep) {
 			err = limit_side_await_sleep(&p->side);
-			before_ns = load_now_ns();
+			before_ns = monotonic_ns();
 		}
 		if (err == 0)
 			err = round(p, ++f.n_messages);
-		now_ns = load_now_ns();
+		now_ns = monotonic_ns();
 		latency_add(&f.latency, now_ns - before_ns);
 	}
 	if (err < 0)

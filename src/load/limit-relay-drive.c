@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "load/limit-relay.h"
 #include "load/limit-side.h"
@@ -219,11 +220,11 @@ static int drive_on(struct drive *d, step_fn *step)
 			err = rest(d);
 		n_idle = moved ? 0 : n_idle + 1;
 		if (moved || d->relay.calls || n_idle % IDLE_LOOKS == 0)
-			now_ns = load_now_ns();
+			now_ns = monotonic_ns();
 	}
 	if (err < 0)
 		return err;
-	d->f.ns = load_now_ns() - run.start_ns;
+	d->f.ns = monotonic_ns() - run.start_ns;
 	d->f.cpu_ns = limit_side_cpu_ns(&d->side) - cpu_ns;
 	return 0;
 }
@@ -267,7 +268,7 @@ static int echo_send(struct drive *d, const struct limit_run *run, bool *moved)
 	while (err == 0 && d->n_filled - d->n_echoed < depth && may_start(run, d->n_filled)) {
 		if (d->o->asleep)
 			err = limit_side_await_sleep(&d->side);
-		d->sent_ns[d->n_filled % d->relay.tx.n_slots] = load_now_ns();
+		d->sent_ns[d->n_filled % d->relay.tx.n_slots] = monotonic_ns();
 		if (err == 0)
 			err = fill_slot(d);
 		*moved = true;
@@ -287,7 +288,7 @@ static int step_echo(struct drive *d, const struct limit_run *run, bool *moved)
 	if (err == 0)
 		err = take_slots(d, &took);
 	if (took) {
-		uint64_t now_ns = load_now_ns();
+		uint64_t now_ns = monotonic_ns();
 
 		for (*moved = true; d->n_echoed < d->taken / d->relay.tx.chunk; d->n_echoed++)
 			latency_add(&d->f.latency,

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "load/limit-cores.h"
 #include "load/limit.h"
@@ -136,7 +137,7 @@ static char state_of(const struct limit_side *side)
 
 int limit_side_await_sleep(const struct limit_side *side)
 {
-	uint64_t end_ns = load_now_ns() + SLEEP_DEADLINE_NS;
+	uint64_t end_ns = monotonic_ns() + SLEEP_DEADLINE_NS;
 
 	for (;;) {
 		char state = state_of(side);
@@ -147,7 +148,7 @@ int limit_side_await_sleep(const struct limit_side *side)
 			return limit_side_check(side) < 0
 				       ? -ESRCH
 				       : limit_error(-EPROTO, "/proc/%d/stat", (int)side->pid);
-		if (load_now_ns() >= end_ns)
+		if (monotonic_ns() >= end_ns)
 			return limit_error(-ETIMEDOUT, "the other process does not sleep");
 	}
 }

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "load/limit-side.h"
 #include "load/limit.h"
@@ -121,12 +122,12 @@ static int write_all(struct stream *s, const struct load_options *o,
 			return limit_error(-errno, "writing a TCP stream");
 		f.n_bytes += (uint64_t)n;
 		f.n_messages++;
-		now_ns = load_now_ns();
+		now_ns = monotonic_ns();
 	}
 	shutdown(s->fd, SHUT_WR);
 	if (recv(s->fd, &byte, 1, 0) != 1)
 		return limit_error(-EPIPE, "the reader of a TCP stream");
-	f.ns = load_now_ns() - run.start_ns;
+	f.ns = monotonic_ns() - run.start_ns;
 	f.cpu_ns = limit_side_cpu_ns(&s->side) - cpu_ns;
 	*ret_figures = f;
 	return 0;

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+
 #define NS_PER_S UINT64_C(1000000000)
 /* As much memory as slots may take. */
 #define SLOTS_MAX_BYTES (UINT64_C(256) << 20)
@@ -20,7 +22,7 @@ enum {
 
 struct limit_run limit_run_start(const struct load_options *o)
 {
-	uint64_t now_ns = load_now_ns();
+	uint64_t now_ns = monotonic_ns();
 
 	return (struct limit_run){
 		.start_ns = now_ns,
@@ -91,7 +93,7 @@ static void copy_slots(const struct load_options *o, unsigned char *to, const un
 			memcpy(to + off, from + off, chunk);
 			__asm__ volatile("" : : "r"(to) : "memory");
 		}
-		f->ns = load_now_ns() - run.start_ns;
+		f->ns = monotonic_ns() - run.start_ns;
 	} while (!limit_run_over(&run, run.start_ns + f->ns, f->n_messages));
 	f->n_bytes = f->n_messages * chunk;
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "load/load.h"
 
@@ -38,7 +39,7 @@ int load_exec_start(struct load_exec *e, const char *command)
 	/* The process that is measured is the command itself, not a shell around it. */
 	if (asprintf(&script, "exec %s", command) < 0)
 		return load_fail(-ENOMEM, "--exec: out of memory");
-	e->began_ns = load_now_ns();
+	e->began_ns = monotonic_ns();
 	e->pid = fork();
 	if (e->pid == 0)
 		become(script);

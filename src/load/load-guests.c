@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "virtio/features.h"
 
 enum {
@@ -82,7 +83,7 @@ static bool may_retry(struct load_run *run, int err)
 {
 	if (run->exec.pid == 0 || (err != -ENOENT && err != -ECONNREFUSED))
 		return false;
-	if (load_now_ns() - run->exec.began_ns > START_MS * UINT64_C(1000000))
+	if (monotonic_ns() - run->exec.began_ns > START_MS * UINT64_C(1000000))
 		return false;
 	pause_briefly();
 	return load_exec_runs(&run->exec);
@@ -98,7 +99,7 @@ static int connect_guest(struct load_run *run, struct load_guest *g)
 	if (err < 0)
 		return load_fail(err, "%s: expected %s", g->path, g->fe.error);
 	if (run->exec.pid != 0 && run->listen_ns == 0)
-		run->listen_ns = load_now_ns() - run->exec.began_ns;
+		run->listen_ns = monotonic_ns() - run->exec.began_ns;
 	return 0;
 }
 
@@ -109,7 +110,7 @@ static int await_serving(struct load_run *run, struct load_guest *g)
 
 	if (err < 0)
 		return load_fail(err, "%s: expected %s", g->path, g->fe.error);
-	run->serve_ns = load_now_ns() - run->exec.began_ns;
+	run->serve_ns = monotonic_ns() - run->exec.began_ns;
 	return 0;
 }
 
@@ -342,20 +343,20 @@ static int drain_peers(struct load_run *run)
 /* Connects and shakes hands, and notes how long that took. */
 static int meet_guest(struct load_run *run, struct load_guest *g)
 {
-	uint64_t began = load_now_ns();
+	uint64_t began = monotonic_ns();
 	int err = connect_guest(run, g);
 
 	if (err == 0 && run->exec.pid != 0 && run->serve_ns == 0) {
 		err = await_serving(run, g);
-		began = load_now_ns();
+		began = monotonic_ns();
 	}
 	if (err == 0)
 		err = shake_hands(run, g);
 	if (err < 0)
 		return err;
-	latency_add(run->handshakes, load_now_ns() - began);
+	latency_add(run->handshakes, monotonic_ns() - began);
 	if (run->first_ns == 0)
-		run->first_ns = load_now_ns() - began;
+		run->first_ns = monotonic_ns() - began;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "load/load-modes.h"
 #include "load/load-pace.h"
 
@@ -99,7 +100,7 @@ static int visit(struct crowd *c, unsigned int i, bool *ret_moved, bool *ret_bus
 
 	/* A look at the clock costs as much as a message. */
 	if (i % VISITS_PER_CLOCK == 0)
-		c->now_ns = load_now_ns();
+		c->now_ns = monotonic_ns();
 	reaped = reap_all(c, l, c->now_ns);
 	err = reaped >= 0 ? refill(c, l, c->now_ns) : reaped;
 	read = err == 0 ? read_some(c, l, c->now_ns) : err;
@@ -134,7 +135,7 @@ static int round_of_visits(struct crowd *c, bool *ret_busy)
 	for (unsigned int i = 0; i < c->run->n_guests && err == 0; i++)
 		err = visit(c, i, &moved, ret_busy);
 	if (err == 0)
-		err = load_pace_watch(&c->pace, load_now_ns(), moved);
+		err = load_pace_watch(&c->pace, monotonic_ns(), moved);
 	return err == 0 && !moved && c->epoll >= 0 ? wait_for_calls(c) : err;
 }
 
@@ -146,7 +147,7 @@ static int run_crowd(struct crowd *c)
 
 	for (unsigned int i = 0; i < c->run->n_guests; i++)
 		c->moved_ns[i] = c->pace.start_ns;
-	while (err == 0 && (busy || load_pace_more(&c->pace, load_now_ns())))
+	while (err == 0 && (busy || load_pace_more(&c->pace, monotonic_ns())))
 		err = round_of_visits(c, &busy);
 	return err;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "load/load-modes.h"
 #include "load/load-pace.h"
 
@@ -59,7 +60,7 @@ static int send_one(struct course *c, uint64_t *ret_at_ns)
 		err = load_pace_await_asleep(&c->pace, &c->threads);
 	if (err < 0)
 		return err;
-	at_ns = load_pace_take(&c->pace, load_now_ns());
+	at_ns = load_pace_take(&c->pace, monotonic_ns());
 	err = load_line_offer(c->l, at_ns);
 	*ret_at_ns = at_ns;
 	return err == 0 ? load_line_show(c->l) : err;
@@ -73,7 +74,7 @@ static int reap_all(struct course *c)
 	int n = 0, got;
 
 	while ((got = load_line_reap(c->l, &at_ns)) == 1) {
-		latency_add(&c->f->latency, load_now_ns() - at_ns);
+		latency_add(&c->f->latency, monotonic_ns() - at_ns);
 		c->f->n_messages++;
 		n++;
 	}
@@ -120,7 +121,7 @@ static int kick_wait(struct course *c, uint64_t now_ns)
 
 int load_mode_kick(struct load_run *run, struct load_figures *ret_figures)
 {
-	uint64_t now_ns = load_now_ns();
+	uint64_t now_ns = monotonic_ns();
 	struct course c;
 	bool moved;
 	int err = load_mode_prime(run, true, false);
@@ -132,7 +133,7 @@ int load_mode_kick(struct load_run *run, struct load_figures *ret_figures)
 			err = load_pace_watch(&c.pace, now_ns, moved);
 		if (err == 0 && !moved && c.call)
 			err = kick_wait(&c, now_ns);
-		now_ns = load_now_ns();
+		now_ns = monotonic_ns();
 	}
 	finish(&c, run);
 	ret_figures->n_bytes = ret_figures->n_messages * run->shape.chunk;
@@ -161,7 +162,7 @@ static int echo_back(struct course *c)
 /* Messages that are back as a whole. */
 static void echo_count(struct course *c)
 {
-	uint64_t now_ns = load_now_ns();
+	uint64_t now_ns = monotonic_ns();
 
 	while (c->n_under_way > 0 && c->l->in_seen >= c->first_end) {
 		latency_add(&c->f->latency, now_ns - c->began_ns[c->first % c->depth]);
@@ -208,7 +209,7 @@ static int echo_wait(struct course *c, uint64_t now_ns)
 
 int load_mode_echo(struct load_run *run, struct load_figures *ret_figures)
 {
-	uint64_t now_ns = load_now_ns();
+	uint64_t now_ns = monotonic_ns();
 	struct course c;
 	bool moved;
 	int err = load_mode_prime(run, true, true);
@@ -225,7 +226,7 @@ int load_mode_echo(struct load_run *run, struct load_figures *ret_figures)
 			err = load_pace_watch(&c.pace, now_ns, moved);
 		if (err == 0 && !moved && c.call)
 			err = echo_wait(&c, now_ns);
-		now_ns = load_now_ns();
+		now_ns = monotonic_ns();
 	}
 	finish(&c, run);
 	ret_figures->n_bytes = ret_figures->n_messages * run->shape.chunk;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "clock.h"
 #include "load/load-pace.h"
 
 /* Moves what can be moved; *left: bytes that the peer still has to send. Returns how much. */
@@ -32,7 +33,7 @@ static int prime_step(struct load_line *l, bool out, size_t *left)
 
 static int prime_line(struct load_pace *p, struct load_line *l, bool out, bool in)
 {
-	int err = out ? load_line_offer(l, load_now_ns()) : 0;
+	int err = out ? load_line_offer(l, monotonic_ns()) : 0;
 	size_t left = in ? l->shape.chunk : 0;
 
 	if (err == 0)
@@ -42,7 +43,7 @@ static int prime_line(struct load_pace *p, struct load_line *l, bool out, bool i
 
 		if (moved < 0)
 			return moved;
-		err = load_pace_watch(p, load_now_ns(), moved > 0);
+		err = load_pace_watch(p, monotonic_ns(), moved > 0);
 	}
 	return err;
 }
@@ -67,8 +68,8 @@ int load_mode_idle(struct load_run *run, struct load_figures *ret_figures)
 
 	load_figures_begin(run);
 	load_pace_begin(&p, run);
-	while (err == 0 && load_now_ns() < p.start_ns + run->o->ns) {
-		uint64_t left_ns = p.start_ns + run->o->ns - load_now_ns();
+	while (err == 0 && monotonic_ns() < p.start_ns + run->o->ns) {
+		uint64_t left_ns = p.start_ns + run->o->ns - monotonic_ns();
 
 		poll(NULL, 0, (int)min_u64(left_ns / 1000000 + 1, 1000));
 		if (!load_run_lives(run))
@@ -85,7 +86,7 @@ int load_mode_start(struct load_run *run, struct load_figures *ret_figures)
 	bool started = run->exec.pid != 0;
 
 	*ret_figures = (struct load_figures){
-		.ns = started ? load_now_ns() - run->exec.began_ns : run->handshakes->sum_ns,
+		.ns = started ? monotonic_ns() - run->exec.began_ns : run->handshakes->sum_ns,
 		.n_messages = run->handshakes->n,
 		.n_violations = load_run_violations(run),
 		.listen_ns = run->listen_ns,

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "clock.h"
+
 enum { MS = 1000000, LOOK_NS = 20 * MS, NAP_NS = 50 * MS };
 
 #define STUCK_NS UINT64_C(5000000000)
@@ -13,7 +15,7 @@ enum { MS = 1000000, LOOK_NS = 20 * MS, NAP_NS = 50 * MS };
 void load_pace_begin(struct load_pace *p, struct load_run *run)
 {
 	const struct load_options *o = run->o;
-	uint64_t now_ns = load_now_ns();
+	uint64_t now_ns = monotonic_ns();
 
 	*p = (struct load_pace){
 		.run = run,
@@ -69,11 +71,11 @@ int load_pace_sleep(struct load_line *l, const struct load_wish *wish, uint64_t 
 
 int load_pace_await_asleep(struct load_pace *p, struct load_threads *threads)
 {
-	uint64_t began = load_now_ns();
+	uint64_t began = monotonic_ns();
 	int err = threads->n > 0 ? 0 : load_threads_open(threads, p->run->pid);
 
 	while (err == 0 && !load_threads_sleep(threads))
-		if (load_now_ns() - began > ASLEEP_NS)
+		if (monotonic_ns() - began > ASLEEP_NS)
 			err = load_fail(-ETIMEDOUT, "--asleep: the back-end does not sleep");
 	return err;
 }
@@ -91,7 +93,7 @@ void load_figures_begin(struct load_run *run)
 
 void load_figures_end(struct load_run *run, const struct load_pace *p, struct load_figures *f)
 {
-	f->ns = load_now_ns() - p->start_ns;
+	f->ns = monotonic_ns() - p->start_ns;
 	for (unsigned int i = 0; i < run->n_guests; i++) {
 		struct load_line *l = &run->guests[i].line;
 

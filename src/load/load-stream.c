@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Streams: a ring that is kept full of output, or of room for input, or both. */
+#include "clock.h"
 #include "load/load-modes.h"
 #include "load/load-pace.h"
 
@@ -102,7 +103,7 @@ static int flow(struct stream *s, bool call)
 		err = load_pace_watch(&s->pace, now_ns, out + in > 0);
 		if (err == 0 && out + in == 0 && call)
 			err = wait_for_more(s, now_ns);
-		now_ns = load_now_ns();
+		now_ns = monotonic_ns();
 	}
 	return err;
 }

@@ -82,14 +82,6 @@ extern const struct load_limit_row load_limit_rows[LOAD_N_LIMITS];
 /* One sentence on standard error; returns err. */
 PRINTF_LIKE(2, 3) int load_fail(int err, const char *fmt, ...);
 
-static inline uint64_t load_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* Adds what was measured in another part of the run. */
 void load_figures_merge(struct load_figures *sum, const struct load_figures *part);
 

@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include <math.h>
-
 #include "load/report-json.h"
 
-static void put_string(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (const char *c = text; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			fprintf(out, "\\%c", *c);
-		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			fprintf(out, "\\u%04x", (unsigned int)*c);
-		else
-			fputc(*c, out);
-	}
-	fputc('"', out);
-}
-
-static void put_number(FILE *out, double value)
-{
-	if (!isfinite(value))
-		fputs("null", out);
-	else if (value == floor(value))
-		fprintf(out, "%.0f", value);
-	else
-		fprintf(out, "%.9g", value);
-}
+#include "encode.h"
 
 static void put_value(FILE *out, const struct report_row *row, const struct load_report *r)
 {
 	const char *text = row->text ? row->text(r) : NULL;
 
 	if (row->number)
-		put_number(out, row->number(r));
+		encode_json_number(out, row->number(r));
 	else if (row->flag)
 		fputs(row->flag(r) ? "true" : "false", out);
-	else if (text)
-		put_string(out, text);
 	else
-		fputs("null", out);
+		encode_json_text(out, text);
 }
 
 /* The keys from one on, up to the next title or, with all, up to the last one. */
@@ -52,7 +26,7 @@ static void put_keys(FILE *out, enum report_key from, bool all, const struct loa
 		if (!row->help)
 			break;
 		fputs(",\n  ", out);
-		put_string(out, row->name);
+		encode_json_text(out, row->name);
 		fputs(": ", out);
 		put_value(out, row, r);
 	}
@@ -71,9 +45,9 @@ static void put_limit(FILE *out, const struct load_options *o,
 	const struct load_report r = { .o = o, .f = &limit->figures };
 
 	fputs("  {\n  \"name\": ", out);
-	put_string(out, limit->limit->name);
+	encode_json_text(out, limit->limit->name);
 	fputs(",\n  \"unit\": ", out);
-	put_string(out, limit->limit->unit);
+	encode_json_text(out, limit->limit->unit);
 	put_keys(out, REPORT_GROUP_figures + 1, false, &r);
 	fputs(",\n  \"cpu_ms_per_mb\": ", out);
 	put_value(out, &report_rows[REPORT_cpu_ms_per_mb], &r);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"

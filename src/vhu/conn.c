@@ -45,29 +45,6 @@ static void arm_rx(struct vhu_conn *conn)
 	op_recvmsg(&conn->rx, conn->fd, &conn->rx_hdr, MSG_CMSG_CLOEXEC);
 }
 
-static void take_fds(struct vhu_conn *conn)
-{
-	struct fdset *fds = &conn->msg.fds;
-	struct cmsghdr *cmsg;
-
-	for (cmsg = CMSG_FIRSTHDR(&conn->rx_hdr); cmsg; cmsg = CMSG_NXTHDR(&conn->rx_hdr, cmsg)) {
-		size_t n;
-
-		if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(fd));
-			if (fds->n_fds < FDSET_MAX)
-				fds->fd[fds->n_fds++] = fd;
-			else
-				fd_close(fd);
-		}
-	}
-}
-
 static void message_complete(struct vhu_conn *conn)
 {
 	conn->rx_in_payload = false;
@@ -101,7 +78,8 @@ static void rx_done(struct op *op, int res)
 	bool first = !conn->rx_in_payload && conn->rx_got == 0;
 
 	if (res >= 0 && first)
-		take_fds(conn); /* ours now, whatever comes of the message; even of an empty one */
+		fdset_receive(&conn->msg.fds, &conn->rx_hdr); /* ours now, whatever comes of the
+								 message; even of an empty one */
 	if (conn->has_ended || scope_cancelling(&conn->scope))
 		return;
 	if (res == -EINTR || res == -EAGAIN) {
@@ -148,20 +126,6 @@ static void free_out(struct vhu_conn *conn, struct vhu_conn_out *out)
 	free(out);
 }
 
-static void put_fds(struct vhu_conn *conn, const struct fdset *fds)
-{
-	size_t len = fds->n_fds * sizeof(int);
-	struct cmsghdr *cmsg;
-
-	conn->tx_hdr.msg_control = conn->tx_control;
-	conn->tx_hdr.msg_controllen = CMSG_SPACE(len);
-	cmsg = CMSG_FIRSTHDR(&conn->tx_hdr);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(len);
-	memcpy(CMSG_DATA(cmsg), fds->fd, len);
-}
-
 static void arm_tx(struct vhu_conn *conn)
 {
 	struct vhu_conn_out *out = first_out(conn);
@@ -170,7 +134,7 @@ static void arm_tx(struct vhu_conn *conn)
 	conn->tx_iov.iov_len = out->len - out->sent;
 	conn->tx_hdr = (struct msghdr){ .msg_iov = &conn->tx_iov, .msg_iovlen = 1 };
 	if (out->sent == 0 && out->fds.n_fds > 0)
-		put_fds(conn, &out->fds);
+		fd_attach(&conn->tx_hdr, conn->tx_control, out->fds.fd, out->fds.n_fds);
 	op_sendmsg(&conn->tx, conn->fd, &conn->tx_hdr, MSG_NOSIGNAL);
 }
 

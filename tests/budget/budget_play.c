@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "load/load-command.h"
 #include "load/load-pace.h"
 
@@ -73,7 +74,7 @@ static int settle(struct play *p, struct load_line *l)
 
 		if (moved == 0)
 			moved = collect(l);
-		err = moved < 0 ? moved : load_pace_watch(&p->pace, load_now_ns(), moved > 0);
+		err = moved < 0 ? moved : load_pace_watch(&p->pace, monotonic_ns(), moved > 0);
 	} while (err == 0 && !settled(l));
 	load_line_take_calls(l);
 	return err < 0 ? err : await_asleep(p);

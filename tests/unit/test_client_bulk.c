@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "backends/client.h"
+#include "clock.h"
 
 enum { TOTAL = 12 * 1024 * 1024, STREAM = 3 * 1024 * 1024, PIECE = 40000, WINDOW = 128 * 1024 };
 

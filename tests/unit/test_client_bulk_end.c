@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Peers that go in the middle of bulk input, which the device takes from their sockets. */
+#include "clock.h"
 #include "socket_rig.h"
 
 #include "backends/client.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Clients of a port that holds the guest up rather than lose output. */
+#include "clock.h"
 #include "socket_rig.h"
 
 #include "backends/client.h"

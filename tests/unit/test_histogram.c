@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "clock.h"
 #include "unit.h"
 
 #include "histogram.h"
