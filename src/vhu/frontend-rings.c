@@ -8,9 +8,9 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "vhu/codec.h"
 
 enum { RING_ALIGN = 4096 };
@@ -292,11 +292,17 @@ int vhu_frontend_kick(struct vhu_frontend *fe, unsigned int idx)
 	static const uint64_t one = 1;
 	int fd = fe->rings[idx].kick_fd;
 
+	if (fe->ear && fe->ear->kicked)
+		fe->ear->kicked(fe->ear->arg, idx);
 	if (vhu_frontend_has_protocol(fe, VHU_PF_INBAND_NOTIFICATIONS_BIT))
 		return vhu_frontend_vring(fe, VHU_FE_VRING_KICK, idx, 0, true);
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		return vhu_frontend_fail(fe, -errno, "a kick: %s", strerror(errno));
-	return 0;
+	if (fd < 0 || write(fd, &one, sizeof(one)) >= 0)
+		return 0;
+	if (errno == EPIPE)
+		return vhu_frontend_fail(fe, -EPROTO,
+					 "the back-end to keep the kick descriptor, "
+					 "but nobody reads it any more");
+	return vhu_frontend_fail(fe, -errno, "a kick: %s", strerror(errno));
 }
 
 /* One read takes an eventfd's whole count, or many calls of a socket. */
@@ -325,21 +331,13 @@ bool vhu_frontend_take_calls(struct vhu_frontend *fe, unsigned int idx)
 	return any;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int vhu_frontend_await_call(struct vhu_frontend *fe, unsigned int idx, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = monotonic_ms() + timeout_ms;
 	int err = 0;
 
 	while (err == 0) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - monotonic_ms();
 
 		if (vhu_frontend_take_calls(fe, idx))
 			return 0;
@@ -372,11 +370,11 @@ int vhu_frontend_await_used(struct vhu_frontend *fe, unsigned int idx, void **re
 			    uint32_t *ret_len, int timeout_ms)
 {
 	struct driverq *q = &fe->rings[idx].q;
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = monotonic_ms() + timeout_ms;
 
 	for (;;) {
 		enum driverq_result result = driverq_get(q, ret_token, ret_len);
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - monotonic_ms();
 		int err;
 
 		if (result == DRIVERQ_USED)

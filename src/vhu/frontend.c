@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "vhu/codec.h"
 
 /* More than a message may carry, so that a tester can send too many. */
@@ -21,14 +21,6 @@ union control {
 	struct cmsghdr align;
 	char space[CMSG_SPACE(MAX_RAW_FDS * sizeof(int))];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int vhu_frontend_fail(struct vhu_frontend *fe, int err, const char *fmt, ...)
 {
@@ -43,9 +35,8 @@ int vhu_frontend_fail(struct vhu_frontend *fe, int err, const char *fmt, ...)
 static int fail_rule(struct vhu_frontend *fe, int err, const struct vhu_msg *msg,
 		     enum vhu_rule rule)
 {
-	return vhu_frontend_fail(fe, err, "%s: expected that %s [%s: %s]",
-				 vhu_msg_name(msg->dir, msg->id), vhu_rule_text(rule),
-				 vhu_rule_name(rule), vhu_rule_ref(rule));
+	return vhu_frontend_fail(fe, err, "of %s that %s [%s: %s]", vhu_msg_name(msg->dir, msg->id),
+				 vhu_rule_text(rule), vhu_rule_name(rule), vhu_rule_ref(rule));
 }
 
 bool vhu_frontend_has_protocol(const struct vhu_frontend *fe, unsigned int bit)
@@ -111,7 +102,7 @@ int vhu_frontend_connect(struct vhu_frontend *fe, const char *path)
 struct wait {
 	struct pollfd fds[MAX_WAIT + 1]; /* the last one in use is the channel's */
 	nfds_t n_fds;
-	int64_t deadline; /* in now_ms() time */
+	int64_t deadline; /* in monotonic_ms() time */
 	bool serve;
 };
 
@@ -141,7 +132,7 @@ static int look(struct vhu_frontend *fe, struct wait *w, int timeout_ms, bool *r
 static int wait_for(struct vhu_frontend *fe, struct wait *w, bool hearing_counts)
 {
 	for (;;) {
-		int64_t left = w->deadline - now_ms();
+		int64_t left = w->deadline - monotonic_ms();
 		bool heard = false;
 		int ret = look(fe, w, fe->pump || left < 0 ? 0 : (int)left, &heard);
 
@@ -170,7 +161,7 @@ static int wait_fd(struct vhu_frontend *fe, int fd, short events, int64_t deadli
 int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t n_fds,
 				int timeout_ms)
 {
-	struct wait w = { .deadline = now_ms() + timeout_ms, .serve = true };
+	struct wait w = { .deadline = monotonic_ms() + timeout_ms, .serve = true };
 
 	for (; w.n_fds < n_fds && w.n_fds < MAX_WAIT; w.n_fds++)
 		w.fds[w.n_fds] = (struct pollfd){ .fd = fds[w.n_fds], .events = POLLIN };
@@ -179,34 +170,28 @@ int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t 
 
 int vhu_frontend_pass_time(struct vhu_frontend *fe, int ms)
 {
-	struct wait w = { .deadline = now_ms() + ms, .serve = true };
+	struct wait w = { .deadline = monotonic_ms() + ms, .serve = true };
 	int err = wait_for(fe, &w, false);
 
 	return err == -ETIMEDOUT ? 0 : err;
 }
 
-/* Sending. */
-
-static void put_control(struct msghdr *hdr, union control *control, const int *fds, size_t n_fds)
+static void tell_end(const struct vhu_frontend *fe, int sock)
 {
-	struct cmsghdr *cmsg;
-
-	hdr->msg_control = control->space;
-	hdr->msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-	cmsg = CMSG_FIRSTHDR(hdr);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-	if (n_fds > 0)
-		memcpy(CMSG_DATA(cmsg), fds, n_fds * sizeof(int));
+	if (sock == fe->fd && fe->ear && fe->ear->ended)
+		fe->ear->ended(fe->ear->arg);
 }
+
+/* Sending. */
 
 static int send_on(struct vhu_frontend *fe, int sock, const void *bytes, size_t len, const int *fds,
 		   size_t n_fds, bool serve)
 {
-	int64_t deadline = now_ms() + fe->timeout_ms;
+	int64_t deadline = monotonic_ms() + fe->timeout_ms;
 	size_t done = 0;
 
+	if (fe->ear && fe->ear->sent)
+		fe->ear->sent(fe->ear->arg, sock == fe->channel_fd, bytes, len, fds, n_fds);
 	while (done < len) {
 		union control control = { .space = { 0 } };
 		struct iovec iov = { (char *)(uintptr_t)bytes + done, len - done };
@@ -215,14 +200,16 @@ static int send_on(struct vhu_frontend *fe, int sock, const void *bytes, size_t 
 		int err;
 
 		if (done == 0 && (n_fds > 0 || fe->empty_control))
-			put_control(&hdr, &control, fds, n_fds);
+			fd_attach(&hdr, control.space, fds, n_fds);
 		n = sendmsg(sock, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n >= 0) {
 			done += (size_t)n;
 			continue;
 		}
-		if (errno == EPIPE || errno == ECONNRESET)
+		if (errno == EPIPE || errno == ECONNRESET) {
+			tell_end(fe, sock);
 			return vhu_frontend_fail(fe, -ECONNRESET, "the back-end to be there");
+		}
 		if (errno != EAGAIN && errno != EINTR)
 			return vhu_frontend_fail(fe, -errno, "sendmsg: %s", strerror(errno));
 		err = wait_fd(fe, sock, POLLOUT, deadline, serve);
@@ -254,23 +241,6 @@ int vhu_frontend_send_unchecked(struct vhu_frontend *fe, const struct vhu_msg *m
 
 /* Receiving. */
 
-static void take_fds(struct msghdr *hdr, struct fdset *fds)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (fds->n_fds < FDSET_MAX)
-				fds->fd[fds->n_fds++] = fd;
-			else
-				fd_close(fd);
-		}
-	}
-}
-
 static int read_exactly(struct vhu_frontend *fe, int sock, void *buf, size_t len, struct fdset *fds,
 			int64_t deadline, bool serve)
 {
@@ -289,7 +259,7 @@ static int read_exactly(struct vhu_frontend *fe, int sock, void *buf, size_t len
 		int err;
 
 		if (n > 0) {
-			take_fds(&hdr, fds);
+			fdset_receive(fds, &hdr);
 			done += (size_t)n;
 			continue;
 		}
@@ -319,16 +289,21 @@ static int receive_on(struct vhu_frontend *fe, int sock, enum vhu_dir dir, struc
 		err = fail_rule(fe, -EPROTO, &msg, VHU_RULE_PAYLOAD_LIMIT);
 	if (err == 0)
 		err = read_exactly(fe, sock, msg.payload, msg.size, &msg.fds, deadline, serve);
-	if (err < 0)
+	if (err < 0) {
+		if (err == -ECONNRESET)
+			tell_end(fe, sock);
 		fdset_close(&msg.fds);
-	else
-		*ret_msg = msg;
-	return err;
+		return err;
+	}
+	if (fe->ear && fe->ear->received)
+		fe->ear->received(fe->ear->arg, sock == fe->channel_fd, &msg);
+	*ret_msg = msg;
+	return 0;
 }
 
 int vhu_frontend_receive(struct vhu_frontend *fe, struct vhu_msg *ret_msg, int timeout_ms)
 {
-	return receive_on(fe, fe->fd, VHU_FE, ret_msg, now_ms() + timeout_ms, true);
+	return receive_on(fe, fe->fd, VHU_FE, ret_msg, monotonic_ms() + timeout_ms, true);
 }
 
 int vhu_frontend_await_close(struct vhu_frontend *fe, int timeout_ms)
@@ -467,7 +442,8 @@ static int serve_one(struct vhu_frontend *fe)
 {
 	struct vhu_msg msg;
 	enum vhu_rule rule;
-	int err = receive_on(fe, fe->channel_fd, VHU_BE, &msg, now_ms() + fe->timeout_ms, false);
+	int err = receive_on(fe, fe->channel_fd, VHU_BE, &msg, monotonic_ms() + fe->timeout_ms,
+			     false);
 
 	if (err == -ECONNRESET) {
 		fe->channel_fd = fd_close(fe->channel_fd);

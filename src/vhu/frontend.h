@@ -44,6 +44,16 @@ struct vhu_frontend_heard {
 	unsigned int n_unanswered; /* wanted an answer, did not get one yet */
 };
 
+/* Hears what passes on the two sockets, and kicks: to show it. Any member may be NULL. */
+struct vhu_frontend_ear {
+	void (*sent)(void *arg, bool channel, const void *bytes, size_t len, const int *fds,
+		     size_t n_fds);
+	void (*received)(void *arg, bool channel, const struct vhu_msg *msg);
+	void (*kicked)(void *arg, unsigned int idx);
+	void (*ended)(void *arg); /* the back-end closed the connection */
+	void *arg;
+};
+
 /* A stretch of guest memory; all stretches lie in one file. */
 struct vhu_frontend_region {
 	struct vhu_region wire;
@@ -57,6 +67,7 @@ struct vhu_frontend {
 	int timeout_ms;
 	vhu_pump_fn *pump; /* NULL: the back-end needs no help of ours */
 	void *pump_arg;
+	const struct vhu_frontend_ear *ear; /* NULL: nobody listens */
 	struct vhu_nego nego;
 	unsigned int n_sent;   /* messages of this connection */
 	unsigned int max_sent; /* 0: no limit */
