@@ -5,10 +5,14 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 %canon_reldir%_libvirtio_a_SOURCES = \
 	%reldir%/batch.c \
 	%reldir%/batch.h \
+	%reldir%/driverq-packed.c \
+	%reldir%/driverq-packed.h \
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
+	%reldir%/packed.c \
+	%reldir%/packed.h \
 	%reldir%/virtq.c \
 	%reldir%/virtq.h \
 	%reldir%/vring.c \
