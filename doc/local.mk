@@ -32,11 +32,14 @@ dist_man_MANS += \
 	%reldir%/vhost-device-console-ctl.1 \
 	%reldir%/vhost-device-console.1 \
 	%reldir%/vhost-device-console.conf.5 \
+	%reldir%/vhu-conform.1 \
 	%reldir%/vhu-load.1 \
 	%reldir%/vhu-protocol.7
-dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/hacking.md \
-	%reldir%/performance.md
-EXTRA_DIST += %reldir%/splice.sh
+dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/compatibility.md \
+	%reldir%/hacking.md %reldir%/performance.md
+examplesdir = $(docdir)/examples
+dist_examples_DATA = %reldir%/examples/vhu-conform.yml
+EXTRA_DIST += %reldir%/splice.sh %reldir%/compatibility.notes
 
 # bash looks for a file of the command's name.
 bashcompletiondir = $(datadir)/bash-completion/completions
@@ -62,10 +65,11 @@ generated = \
 	%reldir%/completion/vhost-device-console.bash:src/console-options-dump,bash \
 	%reldir%/completion/_vhost-device-console:src/console-options-dump,zsh \
 	%reldir%/completion/vhost-device-console.fish:src/console-options-dump,fish \
+	%reldir%/vhu-conform.1:src/vhu-conform-dump \
 	%reldir%/vhu-load.1:src/vhu-load-dump \
 	%reldir%/vhu-protocol.7:src/vhu-dump,man
 
-update-manuals: src/console-options-dump src/vhu-dump src/vhu-load-dump
+update-manuals: src/console-options-dump src/vhu-conform-dump src/vhu-dump src/vhu-load-dump
 	$(MKDIR_P) %reldir%
 	for row in $(generated); do \
 		page=$(srcdir)/$${row%%:*}; \

@@ -28,6 +28,11 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 %canon_reldir%_tools_vhu_guest_LDADD = $(LIBGUEST)
 %canon_reldir%_tools_no_uring_LDADD =
 
+# Back-ends that are wrong in one way each.
+check_PROGRAMS += %reldir%/tools/fake-backend
+%canon_reldir%_tools_fake_backend_SOURCES = %reldir%/tools/fake-backend.c
+%canon_reldir%_tools_fake_backend_LDADD = $(LIBVHUMODEL)
+
 # What a message costs, counted: not part of make check, run by scripts/check.
 check_PROGRAMS += %reldir%/budget/budget_play %reldir%/budget/budget_ring
 %canon_reldir%_budget_budget_play_SOURCES = %reldir%/budget/budget_play.c

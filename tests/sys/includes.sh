@@ -29,6 +29,7 @@ group() {
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
 	guest/*.[ch]) echo guest ;;
 	load/*.[ch] | load/*.def) echo load ;;
+	conform/*.[ch] | conform/*.def) echo conform ;;
 	daemon/*.[ch] | daemon/*.def | console-options.[ch] | options.def) echo daemon ;;
 	*/*) echo unknown ;;
 	*.[ch] | *.def) echo program ;;
@@ -59,13 +60,14 @@ allowed() {
 	vhu-frontend) echo base loop features model engine conn vhu-frontend ;;
 	guest) echo base loop features model engine console conn vhu-frontend guest ;;
 	load) echo base features model engine console conn loop vhu-frontend guest load ;;
+	conform) echo base features model engine virtq console conn loop vhu-frontend guest conform ;;
 	daemon)
 		echo base loop listener features model engine virtq device-interface console port \
 			backend conn vhu-backend daemon
 		;;
 	program)
 		echo base loop listener features model engine virtq device-interface console port \
-			backend conn vhu-backend vhu-frontend guest load daemon program
+			backend conn vhu-backend vhu-frontend guest load conform daemon program
 		;;
 	esac
 }

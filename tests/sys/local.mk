@@ -25,6 +25,10 @@ sys_tests += \
 # Load on it, and what the machine itself can do.
 sys_tests += %reldir%/load.sh %reldir%/bench.sh
 
+# The tester, on this daemon and on front-ends that are programs of the tests.
+EXTRA_DIST += %reldir%/toy-frontend.py
+sys_tests += %reldir%/conform.sh %reldir%/conform-frontend.sh
+
 # Its control socket, and the shells that complete its command line.
 sys_tests += \
 	%reldir%/completion.sh \

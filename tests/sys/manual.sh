@@ -71,14 +71,14 @@ absent_files() {
 }
 
 # unnamed_sources PAGE SRC: sources that PAGE leaves out. A header with its .c
-# file counts as named.
+# file counts as named, and so do all files of a folder that is named.
 unnamed_sources() {
 	(cd "$2" && find . -name '*.[ch]' -o -name '*.def') | sed 's|^\./||' |
 		LC_ALL=C sort | while read -r file; do
 		case $file in
 		*.h) [ ! -e "$2/${file%.h}.c" ] || continue ;;
 		esac
-		grep -qF "\`src/$file\`" "$1" || echo "src/$file"
+		grep -qF -e "\`src/$file\`" -e "\`src/${file%/*}/\`" "$1" || echo "src/$file"
 	done
 }
 

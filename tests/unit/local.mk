@@ -289,6 +289,68 @@ unit_tests += %reldir%/test_workers
 unit_tests += %reldir%/test_latency
 %canon_reldir%_test_latency_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_conform_bench
+%canon_reldir%_test_conform_bench_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_cases
+%canon_reldir%_test_conform_cases_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_clauses
+%canon_reldir%_test_conform_clauses_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_command
+%canon_reldir%_test_conform_command_SOURCES = %reldir%/test_conform_command.c %reldir%/said_rig.h
+%canon_reldir%_test_conform_command_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_coverage
+%canon_reldir%_test_conform_coverage_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_evidence
+%canon_reldir%_test_conform_evidence_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_expect
+%canon_reldir%_test_conform_expect_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_faults
+%canon_reldir%_test_conform_faults_SOURCES = %reldir%/test_conform_faults.c %reldir%/played_rig.h
+%canon_reldir%_test_conform_faults_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_frontend
+%canon_reldir%_test_conform_frontend_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_info
+%canon_reldir%_test_conform_info_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+if HAVE_JSON_C
+unit_tests += %reldir%/test_conform_matrix
+%canon_reldir%_test_conform_matrix_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+endif
+
+unit_tests += %reldir%/test_conform_needs
+%canon_reldir%_test_conform_needs_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_outputs
+%canon_reldir%_test_conform_outputs_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_played
+%canon_reldir%_test_conform_played_SOURCES = %reldir%/test_conform_played.c %reldir%/played_rig.h
+%canon_reldir%_test_conform_played_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_process
+%canon_reldir%_test_conform_process_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_replay
+%canon_reldir%_test_conform_replay_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_report
+%canon_reldir%_test_conform_report_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_select
+%canon_reldir%_test_conform_select_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_target
+%canon_reldir%_test_conform_target_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_load_line
 %canon_reldir%_test_load_line_SOURCES = %reldir%/test_load_line.c %reldir%/said_rig.h
 %canon_reldir%_test_load_line_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)

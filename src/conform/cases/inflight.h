@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The record of requests in flight, as the front-end has it. Split rings alone. */
+#ifndef VHU_CONFORM_INFLIGHT_H
+#define VHU_CONFORM_INFLIGHT_H
+
+#include "conform/trial/trial.h"
+
+/* Heads of the two requests of inflight_forge(). */
+enum { INFLIGHT_FIRST = 3, INFLIGHT_SECOND = 1 };
+
+/* Of one split ring. */
+struct split_entry {
+	uint8_t inflight;
+	uint8_t padding[5];
+	uint16_t next;
+	uint64_t counter;
+};
+
+struct split_record {
+	uint64_t features;
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t last_batch_head;
+	uint16_t used_idx;
+	struct split_entry desc[];
+};
+
+/* The whole buffer, as the back-end described it. */
+struct inflight {
+	struct vhu_inflight wire;
+	int fd;
+	uint8_t *map;
+};
+
+#define AUTO_INFLIGHT AUTO(inflight_fini) struct inflight
+#define INFLIGHT_NONE                                                                              \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
+
+void inflight_fini(struct inflight *r);
+
+/* What is accepted: without the device's own features, so that it needs no handshake of its own. */
+uint64_t inflight_features(const struct trial *t);
+uint64_t inflight_protocol(const struct trial *t);
+
+/* GET_INFLIGHT_FD, which must bring a description and one descriptor. Fini is due in any case. */
+void inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues, unsigned int queue_size);
+int inflight_get(struct trial *t, struct inflight *r);
+int inflight_map(struct trial *t, struct inflight *r);
+
+/* Handshake, guest memory and rings of ours, a record. */
+int inflight_begin(struct trial *t, struct inflight *r);
+
+/* Bytes that a ring of size entries needs. */
+size_t inflight_bytes(unsigned int size);
+
+/* The part of ring idx: all parts are of one length. */
+struct split_record *inflight_of(const struct trial *t, const struct inflight *r, unsigned int idx);
+
+/* SET_INFLIGHT_FD as r->wire says; and in order. */
+void inflight_set_message(const struct trial *t, const struct inflight *r, struct vhu_msg *ret_msg);
+int inflight_set(struct trial *t, const struct inflight *r);
+
+/*
+ * All that inflight_begin() does, then a ring and a record as a back-end that
+ * died left them: two requests fetched, none done.
+ */
+int inflight_forge(struct trial *t, struct inflight *r);
+
+#endif
