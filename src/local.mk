@@ -18,7 +18,9 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options-text.c \
 	%reldir%/options-values.c \
 	%reldir%/options.c \
-	%reldir%/options.h
+	%reldir%/options.h \
+	%reldir%/proc.c \
+	%reldir%/proc.h
 
 noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \

@@ -32,7 +32,7 @@ check-cppcheck:
 check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
 	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
-		TESTS="$(filter-out %/test_workers,$(unit_tests))" \
+		TESTS="$(filter-out %/test_workers %/test_conform_start,$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"

@@ -6,7 +6,7 @@
 build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libjson-c-dev
 	libtelnet-dev liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
-check_packages=(mandoc socat valgrind xz-utils)
+check_packages=(mandoc procps socat valgrind xz-utils)
 
 cache=${VHU_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vhu}
 apt_updated=

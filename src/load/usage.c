@@ -1,58 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "load/usage.h"
+#include "proc.h"
 
 /* Calls each(file, arg) for /proc/PID/NAME. Zero or -errno. */
 static int read_proc(pid_t pid, const char *name, void (*each)(FILE *file, void *arg), void *arg)
 {
-	char path[96];
-	FILE *file;
+	FILE *file = proc_open(pid, name);
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	file = fopen(path, "re");
 	if (!file)
 		return -errno;
 	each(file, arg);
 	fclose(file);
 	return 0;
-}
-
-/* The entries of /proc/PID/NAME that are numbers; arg is each one's. -errno when it is no folder.
- */
-static int read_numbers(pid_t pid, const char *name, void (*each)(pid_t pid, int n, void *arg),
-			void *arg)
-{
-	char path[64];
-	struct dirent *entry;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir)) != NULL) {
-		uint64_t n;
-
-		if (option_parse_number(entry->d_name, &n))
-			each(pid, (int)n, arg);
-	}
-	closedir(dir);
-	return 0;
-}
-
-/* Reads "KEY: VALUE" at the start of a line. */
-static bool line_value(const char *line, const char *key, uint64_t *ret_value)
-{
-	size_t len = strlen(key);
-
-	if (strncmp(line, key, len) != 0 || line[len] != ':')
-		return false;
-	*ret_value = strtoull(line + len + 1, NULL, 10);
-	return true;
 }
 
 static void add_status(FILE *file, void *arg)
@@ -62,27 +25,28 @@ static void add_status(FILE *file, void *arg)
 	uint64_t n;
 
 	while (fgets(line, sizeof(line), file)) {
-		if (line_value(line, "voluntary_ctxt_switches", &n))
+		if (proc_line_value(line, "voluntary_ctxt_switches", 10, &n))
 			tally->n_voluntary += n;
-		else if (line_value(line, "nonvoluntary_ctxt_switches", &n))
+		else if (proc_line_value(line, "nonvoluntary_ctxt_switches", 10, &n))
 			tally->n_involuntary += n;
 	}
 }
 
 /* A thread that has just ended adds nothing. */
-static void add_task(pid_t pid, int tid, void *arg)
+static int add_task(pid_t pid, int tid, void *arg)
 {
 	char name[64];
 
 	snprintf(name, sizeof(name), "task/%d/status", tid);
 	(void)read_proc(pid, name, add_status, arg);
+	return 0;
 }
 
 static int take_tally(const struct load_meter *meter, struct usage_tally *ret_tally)
 {
 	struct usage_tally tally = { 0 };
 	struct timespec cpu;
-	int err = read_numbers(meter->pid, "task", add_task, &tally);
+	int err = proc_each_number(meter->pid, "task", add_task, &tally);
 
 	if (err < 0)
 		return err;
@@ -117,21 +81,12 @@ static void add_mappings(FILE *file, void *arg)
 	while (fgets(line, sizeof(line), file)) {
 		if (mapping_kind(line, &kind))
 			continue;
-		if (line_value(line, "Rss", &kib))
+		if (proc_line_value(line, "Rss", 10, &kib))
 			usage->rss += kib * 1024;
-		else if (kind == 'p' && (line_value(line, "Private_Clean", &kib) ||
-					 line_value(line, "Private_Dirty", &kib)))
+		else if (kind == 'p' && (proc_line_value(line, "Private_Clean", 10, &kib) ||
+					 proc_line_value(line, "Private_Dirty", 10, &kib)))
 			usage->private_bytes += kib * 1024;
 	}
-}
-
-static void add_fd(pid_t pid, int fd, void *arg)
-{
-	struct load_usage *usage = arg;
-
-	(void)pid;
-	(void)fd;
-	usage->n_fds++;
 }
 
 static uint64_t since(uint64_t before, uint64_t after)
@@ -149,9 +104,10 @@ static int read_usage(const struct load_meter *meter, struct load_usage *usage)
 	if (err == 0)
 		err = read_proc(meter->pid, "smaps", add_mappings, usage);
 	if (err == 0)
-		err = read_numbers(meter->pid, "fd", add_fd, usage);
+		err = proc_count_numbers(meter->pid, "fd");
 	if (err < 0)
 		return err;
+	usage->n_fds = (unsigned int)err;
 	usage->cpu_ns = since(before->cpu_ns, after.cpu_ns);
 	usage->n_wakeups = since(before->n_voluntary, after.n_voluntary);
 	usage->n_switches = usage->n_wakeups + since(before->n_involuntary, after.n_involuntary);

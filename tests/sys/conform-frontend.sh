@@ -39,13 +39,13 @@ judge() {
 }
 
 good_front_end() {
-	judge 0 --exec "$load" --select 'fe/[rmn]*' --verbose &&
+	judge 0 --exec "$load" --wait 20 --select 'fe/[rmn]*' --verbose &&
 		grep -q 'pass *fe/rule/version' "$tmp/out" &&
 		grep -q 'pass *fe/ring/chain/04' "$tmp/out"
 }
 
 lives_through_wrong_replies() {
-	judge 0 --exec "$load" --select 'fe/fault/reply-*/get-features'
+	judge 0 --exec "$load" --wait 20 --select 'fe/fault/reply-*/get-features'
 }
 
 broken_order() {

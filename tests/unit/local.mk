@@ -11,6 +11,9 @@ unit_tests += %reldir%/test_base
 unit_tests += %reldir%/test_fd
 %canon_reldir%_test_fd_LDADD = $(LIBBASE) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_proc
+%canon_reldir%_test_proc_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_log
 %canon_reldir%_test_log_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
@@ -347,6 +350,9 @@ unit_tests += %reldir%/test_conform_report
 
 unit_tests += %reldir%/test_conform_select
 %canon_reldir%_test_conform_select_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conform_start
+%canon_reldir%_test_conform_start_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_conform_target
 %canon_reldir%_test_conform_target_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)

@@ -113,6 +113,22 @@ static void fault_when_its_message_never_came_does_not_apply(void **state)
 	free(good);
 }
 
+static void fault_when_there_is_no_channel_for_it_does_not_apply(void **state)
+{
+	struct played *good = calloc(1, sizeof(*good));
+	struct result r = { .verdict = VERDICT_ERROR };
+
+	(void)state;
+	assert_non_null(good);
+	assert_false(frontend_case_applies(find("fe/fault/channel/closed"), good, &r));
+	assert_int_equal(r.verdict, VERDICT_NA);
+	assert_false(frontend_case_applies(find("fe/fault/channel/flood"), good, &r));
+	assert_true(frontend_case_applies(find("fe/fault/err/01"), good, &r));
+	good->seen[VHU_FE_SET_BACKEND_REQ_FD] = 1;
+	assert_true(frontend_case_applies(find("fe/fault/channel/closed"), good, &r));
+	free(good);
+}
+
 /* A session of a process that ended with status, after the fault of a case. */
 static enum verdict verdict_of(const char *id, int status, bool stopping, bool spins,
 			       int good_status)
@@ -206,6 +222,28 @@ static void offer_when_meaningless_bits_are_accepted_fails(void **state)
 	free(p);
 }
 
+static void crash_when_a_rule_was_broken_before_tells_of_both(void **state)
+{
+	struct played *well = calloc(1, sizeof(*well)), *p = calloc(1, sizeof(*p));
+	const struct frontend_case *c = find("fe/offer/no-event-idx");
+	const struct frontend_session good = { .p = well };
+	struct frontend_session s = { .p = p, .watched = true };
+	struct result r = { .verdict = VERDICT_ERROR };
+
+	(void)state;
+	assert_non_null(well);
+	assert_non_null(p);
+	p->script = c->script;
+	p->rules[VHU_RULE_FEATURES_OFFERED] = (struct played_point){ 1, 1, "EVENT_IDX" };
+	s.process.ended = true;
+	s.process.status = SIGSEGV;
+	frontend_judge_session(c, &good, &s, &r);
+	assert_int_equal(r.verdict, VERDICT_CRASH);
+	assert_non_null(strstr(r.remark, "EVENT_IDX"));
+	free(p);
+	free(well);
+}
+
 static void words_when_expanded_are_replaced(void **state)
 {
 	char *text = frontend_expand("a {socket},{dir}/{x} {socket}", "/s", "/d");
@@ -255,10 +293,12 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(rules_when_a_front_end_can_break_them_are_cases),
 	UNIT_TEST(point_when_broken_fails_or_warns_by_its_row),
 	UNIT_TEST(fault_when_its_message_never_came_does_not_apply),
+	UNIT_TEST(fault_when_there_is_no_channel_for_it_does_not_apply),
 	UNIT_TEST(process_when_it_crashes_or_spins_gives_the_verdict),
 	UNIT_TEST(answer_when_right_and_not_taken_is_no_pass),
 	UNIT_TEST(harm_when_only_the_end_of_the_connection_did_it_is_excused),
 	UNIT_TEST(offer_when_meaningless_bits_are_accepted_fails),
+	UNIT_TEST(crash_when_a_rule_was_broken_before_tells_of_both),
 	UNIT_TEST(words_when_expanded_are_replaced),
 	UNIT_TEST(process_when_killed_has_crashed),
 	UNIT_TEST(process_when_stopped_has_not_crashed),

@@ -394,18 +394,6 @@ static void man_when_printed_has_every_key(void **state)
 	free(text);
 }
 
-static void format_when_named_is_found_again(void **state)
-{
-	enum report_format format;
-
-	(void)state;
-	for (unsigned int i = 0; i < REPORT_N_FORMATS; i++) {
-		assert_true(report_format_find(report_format_name((enum report_format)i), &format));
-		assert_int_equal(format, i);
-	}
-	assert_false(report_format_find("xml", &format));
-}
-
 static void verdict_when_named_is_found_again(void **state)
 {
 	enum verdict verdict;
@@ -450,7 +438,6 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(jsonl_when_a_run_ends_has_a_line_for_each),
 	UNIT_TEST(jsonl_when_text_is_hostile_is_escaped),
 	UNIT_TEST(man_when_printed_has_every_key),
-	UNIT_TEST(format_when_named_is_found_again),
 	UNIT_TEST(verdict_when_named_is_found_again),
 	UNIT_TEST(close_when_the_file_cannot_be_written_says_so),
 };

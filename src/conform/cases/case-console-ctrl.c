@@ -173,14 +173,11 @@ int case_vc_control_coalesce(struct trial *t)
 {
 	unsigned int id;
 	struct con *con;
-	int err = con_start_with(t, 1);
+	int err = con_start_holding(t, &id);
 
-	if (err == 0)
-		err = con_join_any(t, &id);
 	if (err < 0)
 		return err;
 	con = con_of(t);
-	con->hold = true;
 	for (unsigned int i = 0; i < TOGGLES && err == 0; i++) {
 		con_leave(t);
 		err = con_reach_again(t, id);
@@ -292,22 +289,10 @@ static int say_ready_in_pieces(struct trial *t)
 	static const uint8_t ready[] = { 0xff, 0xff, 0xff, 0xff, CONSOLE_DEVICE_READY, 0, 1, 0 };
 	const struct con_page *page = &con_of(t)->ctrl_out;
 	const struct driverq_buf bufs[] = { { page->addr, 3 }, { page->addr + 256, 5 } };
-	uint32_t used_len;
-	void *token = NULL;
-	int err;
 
 	memcpy(page->host, ready, 3);
 	memcpy(page->host + 256, ready + 3, 5);
-	err = driverq_add(&t->fe.rings[CON_CTRL_TX].q, bufs, ARRAY_SIZE(bufs), 0, false, con_of(t));
-	if (err < 0)
-		return trial_error(t, "a control message: %s", strerror(-err));
-	err = trial_step(t, vhu_frontend_publish(&t->fe, CON_CTRL_TX), "a control message");
-	if (err == 0)
-		err = con_take(t, CON_CTRL_TX, &token, &used_len, TRIAL_ANSWER_MS);
-	if (err == 0 && !token)
-		err = trial_fail(t, "DEVICE_READY in pieces of 3 and 5 bytes: expected its buffers "
-				    "back, but the device kept them");
-	return err;
+	return con_tell_pieces(t, bufs, ARRAY_SIZE(bufs));
 }
 
 int case_vc_control_pieces(struct trial *t)

@@ -191,14 +191,19 @@ int con_check_length(struct trial *t, unsigned int ring, uint32_t used_len)
 
 int con_tell_bytes(struct trial *t, const void *bytes, size_t len)
 {
-	struct con *con = con_of(t);
-	struct driverq_buf buf = { .addr = con->ctrl_out.addr, .len = (uint32_t)len };
+	const struct con_page *page = &con_of(t)->ctrl_out;
+	const struct driverq_buf buf = { .addr = page->addr, .len = (uint32_t)len };
+
+	memcpy(page->host, bytes, len);
+	return con_tell_pieces(t, &buf, 1);
+}
+
+int con_tell_pieces(struct trial *t, const struct driverq_buf *bufs, unsigned int n)
+{
 	uint32_t used_len = 0;
 	void *token;
-	int err;
+	int err = driverq_add(&t->fe.rings[CON_CTRL_TX].q, bufs, n, 0, false, con_of(t));
 
-	memcpy(con->ctrl_out.host, bytes, len);
-	err = driverq_add(&t->fe.rings[CON_CTRL_TX].q, &buf, 1, 0, false, con);
 	if (err < 0)
 		return trial_error(t, "a control message: %s", strerror(-err));
 	err = trial_step(t, vhu_frontend_publish(&t->fe, CON_CTRL_TX), "a control message");
@@ -206,9 +211,9 @@ int con_tell_bytes(struct trial *t, const void *bytes, size_t len)
 		err = con_take(t, CON_CTRL_TX, &token, &used_len, TRIAL_ANSWER_MS);
 	if (err == 0 && !token)
 		err = trial_fail(t,
-				 "a control message of %zu bytes: expected its buffer back, but "
-				 "the device kept it",
-				 len);
+				 "a control message in %u pieces: expected its buffers back, but "
+				 "the device kept them",
+				 n);
 	return err < 0 ? err : con_check_length(t, CON_CTRL_TX, used_len);
 }
 
@@ -433,6 +438,17 @@ int con_start_with(struct trial *t, unsigned int n)
 	if (err == 0)
 		err = con_post_control(t, n, CON_PAGE);
 	return err < 0 ? err : con_shake_hands(t);
+}
+
+int con_start_holding(struct trial *t, unsigned int *ret_id)
+{
+	int err = con_start_with(t, 1);
+
+	if (err == 0)
+		err = con_join_any(t, ret_id);
+	if (err == 0)
+		con_of(t)->hold = true;
+	return err;
 }
 
 int con_start_join(struct trial *t, const struct trial_plan *plan, bool console,

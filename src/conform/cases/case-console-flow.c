@@ -103,14 +103,11 @@ int case_vc_open_unheard(struct trial *t)
 {
 	unsigned int id = 0, first;
 	struct con *con;
-	int err = con_start_with(t, 1);
+	int err = con_start_holding(t, &id);
 
-	if (err == 0)
-		err = con_join_any(t, &id);
 	if (err < 0)
 		return err;
 	con = con_of(t);
-	con->hold = true;
 	con_leave(t);
 	err = con_expect(t, id, CONSOLE_PORT_OPEN, 0, NULL);
 	first = con->n_msgs;

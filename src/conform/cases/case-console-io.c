@@ -240,7 +240,7 @@ static int await_peer(struct trial *t, short events, int64_t deadline)
 	return n > 0 ? 0 : -ETIMEDOUT;
 }
 
-int con_peer_read(struct trial *t, void *bytes, size_t len)
+static int con_peer_read(struct trial *t, void *bytes, size_t len)
 {
 	int64_t deadline = monotonic_ms() + trial_ms(t, TRIAL_ANSWER_MS);
 	uint8_t *at = bytes;

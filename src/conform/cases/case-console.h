@@ -100,6 +100,10 @@ int con_start(struct trial *t, const struct trial_plan *plan);
 /* con_start() with n buffers for control messages, and maybe no message. */
 int con_start_with(struct trial *t, unsigned int n);
 
+/* The same with one buffer, and any port joined; from now on the device has no buffer, until
+ * con_release(). */
+int con_start_holding(struct trial *t, unsigned int *ret_id);
+
 /* con_start() and con_join(), or con_join_any(). */
 int con_start_join(struct trial *t, const struct trial_plan *plan, bool console,
 		   unsigned int *ret_id);
@@ -121,6 +125,7 @@ int con_check_length(struct trial *t, unsigned int ring, uint32_t used_len);
 /* A message to the device; returns when its buffer is back, with used length 0. */
 int con_tell(struct trial *t, uint32_t id, uint16_t event, uint16_t value);
 int con_tell_bytes(struct trial *t, const void *bytes, size_t len);
+int con_tell_pieces(struct trial *t, const struct driverq_buf *bufs, unsigned int n);
 
 /* Waits up to ms for one more message; *ret_msg NULL: none came. Noted, its buffer posted again. */
 int con_hear(struct trial *t, struct con_msg **ret_msg, int ms);
@@ -202,8 +207,7 @@ int con_take_input(struct trial *t, unsigned int id, struct con_page **ret_page,
 int con_expect_input(struct trial *t, unsigned int id, const void *bytes, size_t len,
 		     const char *what);
 
-/* The host's side: exactly so many bytes, in time. */
-int con_peer_read(struct trial *t, void *bytes, size_t len);
+/* The host's side: all of these bytes, in time. */
 int con_peer_write(struct trial *t, const void *bytes, size_t len);
 
 /* At most cap bytes, until none has come for quiet_ms. */

@@ -276,6 +276,12 @@ int case_reset_again(struct trial *t)
 
 	if (err == 0)
 		err = reset_device(t);
+	/* The next driver accepts features anew; that they are forgotten is in order. */
+	if (err == 0)
+		err = trial_step(t,
+				 vhu_frontend_set_u64(&t->fe, VHU_FE_SET_FEATURES,
+						      t->fe.nego.features, true),
+				 "SET_FEATURES after RESET_DEVICE");
 	if (err == 0)
 		err = restart_all(t);
 	return err < 0 ? err : trial_exchange(t, 2);

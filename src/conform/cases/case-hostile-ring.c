@@ -116,17 +116,32 @@ static int show(struct trial *t, const struct rig *r, uint16_t head)
 	return trial_kick(t, r->ring);
 }
 
+/* Head 0 is shown, and contained. */
+static int shown(struct trial *t, const struct rig *r, bool lenient, const char *what)
+{
+	int err = show(t, r, 0);
+
+	return err < 0 ? err : contained(t, r, lenient, "%s", what);
+}
+
 /* The available ring. */
+
+/* A rig whose available index has jumped. */
+static int rig_jump(struct trial *t, struct rig *r)
+{
+	int err = rig_up(t, r, false);
+
+	if (err < 0)
+		return err;
+	trial_jump(t, r->ring);
+	return trial_kick(t, r->ring);
+}
 
 int case_hostile_avail_jump(struct trial *t)
 {
 	struct rig r;
-	int err = rig_up(t, &r, false);
+	int err = rig_jump(t, &r);
 
-	if (err < 0)
-		return err;
-	trial_jump(t, r.ring);
-	err = trial_kick(t, r.ring);
 	return err < 0 ? err
 		       : contained(t, &r, false, "an available index %d ahead in a ring of %d",
 				   TRIAL_RING + 1, TRIAL_RING);
@@ -154,8 +169,7 @@ static int one_desc(struct trial *t, uint64_t addr, uint32_t len, uint16_t flags
 	if (err < 0)
 		return err;
 	trial_desc(t, r.ring, 0, addr ? addr : r.addr, len, flags, next);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, lenient, "%s", what);
+	return shown(t, &r, lenient, what);
 }
 
 int case_hostile_next(struct trial *t)
@@ -178,8 +192,7 @@ int case_hostile_loop_two(struct trial *t)
 		return err;
 	trial_desc(t, r.ring, 0, r.addr, LEN, VRING_DESC_F_NEXT, 1);
 	trial_desc(t, r.ring, 1, r.addr, LEN, VRING_DESC_F_NEXT, 0);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, true, "two descriptors in a circle");
+	return shown(t, &r, true, "two descriptors in a circle");
 }
 
 int case_hostile_outside(struct trial *t)
@@ -207,8 +220,7 @@ int case_hostile_straddling(struct trial *t)
 	if (err < 0)
 		return err;
 	trial_desc(t, r.ring, 0, region->guest_addr + region->size - LEN / 2, LEN, 0, 0);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, true, "a descriptor that ends behind guest memory");
+	return shown(t, &r, true, "a descriptor that ends behind guest memory");
 }
 
 int case_hostile_order(struct trial *t)
@@ -220,8 +232,7 @@ int case_hostile_order(struct trial *t)
 		return err;
 	trial_desc(t, r.ring, 0, r.addr, LEN, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 1);
 	trial_desc(t, r.ring, 1, r.addr + LEN, LEN, 0, 0);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, true, "a descriptor to read after one to write");
+	return shown(t, &r, true, "a descriptor to read after one to write");
 }
 
 /* Tables elsewhere. */
@@ -258,8 +269,7 @@ int case_hostile_table_nested(struct trial *t)
 		return err;
 	trial_table_desc(r.host, 0, r.addr, VRING_DESC_BYTES, VRING_DESC_F_INDIRECT, 0);
 	trial_desc(t, r.ring, 0, r.addr, VRING_DESC_BYTES, VRING_DESC_F_INDIRECT, 0);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, true, "an indirect table within itself");
+	return shown(t, &r, true, "an indirect table within itself");
 }
 
 int case_hostile_table_loop(struct trial *t)
@@ -273,8 +283,7 @@ int case_hostile_table_loop(struct trial *t)
 		trial_table_desc(r.host, i, r.addr, LEN, VRING_DESC_F_NEXT,
 				 (uint16_t)((i + 1) % TABLE));
 	trial_desc(t, r.ring, 0, r.addr, TABLE * VRING_DESC_BYTES, VRING_DESC_F_INDIRECT, 0);
-	err = show(t, &r, 0);
-	return err < 0 ? err : contained(t, &r, true, "an indirect table that is a circle");
+	return shown(t, &r, true, "an indirect table that is a circle");
 }
 
 /* Other rings. */
@@ -302,12 +311,8 @@ int case_hostile_other_ring(struct trial *t)
 int case_hostile_ring_mended(struct trial *t)
 {
 	struct rig r;
-	int err = rig_up(t, &r, false);
+	int err = rig_jump(t, &r);
 
-	if (err < 0)
-		return err;
-	trial_jump(t, r.ring);
-	err = trial_kick(t, r.ring);
 	return err < 0 ? err
 		       : trial_ring_fault(t, r.ring, false,
 					  "an available index %d ahead in a ring of %d",

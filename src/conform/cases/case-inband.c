@@ -116,10 +116,14 @@ int case_inband_descriptor_first(struct trial *t)
 		err = trial_publish(t);
 	if (err == 0)
 		err = is_called(t, t->fe.rings[ring].call_fd);
+	if (err == 0)
+		err = trial_answered(t, &request);
+	if (err == 0)
+		err = trial_pass(t, trial_ms(t, TRIAL_QUIET_MS));
 	if (err == 0 && t->fe.heard.n_calls[ring] != n_calls)
 		err = trial_fail(t, "a ring with a call descriptor: expected no "
 				    "BACKEND_VRING_CALL, but one came");
-	return err < 0 ? err : trial_answered(t, &request);
+	return err;
 }
 
 /* The back-end wants its call acknowledged while we wait for our own acknowledgement. */

@@ -124,7 +124,7 @@ struct script *script_new(struct trial *t)
 	return s;
 }
 
-size_t script_bytes(const struct script *s)
+static size_t script_bytes(const struct script *s)
 {
 	size_t n = 0;
 
@@ -191,7 +191,8 @@ int life_reconnect(struct trial *t)
 	return 0;
 }
 
-int script_play(struct trial *t, const struct script *s, size_t n_bytes)
+/* Another connection on which the first n_bytes are sent, and nothing is read. */
+static int script_play(struct trial *t, const struct script *s, size_t n_bytes)
 {
 	uint8_t bytes[VHU_HDR_LEN + VHU_MAX_PAYLOAD];
 	struct vhu_frontend other;

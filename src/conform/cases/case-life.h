@@ -16,11 +16,6 @@ struct script {
 /* All messages of a session with the request ring of t's memory: NULL: no memory. free() is due. */
 struct script *script_new(struct trial *t);
 
-size_t script_bytes(const struct script *s);
-
-/* Another connection on which the first n_bytes are sent, and nothing is read. */
-int script_play(struct trial *t, const struct script *s, size_t n_bytes);
-
 /*
  * A new connection that has answered GET_FEATURES; vhu_frontend_fini() is due.
  * One that is closed instead is tried again for a while: a back-end that serves

@@ -76,7 +76,7 @@ static int forge(struct trial *t, struct inflight *r, struct split_record **ret_
 int case_inflight_forged_size(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	struct split_record *part;
+	struct split_record *part = NULL;
 	int err = forge(t, &r, &part);
 
 	if (err < 0)
@@ -88,7 +88,7 @@ int case_inflight_forged_size(struct trial *t)
 int case_inflight_forged_batch(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	struct split_record *part;
+	struct split_record *part = NULL;
 	int err = forge(t, &r, &part);
 
 	if (err < 0)
@@ -101,7 +101,7 @@ int case_inflight_forged_batch(struct trial *t)
 int case_inflight_forged_cycle(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	struct split_record *part;
+	struct split_record *part = NULL;
 	int err = forge(t, &r, &part);
 
 	if (err < 0)
@@ -116,7 +116,7 @@ int case_inflight_forged_cycle(struct trial *t)
 int case_inflight_forged_counters(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	struct split_record *part;
+	struct split_record *part = NULL;
 	int err = forge(t, &r, &part);
 
 	if (err < 0)

@@ -84,7 +84,8 @@ int case_ring_bounds_kept(struct trial *t)
 		return err;
 	memcpy(out + MARGIN, h.q[0].r.out, h.q[0].r.out_len);
 	for (unsigned int i = 0; i < pieces.n; i++)
-		pieces.bufs[i].addr = (i < pieces.n_out ? out_addr : in_addr) + MARGIN;
+		pieces.bufs[i].addr += MARGIN + (i < pieces.n_out ? out_addr - h.q[0].out_addr
+								  : in_addr - h.q[0].in_addr);
 	h.q[0].in_host = in + MARGIN;
 	hand_link(&h, &pieces, 0, pieces.n, 0);
 	err = hand_finish(&h, 0);

@@ -82,7 +82,8 @@ int fault_show(struct hand *h, uint16_t head, const char *what)
 	return reacts(h) ? came_back(h, head, what) : fault_stopped(h, what);
 }
 
-int fault_kick(struct hand *h, const char *what)
+/* Kicks; what is available is such that nothing can come back. */
+static int fault_kick(struct hand *h, const char *what)
 {
 	int err = trial_kick(h->t, h->idx);
 
@@ -184,19 +185,23 @@ int case_fault_one_way(struct trial *t)
 {
 	AUTO(hand_fini) struct hand h = { .t = t };
 	struct trial_request *q;
+	const char *what;
 	bool writes;
 	int err = boot_with_request(&h, 2, &q);
 
 	if (err < 0)
 		return err;
 	writes = q->r.in_len > 0;
+	what = writes ? "a chain with device-readable descriptors only"
+		      : "a chain with device-writable descriptors only";
 	trial_desc(t, h.idx, 0, q->out_addr, 64, writes ? 0 : VRING_DESC_F_WRITE, 0);
 	err = hand_show(&h, 0);
 	if (err < 0)
 		return err;
+	if (!reacts(&h))
+		return fault_stopped(&h, what);
 	h.t->fe.rings[h.idx].q.last_used = h.used;
-	return trial_ring_fault(t, h.idx, true, "a chain with %s descriptors only",
-				writes ? "device-readable" : "device-writable");
+	return trial_ring_fault(t, h.idx, true, "%s", what);
 }
 
 /* The available ring. */

@@ -19,7 +19,4 @@ int fault_show(struct hand *h, uint16_t head, const char *what);
  */
 int fault_stopped(struct hand *h, const char *what);
 
-/* Kicks; what is available is such that nothing can come back. */
-int fault_kick(struct hand *h, const char *what);
-
 #endif

@@ -120,6 +120,9 @@ int case_ring_base_restart(struct trial *t)
 		t->fe.rings[idx].base = base;
 		if (err == 0)
 			err = trial_start_ring(t, idx, NULL);
+		/* Its avail_event may be of before; that it looks by itself is another case's. */
+		if (err == 0)
+			err = trial_kick(t, idx);
 	}
 	return err < 0 ? err : trial_exchange(t, 3);
 }

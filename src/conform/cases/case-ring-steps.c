@@ -13,25 +13,20 @@ enum {
 	SETTLE_MS = 30, /* a call comes this late at most */
 };
 
-int hand_take(struct trial *t, struct hand *ret_hand)
+int hand_boot(struct trial *t, const struct trial_plan *plan, struct hand *ret_hand)
 {
 	struct hand *h = ret_hand;
+	int err = trial_boot(t, plan);
 
+	h->q = NULL;
+	if (err < 0)
+		return err;
 	h->t = t;
 	h->idx = trial_ring(t);
 	h->ring = trial_vring(t, h->idx);
 	h->used = trial_used_idx(t, h->idx);
-	if (!h->q)
-		h->q = calloc(HAND_REQUESTS, sizeof(*h->q));
+	h->q = calloc(HAND_REQUESTS, sizeof(*h->q));
 	return h->q ? 0 : trial_error(t, "memory for requests");
-}
-
-int hand_boot(struct trial *t, const struct trial_plan *plan, struct hand *ret_hand)
-{
-	int err = trial_boot(t, plan);
-
-	ret_hand->q = NULL;
-	return err < 0 ? err : hand_take(t, ret_hand);
 }
 
 void hand_fini(struct hand *h)
@@ -40,18 +35,15 @@ void hand_fini(struct hand *h)
 	h->q = NULL;
 }
 
-void hand_give_back(const struct hand *h)
-{
-	driverq_set_idx(&h->t->fe.rings[h->idx].q, vring_avail_idx(h->ring));
-}
-
-/* One-byte pieces and then the rest. Returns how many. */
-static unsigned int cut(struct driverq_buf *bufs, uint64_t addr, size_t len, unsigned int pieces)
+/* First bytes, one-byte pieces, and then the rest. Returns how many. */
+static unsigned int cut(struct driverq_buf *bufs, uint64_t addr, size_t len, unsigned int pieces,
+			size_t first)
 {
 	unsigned int n = 0;
 
 	while (len > 0) {
-		uint32_t part = n + 1 < pieces ? 1 : (uint32_t)len;
+		size_t want = n + 1 >= pieces ? len : n == 0 ? first : 1;
+		uint32_t part = (uint32_t)min_size(want, len);
 
 		bufs[n++] = (struct driverq_buf){ addr, part };
 		addr += part;
@@ -64,14 +56,16 @@ int hand_make(struct hand *h, unsigned int n, unsigned int pieces, struct hand_c
 {
 	struct trial_request *q = &h->q[n];
 	unsigned int out;
+	/* More pieces are about the layout. */
+	size_t first = pieces <= 2 && h->t->device->header_len > 0 ? h->t->device->header_len : 1;
 	int err = trial_make_request(h->t, q);
 
 	if (err < 0)
 		return err;
 	out = q->r.in_len == 0 ? pieces : (pieces + 1) / 2;
-	ret_cut->n_out = cut(ret_cut->bufs, q->out_addr, q->r.out_len, out);
+	ret_cut->n_out = cut(ret_cut->bufs, q->out_addr, q->r.out_len, out, first);
 	ret_cut->n = ret_cut->n_out + cut(ret_cut->bufs + ret_cut->n_out, q->in_addr, q->r.in_len,
-					  pieces > ret_cut->n_out ? pieces - ret_cut->n_out : 1);
+					  pieces > ret_cut->n_out ? pieces - ret_cut->n_out : 1, 1);
 	return 0;
 }
 

@@ -30,13 +30,7 @@ struct hand {
 /* trial_boot(), and the ring in hand. hand_fini() is due, whatever the result. */
 int hand_boot(struct trial *t, const struct trial_plan *plan, struct hand *ret_hand);
 
-/* The same on rings that run already. */
-int hand_take(struct trial *t, struct hand *ret_hand);
-
 void hand_fini(struct hand *h);
-
-/* Gives the ring back to trial_offer() and the like: everything made available has been used. */
-void hand_give_back(const struct hand *h);
 
 /* Makes request n and cuts it into at most `pieces` descriptors, to read and then to write. */
 struct hand_cut {

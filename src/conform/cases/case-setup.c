@@ -418,18 +418,26 @@ void setup_publish_unkicked(struct trial *t)
 	driverq_publish(&t->fe.rings[trial_ring(t)].q);
 }
 
+/*
+ * Where cores are scarce a process that spins gets little of one: the time that
+ * it waited for it does not count, most of it.
+ */
 int setup_cpu_percent(struct trial *t, int ms, unsigned int *ret_percent)
 {
-	int64_t before = process_cpu_ns(t->target->pid), began = monotonic_ms(), after, took;
+	pid_t pid = t->target->pid;
+	int64_t before = process_cpu_ns(pid), waited = process_wait_ns(pid), after;
+	int64_t began = monotonic_ms(), took;
 	int err = trial_pass(t, ms);
 
 	if (err < 0)
 		return err;
-	after = process_cpu_ns(t->target->pid);
+	after = process_cpu_ns(pid);
+	waited = (process_wait_ns(pid) - waited) / 1000000;
 	took = monotonic_ms() - began;
 	if (before < 0 || after < 0)
-		return trial_na(t, "the time that process %d uses cannot be seen",
-				(int)t->target->pid);
+		return trial_na(t, "the time that process %d uses cannot be seen", (int)pid);
+	if (waited > 0)
+		took -= waited < took * 3 / 4 ? waited : took * 3 / 4;
 	*ret_percent = took > 0 ? (unsigned int)((after - before) / 10000 / took) : 0;
 	return 0;
 }

@@ -130,11 +130,10 @@ int case_vring_before_memory(struct trial *t)
 
 /* Indices. */
 
-/* The ring's index is put to base in memory and in SET_VRING_BASE, as after a migration. */
-static int runs_from(struct trial *t, uint16_t base, unsigned int n)
+/* A device that runs but for the ring of requests, whose indices in memory are base. */
+static int boot_to_base(struct trial *t, uint16_t base)
 {
 	unsigned int ring = trial_ring(t);
-	struct vring *vring;
 	uint16_t stopped;
 	int err = trial_boot(t, NULL);
 
@@ -144,11 +143,24 @@ static int runs_from(struct trial *t, uint16_t base, unsigned int n)
 		return err;
 	vhu_frontend_reset_ring(&t->fe, ring);
 	driverq_set_idx(&t->fe.rings[ring].q, base);
-	err = setup_resume(t, ring, base);
+	return 0;
+}
+
+/* The ring's index is put to base in memory and in SET_VRING_BASE, as after a migration. */
+static int runs_from(struct trial *t, uint16_t base, unsigned int n)
+{
+	unsigned int ring = trial_ring(t);
+	struct vring *vring;
+	int err = boot_to_base(t, base);
+
+	if (err == 0)
+		err = setup_resume(t, ring, base);
 	if (err == 0)
 		err = trial_exchange(t, n);
+	if (err < 0)
+		return err;
 	vring = trial_vring(t, ring);
-	if (err == 0 && vring_used_idx(vring) != (uint16_t)(base + n))
+	if (vring_used_idx(vring) != (uint16_t)(base + n))
 		err = trial_fail(t,
 				 "%u requests from index %u: expected the used index %u, but it is "
 				 "%u",
@@ -170,15 +182,10 @@ int case_vring_base_upper(struct trial *t)
 {
 	unsigned int ring = trial_ring(t);
 	struct vhu_msg msg;
-	uint16_t stopped;
-	int err = trial_boot(t, NULL);
+	int err = boot_to_base(t, 5);
 
-	if (err == 0)
-		err = trial_stop_ring(t, ring, &stopped);
 	if (err < 0)
 		return err;
-	vhu_frontend_reset_ring(&t->fe, ring);
-	driverq_set_idx(&t->fe.rings[ring].q, 5);
 	trial_msg_vring(t, &msg, VHU_FE_SET_VRING_BASE, ring, 0x10005);
 	err = trial_survives(t, &msg, NULL, "SET_VRING_BASE of 0x10005");
 	if (err < 0 || t->closed)

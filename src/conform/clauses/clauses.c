@@ -21,7 +21,7 @@ const struct clause clauses[] = {
 
 const size_t n_clauses = ARRAY_SIZE(clauses);
 
-const char *clause_series_name(enum clause_series series)
+static const char *series_name(enum clause_series series)
 {
 	static const char *const names[] = { "VU", "VR", "VC", "VF" };
 
@@ -39,7 +39,7 @@ const char *clause_level_name(enum clause_level level)
 
 const char *clause_id(const struct clause *clause, char buf[16])
 {
-	snprintf(buf, 16, "%s-%03u", clause_series_name(clause->series), clause->number);
+	snprintf(buf, 16, "%s-%03u", series_name(clause->series), clause->number);
 	return buf;
 }
 
@@ -54,7 +54,7 @@ static const struct clause *find(const char *id, size_t len)
 		number = number * 10 + (unsigned int)(id[i] - '0');
 	for (size_t i = 0; i < n_clauses; i++)
 		if (clauses[i].number == number &&
-		    strncmp(clause_series_name(clauses[i].series), id, 2) == 0)
+		    strncmp(series_name(clauses[i].series), id, 2) == 0)
 			return &clauses[i];
 	return NULL;
 }

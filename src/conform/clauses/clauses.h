@@ -35,8 +35,7 @@ struct clause {
 extern const struct clause clauses[];
 extern const size_t n_clauses;
 
-/* "VU", "MUST" and the like. */
-const char *clause_series_name(enum clause_series series);
+/* "MUST" and the like. */
 const char *clause_level_name(enum clause_level level);
 
 /* By its id, "VU-105"; NULL when there is none. */

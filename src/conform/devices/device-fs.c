@@ -37,7 +37,7 @@ size_t fuse_head(uint8_t *bytes, uint32_t opcode, uint64_t unique, uint64_t node
 	return FUSE_IN_LEN + body_len;
 }
 
-void fuse_read_answer(const uint8_t bytes[FUSE_OUT_LEN], struct fuse_answer *ret_answer)
+static void fuse_read_answer(const uint8_t bytes[FUSE_OUT_LEN], struct fuse_answer *ret_answer)
 {
 	uint32_t len, error;
 

@@ -29,7 +29,6 @@ struct fuse_answer {
 
 /* Writes the head of a request with body_len bytes to follow; returns the length of both. */
 size_t fuse_head(uint8_t *bytes, uint32_t opcode, uint64_t unique, uint64_t node, size_t body_len);
-void fuse_read_answer(const uint8_t bytes[FUSE_OUT_LEN], struct fuse_answer *ret_answer);
 
 /* A well-formed answer to request unique in used_len bytes. */
 int fuse_check_answer(struct trial *t, const uint8_t *bytes, uint32_t used_len, uint64_t unique,

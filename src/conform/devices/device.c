@@ -7,7 +7,7 @@
 #include "conform/trial/trial-ring.h"
 
 const struct device devices[] = {
-#define DEVICE(label, id, rings, requests, bits, config)                                           \
+#define DEVICE(label, id, rings, requests, bits, config, header)                                   \
 	{                                                                                          \
 		.name = #label,                                                                    \
 		.virtio_id = (id),                                                                 \
@@ -15,6 +15,7 @@ const struct device devices[] = {
 		.ring = (requests),                                                                \
 		.features = (bits),                                                                \
 		.config_len = (config),                                                            \
+		.header_len = (header),                                                            \
 		.prepare = device_##label##_prepare,                                               \
 		.request = device_##label##_request,                                               \
 		.answered = device_##label##_answered,                                             \

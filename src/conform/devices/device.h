@@ -29,6 +29,7 @@ struct device {
 	unsigned int ring;   /* where requests go */
 	uint64_t features;   /* mask of the device's own bits that are accepted if offered */
 	uint32_t config_len; /* bytes of its configuration, as far as the tester knows it */
+	uint32_t header_len; /* cut only where the layout of descriptors is what a case is about */
 	/* After the rings run, before the first request: a handshake of the device's own. May be
 	 * NULL. */
 	int (*prepare)(struct trial *t);

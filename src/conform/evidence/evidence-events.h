@@ -31,7 +31,7 @@ struct object {
 	unsigned int number; /* among its kind, from 1 */
 	uint64_t device, inode;
 	uint64_t eventfd_id; /* eventfds share one inode */
-	bool nonblock, readonly, writable;
+	bool nonblock, readonly;
 	bool received; /* the back-end's */
 	unsigned int seals;
 	int same_as; /* the object that is the same file, opened otherwise; -1 */
@@ -167,9 +167,5 @@ void evidence_learn_sent(struct listener *l, const struct vhu_msg *msg, const un
 			 size_t n_objects);
 void evidence_learn_received(struct listener *l, const struct vhu_msg *msg);
 void evidence_forget_rings(struct evidence *e, unsigned int conn);
-
-/* " fds=m1(memfd),e1(eventfd)", or nothing, appended. */
-void evidence_put_objects(const struct evidence *e, FILE *out, const unsigned int *objects,
-			  size_t n_objects);
 
 #endif

@@ -131,8 +131,9 @@ static struct event *add_of(struct listener *l, enum event_kind kind, bool chann
 
 /* Text of what is sent and received. */
 
-void evidence_put_objects(const struct evidence *e, FILE *out, const unsigned int *objects,
-			  size_t n_objects)
+/* " fds=m1(memfd),e1(eventfd)", or nothing. */
+static void put_objects(const struct evidence *e, FILE *out, const unsigned int *objects,
+			size_t n_objects)
 {
 	for (size_t i = 0; i < n_objects; i++) {
 		const struct object *o;
@@ -157,7 +158,7 @@ static void put_message(const struct evidence *e, FILE *out, const struct vhu_ms
 	if (vhu_format_line(line, sizeof(line), &bare) >= sizeof(line))
 		memcpy(line + sizeof(line) - 4, "...", 4);
 	fputs(line, out);
-	evidence_put_objects(e, out, objects, n_objects);
+	put_objects(e, out, objects, n_objects);
 }
 
 /* Takes one piece of what was sent, up to the end of a message at most. */
@@ -171,7 +172,7 @@ static size_t put_piece(struct listener *l, FILE *out, struct stream *s, const u
 	case VHU_ASSEMBLY_MORE:
 		fprintf(out, "(%zu bytes, %s)", taken,
 			midway ? "more of a message" : "part of a message");
-		evidence_put_objects(l->evidence, out, s->objects, midway ? 0 : s->n_objects);
+		put_objects(l->evidence, out, s->objects, midway ? 0 : s->n_objects);
 		return taken;
 	case VHU_ASSEMBLY_MESSAGE:
 		put_message(l->evidence, out, &s->assembler.msg, s->objects, s->n_objects);
@@ -183,7 +184,7 @@ static size_t put_piece(struct listener *l, FILE *out, struct stream *s, const u
 		fprintf(out, "%s flags=0x%x size=%u and %zu bytes, with no telling where it ends",
 			vhu_msg_name(s->assembler.msg.dir, s->assembler.msg.id),
 			s->assembler.msg.flags, s->assembler.msg.size, len);
-		evidence_put_objects(l->evidence, out, s->objects, s->n_objects);
+		put_objects(l->evidence, out, s->objects, s->n_objects);
 		s->n_objects = 0;
 		return len;
 	}

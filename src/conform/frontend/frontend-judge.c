@@ -52,12 +52,22 @@ static const char *name_of(uint32_t id)
 	return vhu_msg_name(VHU_FE, id);
 }
 
+static bool is_of_channel(enum played_fault fault)
+{
+	return fault == FAULT_CONFIG_FLOOD ||
+	       (fault >= FAULT_CHANNEL_GARBAGE && fault <= FAULT_CHANNEL_CLOSED);
+}
+
 bool frontend_case_applies(const struct frontend_case *c, const struct played *good,
 			   struct result *result)
 {
 	uint32_t id = c->script.message;
 	const struct vhu_desc *desc = vhu_desc_find(VHU_FE, id);
 
+	if (good && is_of_channel(c->script.fault) && !good->seen[VHU_FE_SET_BACKEND_REQ_FD]) {
+		decide(result, VERDICT_NA, "no back-end channel came in a good session");
+		return false;
+	}
 	if (c->kind != FRONTEND_FAULT || id == 0 || !good || id >= ARRAY_SIZE(good->seen))
 		return true;
 	if (good->seen[id] == 0) {
@@ -179,9 +189,15 @@ static void remark_offer(const struct frontend_session *s, struct result *result
 static void judge_offer(const struct frontend_session *good, const struct frontend_session *s,
 			struct result *result)
 {
+	struct result broken = { 0 };
+
 	decide(result, VERDICT_PASS, "%s", "");
-	if (judge_process(good, s, result))
+	if (judge_process(good, s, result)) {
+		/* A broken rule ends the connection: so it may have come to that. */
+		if (judge_points(good->p, s->p, &broken))
+			remark(result, "before: %.300s", broken.reason);
 		return;
+	}
 	remark_offer(s, result);
 	if (!judge_unknown_bits(s->p, result))
 		judge_points(good->p, s->p, result);

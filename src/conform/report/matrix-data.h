@@ -41,11 +41,8 @@ struct matrix {
 	size_t n_notes;
 };
 
-/* Zero, or a negative errno after a sentence on standard error. matrix_fini() is due in any case.
- */
+/* Zero, or a negative errno after a sentence on standard error; what was read stays in m. */
 int matrix_read(struct matrix *m, const struct matrix_options *o);
-int matrix_read_notes(struct matrix *m, const char *path);
-void matrix_fini(struct matrix *m);
 
 /* Whether a verdict is worth a look. */
 bool matrix_cell_matters(const struct matrix_cell *cell);

@@ -100,7 +100,7 @@ static int read_notes_from(struct matrix *m, FILE *in, const char *path)
 	return err;
 }
 
-int matrix_read_notes(struct matrix *m, const char *path)
+static int read_notes(struct matrix *m, const char *path)
 {
 	FILE *in = fopen(path, "re");
 	int err;
@@ -119,8 +119,8 @@ int matrix_read_notes(struct matrix *m, const char *path)
 static struct matrix_note *find_note(struct matrix *m, const char *target, const char *id)
 {
 	for (size_t i = 0; i < m->n_notes; i++)
-		if (fnmatch(m->notes[i].target, target, 0) == 0 &&
-		    fnmatch(m->notes[i].id, id, 0) == 0)
+		if (fnmatch(m->notes[i].target, target, FNM_EXTMATCH) == 0 &&
+		    fnmatch(m->notes[i].id, id, FNM_EXTMATCH) == 0)
 			return &m->notes[i];
 	return NULL;
 }
@@ -155,7 +155,7 @@ static int by_id(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
-void matrix_fini(struct matrix *m)
+static void matrix_fini(struct matrix *m)
 {
 	for (size_t i = 0; i < m->n_rows; i++) {
 		struct matrix_row *row = &m->rows[i];
@@ -189,7 +189,7 @@ int matrix_run(const struct matrix_options *o, FILE *out)
 	int err = matrix_read(&m, o);
 
 	if (err == 0 && o->notes)
-		err = matrix_read_notes(&m, o->notes);
+		err = read_notes(&m, o->notes);
 	if (err == 0) {
 		if (m.n_rows > 0)
 			qsort(m.rows, m.n_rows, sizeof(*m.rows), by_id);

@@ -22,16 +22,6 @@ const char *report_format_name(enum report_format format)
 	return formats[format].name;
 }
 
-bool report_format_find(const char *name, enum report_format *ret_format)
-{
-	for (unsigned int i = 0; i < REPORT_N_FORMATS; i++)
-		if (strcmp(formats[i].name, name) == 0) {
-			*ret_format = (enum report_format)i;
-			return true;
-		}
-	return false;
-}
-
 struct report *report_open(enum report_format format, FILE *out, bool color)
 {
 	struct report *r = calloc(1, sizeof(*r));

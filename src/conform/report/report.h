@@ -36,7 +36,6 @@ struct report;
 
 /* "human" and the like. */
 const char *report_format_name(enum report_format format);
-bool report_format_find(const char *name, enum report_format *ret_format);
 
 /* out stays the caller's and is open until report_close(). NULL: no memory. */
 struct report *report_open(enum report_format format, FILE *out, bool color);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "conform/target/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
@@ -14,45 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "options.h"
-
-/* Calls each(pid, n, arg) for the numbers that /proc/PID/name lists, until it gives other than 0.
- */
-typedef int each_fn(pid_t pid, int n, void *arg);
-
-static int for_each_number(pid_t pid, const char *name, each_fn *each, void *arg)
-{
-	char path[64];
-	const struct dirent *entry;
-	uint64_t n;
-	DIR *dir;
-	int err = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while (err == 0 && (entry = readdir(dir)) != NULL)
-		if (option_parse_number(entry->d_name, &n))
-			err = each(pid, (int)n, arg);
-	closedir(dir);
-	return err;
-}
-
-static int count_one(pid_t pid, int n, void *arg)
-{
-	(void)pid;
-	(void)n;
-	++*(int *)arg;
-	return 0;
-}
-
-static int count_numbers(pid_t pid, const char *name)
-{
-	int n = 0, err = for_each_number(pid, name, count_one, &n);
-
-	return err < 0 ? err : n;
-}
+#include "proc.h"
 
 bool process_visible(pid_t pid)
 {
@@ -61,26 +22,18 @@ bool process_visible(pid_t pid)
 
 int process_n_fds(pid_t pid)
 {
-	return count_numbers(pid, "fd");
+	return proc_count_numbers(pid, "fd");
 }
 
 int process_n_threads(pid_t pid)
 {
-	return count_numbers(pid, "task");
-}
-
-static FILE *open_proc(pid_t pid, const char *name)
-{
-	char path[96];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
-	return fopen(path, "re");
+	return proc_count_numbers(pid, "task");
 }
 
 /* Reading the maps of a process that has ended gives an empty file. */
 int process_n_maps(pid_t pid)
 {
-	FILE *file = open_proc(pid, "maps");
+	FILE *file = proc_open(pid, "maps");
 	int n = 0, c;
 
 	if (!file)
@@ -93,7 +46,7 @@ int process_n_maps(pid_t pid)
 
 int process_n_memory_maps(pid_t pid)
 {
-	FILE *file = open_proc(pid, "maps");
+	FILE *file = proc_open(pid, "maps");
 	char line[4352];
 	int n = 0;
 
@@ -107,7 +60,7 @@ int process_n_memory_maps(pid_t pid)
 
 int64_t process_rss(pid_t pid)
 {
-	FILE *file = open_proc(pid, "statm");
+	FILE *file = proc_open(pid, "statm");
 	int64_t pages = 0;
 	int n;
 
@@ -131,7 +84,32 @@ int64_t process_cpu_ns(pid_t pid)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* The first line of a mapping; the others of smaps have a colon after their first word. */
+static int add_wait(pid_t pid, int tid, void *arg)
+{
+	int64_t *sum = arg, wait;
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "task/%d/schedstat", tid);
+	file = proc_open(pid, path);
+	if (!file)
+		return 0; /* the thread has ended, or the kernel does not tell */
+	if (fscanf(file, "%*s %" SCNd64, &wait) == 1)
+		*sum += wait;
+	fclose(file);
+	return 0;
+}
+
+int64_t process_wait_ns(pid_t pid)
+{
+	int64_t sum = 0;
+	int err = proc_each_number(pid, "task", add_wait, &sum);
+
+	return err < 0 ? err : sum;
+}
+
+/* The first line of a mapping; the others of smaps have a colon after their
+ * first word. */
 static bool parse_mapping(const char *line, dev_t *ret_dev, ino_t *ret_ino)
 {
 	unsigned int major_no, minor_no;
@@ -155,7 +133,7 @@ static void keep_flags(const char *line, char *ret_vmflags, size_t size)
 
 int process_n_maps_of(pid_t pid, int fd, char *ret_vmflags, size_t size)
 {
-	FILE *file = open_proc(pid, ret_vmflags ? "smaps" : "maps");
+	FILE *file = proc_open(pid, ret_vmflags ? "smaps" : "maps");
 	char line[4352];
 	struct stat st;
 	dev_t dev = 0;
@@ -185,19 +163,18 @@ int process_n_maps_of(pid_t pid, int fd, char *ret_vmflags, size_t size)
 static int64_t fdinfo_number(pid_t pid, int n, const char *key, int base)
 {
 	char path[64], line[256];
-	size_t len = strlen(key);
-	int64_t value = -1;
+	uint64_t value = 0;
+	bool found = false;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "fdinfo/%d", n);
-	file = open_proc(pid, path);
+	file = proc_open(pid, path);
 	if (!file)
 		return -1;
-	while (value < 0 && fgets(line, sizeof(line), file))
-		if (strncmp(line, key, len) == 0 && line[len] == ':')
-			value = (int64_t)strtoull(line + len + 1, NULL, base);
+	while (!found && fgets(line, sizeof(line), file))
+		found = proc_line_value(line, key, base, &value);
 	fclose(file);
-	return value;
+	return found ? (int64_t)value : -1;
 }
 
 /* All event descriptors share one inode, and differ by a number of theirs. */
@@ -240,7 +217,7 @@ static int search_one(pid_t pid, int n, void *arg)
 int process_n_fds_of(pid_t pid, int fd)
 {
 	struct search s = { .fd = fd };
-	int err = for_each_number(pid, "fd", search_one, &s);
+	int err = proc_each_number(pid, "fd", search_one, &s);
 
 	return err < 0 ? err : s.n_found;
 }
@@ -248,7 +225,7 @@ int process_n_fds_of(pid_t pid, int fd)
 int process_fd_flags_of(pid_t pid, int fd, unsigned int *ret_flags)
 {
 	struct search s = { .fd = fd };
-	int err = for_each_number(pid, "fd", search_one, &s);
+	int err = proc_each_number(pid, "fd", search_one, &s);
 	int64_t flags;
 
 	if (err < 0)

@@ -13,9 +13,10 @@ bool process_visible(pid_t pid);
 /* All return a negative errno when it cannot be seen (any more). */
 int process_n_fds(pid_t pid);
 int process_n_threads(pid_t pid);
-int process_n_maps(pid_t pid);	   /* lines of maps */
-int64_t process_rss(pid_t pid);	   /* bytes */
-int64_t process_cpu_ns(pid_t pid); /* user and system time of all threads */
+int process_n_maps(pid_t pid);	    /* lines of maps */
+int64_t process_rss(pid_t pid);	    /* bytes */
+int64_t process_cpu_ns(pid_t pid);  /* user and system time of all threads */
+int64_t process_wait_ns(pid_t pid); /* time for which its threads wanted a core and had none */
 
 /* Mappings of memory files, whoever made them: guest memory and the like. */
 int process_n_memory_maps(pid_t pid);

@@ -2,6 +2,7 @@
 /* The process of a back-end: started, watched, ended. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/target/target.h"
 #include "fd.h"
 
-enum { OUTPUT_LOOKED_AT = 65536, STUBBORN_MS = 100, GONE_MS = 1000 };
+enum { OUTPUT_LOOKED_AT = 65536, STUBBORN_MS = 100, GONE_MS = 1000, TICK_MS = 2 };
 
 static int open_pid(pid_t pid)
 {
@@ -262,12 +264,19 @@ static int explain_start(struct target *target, int err)
 /* A socket that nobody listens at is in the way of some. */
 static void remove_stale(const struct target *target)
 {
+	int64_t deadline = monotonic_ms() + target_ms(target, GONE_MS);
 	struct stat st;
 	int fd;
 
 	if (lstat(target->path, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return;
+	/* A child that ours has left behind may hold it a moment longer. */
 	fd = target_dial(target->path, 0);
+	while ((fd >= 0 || fd == -EAGAIN) && monotonic_ms() < deadline) {
+		fd_close(fd);
+		(void)poll(NULL, 0, TICK_MS);
+		fd = target_dial(target->path, 0);
+	}
 	if (fd == -ECONNREFUSED)
 		(void)unlink(target->path);
 	fd_close(fd);

@@ -52,6 +52,7 @@ void trial_fini(struct trial *t)
 /* Verdicts. */
 
 /* The first one stays: what comes after it is its consequence. */
+PRINTF_LIKE(3, 0)
 static void judge(struct trial *t, enum verdict verdict, const char *fmt, va_list args)
 {
 	if (t->verdict != VERDICT_PASS)
