@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	bench/run \
 	%reldir%/bench-agent \
 	%reldir%/bench.py \
+	%reldir%/connect.c \
 	%reldir%/fxsave.py \
 	%reldir%/init \
 	%reldir%/nested.sh \
@@ -15,10 +16,13 @@ EXTRA_DIST += \
 	%reldir%/scenario.sh \
 	%reldir%/talk.py \
 	%reldir%/try \
+	%reldir%/use \
 	%reldir%/vport.c \
 	scripts/check \
+	scripts/compat \
 	scripts/demo \
 	scripts/lib/guests.sh \
+	scripts/lib/peers.sh \
 	scripts/lib/setup.sh
 
 # The benchmark.
