@@ -176,6 +176,16 @@ static void rest_if_new(struct bench *bench, bool was_there)
 	bench->idle_maps = process_n_memory_maps(bench->target->pid);
 }
 
+/* One that could be started before, and now is not there. */
+static enum verdict weigh_absence(const struct target *target)
+{
+	if (!target->exec || target->interrupted)
+		return VERDICT_ERROR;
+	if (target->end != TARGET_RUNS)
+		return VERDICT_CRASH;
+	return target->started ? VERDICT_HANG : VERDICT_ERROR;
+}
+
 static bool bring_up(struct bench *bench, struct result *res)
 {
 	struct target *target = bench->target;
@@ -190,8 +200,10 @@ static bool bring_up(struct bench *bench, struct result *res)
 		rest_if_new(bench, was_there);
 		return true;
 	} else {
-		say(res, VERDICT_ERROR, "the back-end is not there: ", target->error);
+		say(res, weigh_absence(target), "the back-end is not there: ", target->error);
 		bench->gone = !target->exec;
+		if (target->exec)
+			res->details = target_output(target, OUTPUT_SHOWN);
 	}
 	return false;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HEADING(title) OPTION_ROW_HEADING(title),
 #define OPT(field, s, l, t, meta, def, limits, text)                                               \
@@ -139,12 +140,21 @@ static int check_scale(const char *text)
 	return usage_error("--timeout-scale: '%s' is not a number from 0.01 to 1000", text);
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 static int check_where(const char *socket, const char *exec, const struct option_fds *fds)
 {
 	if (fds->n_fds > 1)
 		return usage_error("--connect-fd: expected one descriptor");
 	if (fds->n_fds == 1 && (socket || exec))
 		return usage_error("expected either --connect-fd, or --socket or --exec");
+	if (fds->n_fds == 1 && !is_socket(fds->fd[0]))
+		return usage_error("--connect-fd: descriptor %d is no open socket", fds->fd[0]);
 	if (fds->n_fds == 0 && !socket && !exec)
 		return usage_error("expected --socket, --exec or --connect-fd");
 	return 0;
@@ -177,7 +187,10 @@ static int check_info(struct conform_command *c)
 {
 	struct info_options *o = &c->info;
 
-	o->socket = c->n_words > 0 ? c->words[0] : NULL;
+	if (c->n_words > 0 && o->socket)
+		return usage_error("info: expected either SOCKET or --socket");
+	if (c->n_words > 0)
+		o->socket = c->words[0];
 	if (!o->socket && !o->exec)
 		return usage_error("info: expected the path of a socket, or --exec");
 	return check_scale(o->timeout_scale);

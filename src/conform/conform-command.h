@@ -14,7 +14,6 @@ struct conform_options {
 
 struct info_options {
 #include "conform/info-options.def"
-	const char *socket; /* the word after info, or NULL */
 };
 
 struct replay_options {

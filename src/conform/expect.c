@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "options.h"
+
 /* Where a line stands, for messages. */
 struct place {
 	const char *name;
@@ -17,6 +19,7 @@ struct place {
 static int fail(const struct place *at, const char *what, const char *word)
 {
 	snprintf(at->error, 256, "%s:%u: %s%s", at->name, at->line, what, word);
+	option_make_one_line(at->error);
 	return -EINVAL;
 }
 
@@ -100,6 +103,14 @@ static int parse_line(struct expect *e, const struct place *at, char *text)
 	return add(e, at, line, glob, why);
 }
 
+/* What is read may be told again: what moves the cursor of a terminal is no part of it. */
+static void make_plain(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((*c > 0 && *c < ' ' && !strchr("\t\r", *c)) || *c == 0x7f)
+			*c = '?';
+}
+
 int expect_parse(struct expect *ret_expect, FILE *file, const char *name, char error[256])
 {
 	struct place at = { .name = name, .error = error };
@@ -111,6 +122,7 @@ int expect_parse(struct expect *ret_expect, FILE *file, const char *name, char e
 	while (err == 0 && getline(&text, &size, file) >= 0) {
 		at.line++;
 		text[strcspn(text, "\n")] = '\0';
+		make_plain(text);
 		err = parse_line(&e, &at, text);
 	}
 	free(text);

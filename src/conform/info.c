@@ -307,6 +307,19 @@ int info_find(const struct target_info *info, const struct device *device, const
 	return 0;
 }
 
+/* Those that have the word in their names: how many. */
+static size_t print_near(FILE *out, const char *word, const struct device *device, name_fn *name_of,
+			 size_t n)
+{
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		const char *name = name_of(device, bit);
+
+		if (name && *word && strcasestr(name, word))
+			fprintf(out, "%s%s", n++ > 0 ? ", " : "; did you mean ", name);
+	}
+	return n;
+}
+
 static int answer_has(const struct info_options *o, const struct target_info *info,
 		      const struct device *device)
 {
@@ -314,8 +327,12 @@ static int answer_has(const struct info_options *o, const struct target_info *in
 
 	if (info_find(info, device, o->has, &offered) < 0) {
 		fprintf(stderr,
-			"vhu-conform: --has: '%s' is no feature%s; --device names a device's own\n",
+			"vhu-conform: --has: '%s' is no feature%s; --device names a device's own, "
+			"and info without --has prints those offered",
 			o->has, device ? " of it" : "");
+		print_near(stderr, o->has, device, feature_name,
+			   print_near(stderr, o->has, NULL, protocol_name, 0));
+		fputc('\n', stderr);
 		return CONFORM_USAGE;
 	}
 	return offered ? 0 : 1;
@@ -323,10 +340,10 @@ static int answer_has(const struct info_options *o, const struct target_info *in
 
 static int tell(const struct info_options *o, struct target *target, const struct device *device)
 {
-	if (target_probe(target, device ? device->min_rings : 1) < 0) {
-		fprintf(stderr, "vhu-conform: the back-end: %s\n", target->error);
-		return CONFORM_NOT_REACHED;
-	}
+	int err = target_probe(target, device ? device->min_rings : 1);
+
+	if (err < 0)
+		return runner_not_reached(target, err);
 	if (o->has)
 		return answer_has(o, &target->info, device);
 	(o->json ? info_print_json : info_print)(stdout, &target->info, device);

@@ -27,12 +27,20 @@ struct run {
 	struct summary summary;
 	enum coverage_outcome *outcomes; /* of all cases */
 	FILE *baseline;			 /* --write-expect */
+	char error[512];		 /* why it could not begin */
 };
 
 static int say(int status, const char *what, const char *why)
 {
 	fprintf(stderr, "vhu-conform: %s%s\n", what, why);
 	return status;
+}
+
+/* The same of a run that cannot begin; its reports tell, too. */
+static int give_up(struct run *run, int status, const char *what, const char *why)
+{
+	snprintf(run->error, sizeof(run->error), "%s%s", what, why);
+	return say(status, what, why);
 }
 
 /* Getting ready: an exit status, CONFORM_HELD when all is. */
@@ -68,20 +76,43 @@ static int open_files(struct run *run)
 	const struct conform_options *o = run->o;
 
 	if (outputs_open(&run->outputs, o) < 0)
-		return say(CONFORM_USAGE, "", run->outputs.error);
+		return give_up(run, CONFORM_USAGE, "", run->outputs.error);
 	if (!o->write_expect)
 		return CONFORM_HELD;
 	run->baseline = fopen(o->write_expect, "we");
 	if (!run->baseline)
-		return say(CONFORM_USAGE, "--write-expect: ", strerror(errno));
+		return give_up(run, CONFORM_USAGE, "--write-expect: ", strerror(errno));
 	fputs("# What is known of this back-end; see --expect.\n", run->baseline);
 	return CONFORM_HELD;
+}
+
+/* A command that nothing tells where to listen. */
+static bool lacks_place(const struct target *target)
+{
+	return target->exec && !target->socket && !strstr(target->exec, "{socket}") &&
+	       !strstr(target->exec, "{dir}");
+}
+
+int runner_not_reached(struct target *target, int err)
+{
+	bool absent = err == -ENOENT || err == -ECONNREFUSED;
+	char why[sizeof(target->error)];
+
+	if (absent && target->exec && target->end == TARGET_RUNS && !target->interrupted)
+		target_fail(target, err, "it did not listen at %s within %.3g s", target->path,
+			    target_ms(target, TARGET_START_MS) / 1e3);
+	if (absent && lacks_place(target)) {
+		memcpy(why, target->error, sizeof(why));
+		target_fail(target, err, "%.300s; {socket} is not in the command of --exec", why);
+	}
+	return say(CONFORM_NOT_REACHED, "the back-end: ", target->error);
 }
 
 static int probe(struct run *run)
 {
 	const struct conform_options *o = run->o;
 	struct target *target = &run->target;
+	int err;
 
 	*target = (struct target){
 		.socket = o->socket,
@@ -92,13 +123,17 @@ static int probe(struct run *run)
 	};
 	conform_parse_scale(o->timeout_scale, &target->timeout_scale);
 	if (target_init(target) < 0)
-		return say(CONFORM_ERROR, "", target->error);
+		return give_up(run, CONFORM_ERROR, "", target->error);
 	interrupt_catch(target);
-	if (target_probe(target, run->device ? run->device->min_rings : 1) < 0)
-		return say(CONFORM_NOT_REACHED, "the back-end: ", target->error);
+	err = target_probe(target, run->device ? run->device->min_rings : 1);
+	if (err < 0) {
+		runner_not_reached(target, err);
+		snprintf(run->error, sizeof(run->error), "the back-end: %s", target->error);
+		return CONFORM_NOT_REACHED;
+	}
 	if (target->path && !target->exec && !target->info.persistent && !target->info.parallel)
-		return say(CONFORM_NOT_REACHED, "the back-end: ",
-			   "it served one connection and no other; start it with --exec");
+		return give_up(run, CONFORM_NOT_REACHED, "the back-end: ",
+			       "it served one connection and no other; start it with --exec");
 	bench_init(&run->bench, target, run->device, o->keep);
 	run->bench.strict = o->strict;
 	run->bench.save = o->save;
@@ -273,28 +308,42 @@ static int finish(struct run *run, uint64_t began)
 	return s->exit_status;
 }
 
+/* A report that was asked for is never an empty file. */
+static void tell_reports_why(struct run *run, const struct report_run *about, int status)
+{
+	struct summary s = {
+		.error = run->error,
+		.interrupted = interrupt_seen(),
+		.exit_status = status,
+	};
+
+	(void)coverage_count(run->outcomes, &s.coverage);
+	outputs_give_up(&run->outputs, run->o, about, &s);
+}
+
 int runner_run(const struct conform_options *o)
 {
 	uint64_t began = monotonic_ns();
 	struct run run;
 	int status = open_run(&run, o, true);
+	struct report_run about = {
+		.name = o->name,
+		.device = o->device,
+		.n_cases = run.selection.n_rows,
+		.seed = run.selection.seed,
+		.shuffled = o->shuffle || o->seed != 0,
+		.verbose = o->verbose,
+		.version = PACKAGE_VERSION,
+	};
 
 	if (status == CONFORM_HELD) {
-		const struct report_run about = {
-			.name = o->name,
-			.device = o->device,
-			.info = &run.target.info,
-			.n_cases = run.selection.n_rows,
-			.seed = run.selection.seed,
-			.shuffled = o->shuffle || o->seed != 0,
-			.verbose = o->verbose,
-			.version = PACKAGE_VERSION,
-		};
-
+		about.info = &run.target.info;
 		say_limits(&run);
 		outputs_begin(&run.outputs, o, &about);
 		run_cases(&run);
 		status = finish(&run, began);
+	} else if (run.error[0]) {
+		tell_reports_why(&run, &about, status);
 	}
 	close_run(&run);
 	return status;
@@ -317,7 +366,8 @@ int runner_dry_run(const struct conform_options *o)
 		       row->id, verdict == VERDICT_PASS ? row->title : reason);
 	}
 	if (status == CONFORM_HELD)
-		printf("%zu of %zu cases would run.\n", n, run.selection.n_rows);
+		printf("%zu of %zu case%s would run.\n", n, run.selection.n_rows,
+		       run.selection.n_rows == 1 ? "" : "s");
 	close_run(&run);
 	return status;
 }

@@ -7,6 +7,7 @@
 #define VHU_CONFORM_RUNNER_H
 
 #include "conform/conform-command.h"
+#include "conform/target/target.h"
 #include "conform/verdict.h"
 
 enum conform_exit {
@@ -43,10 +44,15 @@ struct summary {
 	bool crashed, hung; /* not expected */
 	bool interrupted;   /* by a signal: cases are missing */
 	int exit_status;    /* enum conform_exit */
+	const char *error;  /* why nothing could be run; NULL: it was */
 };
 
 /* Tests a back-end as the command line says: an exit status. */
 int runner_run(const struct conform_options *o);
+
+/* Says why a back-end was not reached, after target_probe() gave err: an exit status. The sentence
+ * is in target->error, too. */
+int runner_not_reached(struct target *target, int err);
 
 /* Says which cases would run and which do not apply: an exit status. */
 int runner_dry_run(const struct conform_options *o);

@@ -159,6 +159,16 @@ static int check_tags(const char *list, const struct case_row *rows, size_t n_ro
 	return 0;
 }
 
+static int check_section(const char *text, const struct case_row *rows, size_t n_rows,
+			 char error[256])
+{
+	for (size_t i = 0; i < n_rows; i++)
+		if (any_section(&rows[i], text))
+			return 0;
+	snprintf(error, 256, "--section: no section has '%.160s' in its name", text);
+	return -EINVAL;
+}
+
 static int check_globs(const char *option, const struct option_texts *globs,
 		       const struct case_row *rows, size_t n_rows, char error[256])
 {
@@ -244,6 +254,8 @@ int selection_make(struct selection *ret_selection, const struct conform_options
 
 	if (err == 0 && o->tag)
 		err = check_tags(o->tag, rows, n_rows, error);
+	if (err == 0 && o->section)
+		err = check_section(o->section, rows, n_rows, error);
 	if (err == 0)
 		err = check_globs("--select", &o->select, rows, n_rows, error);
 	if (err == 0)

@@ -312,6 +312,7 @@ static int check_nobody_listens(const struct load_run *run)
 
 	vhu_frontend_fini(&g->fe);
 	vhu_frontend_init(&g->fe, -1);
+	g->fe.seal_memory = true;
 	if (err < 0)
 		return 0;
 	return load_fail(-EADDRINUSE,
@@ -403,6 +404,7 @@ static int make_guests(struct load_run *run)
 		struct load_guest *g = &run->guests[run->n_guests];
 
 		vhu_frontend_init(&g->fe, -1);
+		g->fe.seal_memory = true;
 		g->peer_fd = -1;
 		g->line.peer = -1;
 		err = name_socket(run->o, run->n_guests, g);

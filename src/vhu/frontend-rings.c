@@ -2,6 +2,7 @@
 #include "vhu/frontend-rings.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,8 +37,9 @@ int vhu_frontend_make_memory(struct vhu_frontend *fe, const struct vhu_region *r
 	}
 	if (n == 0 || n > VHU_MAX_REGIONS || fe->mem_fd >= 0)
 		return vhu_frontend_fail(fe, -EINVAL, "memory of one to eight regions, once");
-	fe->mem_fd = memfd_create("guest", MFD_CLOEXEC);
-	if (fe->mem_fd < 0 || ftruncate(fe->mem_fd, (off_t)len) < 0)
+	fe->mem_fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fe->mem_fd < 0 || ftruncate(fe->mem_fd, (off_t)len) < 0 ||
+	    (fe->seal_memory && fcntl(fe->mem_fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0))
 		return vhu_frontend_fail(fe, -errno, "a file for memory: %s", strerror(errno));
 	fe->mem_map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fe->mem_fd, 0);
 	if (fe->mem_map == MAP_FAILED) {
@@ -262,6 +264,8 @@ int vhu_frontend_make_ring(struct vhu_frontend *fe, unsigned int idx, unsigned i
 
 void vhu_frontend_reset_ring(struct vhu_frontend *fe, unsigned int idx)
 {
+	if (idx >= fe->n_rings)
+		return;
 	driverq_reset(&fe->rings[idx].q);
 	fe->rings[idx].base = 0;
 }
@@ -305,15 +309,17 @@ int vhu_frontend_kick(struct vhu_frontend *fe, unsigned int idx)
 	return vhu_frontend_fail(fe, -errno, "a kick: %s", strerror(errno));
 }
 
-/* One read takes an eventfd's whole count, or many calls of a socket. */
+/* One read takes an eventfd's whole count, or many calls of a socket; who never stops calling is
+ * not listened to for ever. */
 static bool take_descriptor_calls(int fd)
 {
+	enum { READS_MAX = 256 };
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint64_t values[64];
 	bool any = false;
 
-	while (fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & POLLIN)) {
-		if (read(fd, values, sizeof(values)) <= 0)
+	for (int i = 0; i < READS_MAX && fd >= 0 && poll(&p, 1, 0) > 0; i++) {
+		if (!(p.revents & POLLIN) || read(fd, values, sizeof(values)) <= 0)
 			break;
 		any = true;
 	}
@@ -322,9 +328,13 @@ static bool take_descriptor_calls(int fd)
 
 bool vhu_frontend_take_calls(struct vhu_frontend *fe, unsigned int idx)
 {
-	struct vhu_frontend_ring *r = &fe->rings[idx];
-	bool any = take_descriptor_calls(r->call_fd);
+	struct vhu_frontend_ring *r;
+	bool any;
 
+	if (idx >= fe->n_rings)
+		return false;
+	r = &fe->rings[idx];
+	any = take_descriptor_calls(r->call_fd);
 	if (r->calls_seen != fe->heard.n_calls[idx])
 		any = true;
 	r->calls_seen = fe->heard.n_calls[idx];
@@ -334,6 +344,7 @@ bool vhu_frontend_take_calls(struct vhu_frontend *fe, unsigned int idx)
 int vhu_frontend_await_call(struct vhu_frontend *fe, unsigned int idx, int timeout_ms)
 {
 	int64_t deadline = monotonic_ms() + timeout_ms;
+	bool late = false;
 	int err = 0;
 
 	while (err == 0) {
@@ -341,9 +352,14 @@ int vhu_frontend_await_call(struct vhu_frontend *fe, unsigned int idx, int timeo
 
 		if (vhu_frontend_take_calls(fe, idx))
 			return 0;
+		if (late) {
+			err = -ETIMEDOUT;
+			break;
+		}
+		late = left <= 0;
 		/* In-band calls come on the channel, which is served while we wait. */
 		err = vhu_frontend_await_readable(fe, &fe->rings[idx].call_fd, 1,
-						  left > 0 ? (int)left : 0);
+						  late ? 0 : (int)left);
 	}
 	if (err == -ETIMEDOUT)
 		vhu_frontend_fail(fe, err, "a call for ring %u", idx);

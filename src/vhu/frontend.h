@@ -72,6 +72,7 @@ struct vhu_frontend {
 	unsigned int n_sent;   /* messages of this connection */
 	unsigned int max_sent; /* 0: no limit */
 	bool ack_all;	       /* every request asks for a reply once that is agreed */
+	bool seal_memory;      /* memory made from now on cannot be cut off under us */
 	bool empty_control;    /* messages without descriptors carry an empty SCM_RIGHTS */
 	char error[256];
 

@@ -10,7 +10,7 @@ check-conform: src/vhu-conform src/vhost-device-console
 
 check-mutants: src/vhu-conform src/vhost-device-console
 	python3 $(srcdir)/tests/mutants/run.py --srcdir $(srcdir) --builddir . \
-		--compile '$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -std=gnu11' \
+		--compile '$(CC) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) -std=gnu11 $(INSTRUMENT_FLAGS)' \
 		--libs '$(LIBDAEMON) $(LIBS)'
 
 .PHONY: check-conform check-mutants

@@ -108,10 +108,10 @@ leaks() {
 	finds 'fail .*set-vring-num/acknowledged' leak 1 && said "$tmp/out" 'descriptors leaked'
 }
 
-# Neither the process nor its folder stays.
+# Neither the process, nor what it has started, nor its folder stays.
 is_killed() {
 	mkdir -p "$tmp/stubborn"
-	TMPDIR=$tmp/stubborn on stubborn 0 && [ -z "$(ls "$tmp/stubborn")" ] &&
+	TMPDIR=$tmp/stubborn on "$1" 0 && [ -z "$(ls "$tmp/stubborn")" ] &&
 		! pgrep -f "$tmp/stubborn" >/dev/null
 }
 
@@ -126,8 +126,20 @@ serves_one_and_ends() {
 }
 
 cannot_start() {
-	on fail 3 && said "$tmp/err" 'status 3 before it listened .* it does not start' &&
-		[ ! -s "$tmp/out" ]
+	on fail 3 -o "junit:$tmp/none.xml" -o "tap:$tmp/none.tap" &&
+		said "$tmp/err" 'status 3 before it listened .* it does not start' &&
+		[ ! -s "$tmp/out" ] && said "$tmp/none.tap" '^Bail out! the back-end: it ended' &&
+		judge "$tmp/none.xml" '
+import xml.etree.ElementTree
+root = xml.etree.ElementTree.parse(name).getroot()
+assert root.get("errors") == "1" and "status 3" in root.find(".//error").get("message")'
+}
+
+# A command that does not say where, and one that takes its time.
+does_not_listen() {
+	run 3 --exec 'sleep 60' --timeout-scale 0.02 &&
+		said "$tmp/err" 'it did not listen at .* within 0.2 s; {socket} is not in' &&
+		run 3 info --exec true && said "$tmp/err" 'status 0 .*; {socket} is not in'
 }
 
 nobody_listens() {
@@ -287,6 +299,7 @@ asks() {
 has() {
 	asks 0 REPLY_ACK && asks 0 VIRTIO_F_VERSION_1 && asks 1 CONFIG &&
 		asks 2 NONSENSE && said "$tmp/err" "'NONSENSE' is no feature" &&
+		asks 2 packed && said "$tmp/err" 'did you mean RING_PACKED$' &&
 		run 3 info "$tmp/none" --timeout-scale 0.1
 }
 
@@ -330,7 +343,7 @@ interrupted() {
 		! pgrep -f "$tmp/interrupted" >/dev/null && rmdir "$tmp/interrupted"
 }
 
-plan 51
+plan 58
 
 check "framing on our daemon" holds_on_daemon --select 'vu/framing/*'
 check "requests of every length on our daemon" holds_on_daemon --select 'vu/row/set-vring-base/*'
@@ -349,10 +362,17 @@ check "a back-end that stops is a hang" finds 'hang .*set-vring-num' hang 4 --ti
 check "a slow one is waited for" on slow 0 --timeout-scale 1
 check "but not longer than told" finds 'hang .*set-vring-num' slow 4 --timeout-scale 0.1
 check "a leak is found" leaks
-check "one that does not want to end is killed" is_killed
+check "an answer to nothing" finds 'fail  vu/framing/reply/flags' early 1 \
+	--select vu/framing/reply/flags
+check "one that leaves while rings are set up" finds 'fail  vr/used/' leave 1 --device rng \
+	--select vr/used/base/01 --select 'vu/state/restart/*' --select 'vu/state/stop*'
+check "one that cuts memory off" finds 'fail  dev/rng/' shrink 1 --device rng --select 'dev/rng/*'
+check "one that does not want to end is killed" is_killed stubborn
+check "one that leaves its process group is killed with its child" is_killed runaway
 check "--keep starts it once" starts_once
 check "one that serves a single front-end" serves_one_and_ends
 check "one that does not start is not reached" cannot_start
+check "one that does not listen is told of" does_not_listen
 check "nobody listens" nobody_listens
 check "nothing applies" nothing_applies
 check "--fail-fast" stops_at_the_first
@@ -388,6 +408,8 @@ check "an unknown case" wrong "no case or clause has an id like 'vx/" --exec tru
 printf 'fail vu/*\nmaybe vu/*\n' >"$tmp/mistake"
 check "a wrong line of --expect" wrong 'mistake:2: ' --exec true --expect "$tmp/mistake"
 check "a report that cannot be written" wrong 'none/report' --exec true -o "tap:$tmp/none/report"
+check "a mistyped format" wrong "'junti' is not one of" --exec true -o "junti:report"
+check "no socket to talk over" wrong 'descriptor 0 is no open socket' --connect-fd 0
 
 check "an interrupt ends all" interrupted INT 130
 check "so does being told to end" interrupted TERM 143

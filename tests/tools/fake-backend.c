@@ -19,7 +19,7 @@
 
 #include "vhu/proto.h"
 
-enum { MAX_PAYLOAD = 4096, MAX_FDS = 16, SLOW_MS = 1000, MAX_SESSIONS = 16 };
+enum { MAX_PAYLOAD = 4096, MAX_FDS = 16, SLOW_MS = 1000, MAX_SESSIONS = 16, N_EARLY = 50 };
 
 static const char *const ways[] = {
 	"good",	    /* in no way */
@@ -32,6 +32,10 @@ static const char *const ways[] = {
 	"once",	    /* it serves one front-end and ends */
 	"fail",	    /* it does not start */
 	"stubborn", /* it does not mind being asked to end */
+	"runaway",  /* the same, in another group; and it has a child in a session of its own */
+	"early",    /* it answers before it is asked */
+	"leave",    /* SET_VRING_NUM ends the session */
+	"shrink",   /* files that it gets lose their bytes */
 	"noisy",    /* it ends with the words of a sanitizer */
 };
 
@@ -56,8 +60,11 @@ static void close_fds(struct msghdr *hdr)
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || n > MAX_FDS)
 			continue;
 		memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-		for (size_t i = 0; i < n; i++)
+		for (size_t i = 0; i < n; i++) {
+			if (is("shrink"))
+				(void)!ftruncate(fds[i], 0);
 			close(fds[i]);
+		}
 	}
 }
 
@@ -134,6 +141,8 @@ static bool answer(int fd, const struct request *r)
 		return reply(fd, r, r->payload, 8);
 	case VHU_FE_SET_VRING_NUM:
 		go_wrong();
+		if (is("leave"))
+			return false;
 		break;
 	default:
 		break;
@@ -156,6 +165,17 @@ static bool serve(int fd)
 	       answer(fd, &r);
 }
 
+/* A session that begins. */
+static int take(int listener)
+{
+	static const struct request unasked = { .id = VHU_FE_GET_FEATURES };
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	for (unsigned int i = 0; i < N_EARLY && is("early"); i++)
+		answer(fd, &unasked);
+	return fd;
+}
+
 /* Several front-ends at once, until there has been one and it has to be the last. */
 static void serve_all(int listener)
 {
@@ -173,7 +193,7 @@ static void serve_all(int listener)
 		}
 		if (fds[0].revents && n < sizeof(fds) / sizeof(fds[0]))
 			fds[n++] = (struct pollfd){
-				.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC),
+				.fd = take(listener),
 				.events = POLLIN,
 			};
 	}
@@ -210,6 +230,17 @@ static bool is_known(const char *way)
 	return false;
 }
 
+static void run_away(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	if (fork() == 0) {
+		setsid();
+		for (;;)
+			pause();
+	}
+	(void)setpgid(0, getpgid(getppid()));
+}
+
 int main(int argc, char **argv)
 {
 	int listener;
@@ -225,6 +256,8 @@ int main(int argc, char **argv)
 	}
 	if (is("stubborn"))
 		signal(SIGTERM, SIG_IGN);
+	if (is("runaway"))
+		run_away();
 	if (is("noisy"))
 		signal(SIGTERM, on_end);
 	listener = listen_at(argv[2]);

@@ -88,7 +88,7 @@ static void case_when_it_does_not_apply_is_not_run(void **state)
 	const struct case_row row = { .id = "vu/test/01",
 				      .clauses = "VU-001",
 				      .needs = "pf:CONFIG" };
-	struct target target = { .connect_fd = -1, .pidfd = -1, .server_fd = -1 };
+	struct target target = { .connect_fd = -1, .pidfd = -1, .server_fd = -1, .output_fd = -1 };
 	struct bench bench = { .target = &target };
 	struct result res;
 

@@ -2,6 +2,7 @@
 #include "said_rig.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "conform/conform-command.h"
@@ -94,6 +95,29 @@ static void where_when_not_told_or_told_twice_is_a_mistake(void **state)
 	assert_mistake(WORDS("--socket", "s", "--keep"), "--keep goes with --exec");
 	assert_mistake(WORDS("replay", "f"), "expected --socket, --exec or --connect-fd");
 	assert_mistake(WORDS("info"), "info: expected the path of a socket, or --exec");
+	assert_mistake(WORDS("info", "s", "--socket", "t"), "either SOCKET or --socket");
+}
+
+static void descriptor_when_it_is_no_socket_is_a_mistake(void **state)
+{
+	char number[16];
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	snprintf(number, sizeof(number), "%d", fd);
+	assert_mistake(WORDS("--connect-fd", number), "is no open socket");
+	fd_close(fd);
+	assert_mistake(WORDS("replay", "f", "--connect-fd", number), "is no open socket");
+}
+
+static void socket_when_it_is_an_option_of_info_is_taken(void **state)
+{
+	struct conform_command c = command(WORDS("info", "-s", "/run/s"));
+
+	(void)state;
+	assert_string_equal(c.info.socket, "/run/s");
+	conform_command_free(&c);
 }
 
 static void socket_when_exec_is_there_says_where_it_will_be(void **state)
@@ -234,6 +258,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(line_when_it_names_a_socket_is_a_test),
 	UNIT_TEST(option_when_repeated_adds_up),
 	UNIT_TEST(where_when_not_told_or_told_twice_is_a_mistake),
+	UNIT_TEST(descriptor_when_it_is_no_socket_is_a_mistake),
+	UNIT_TEST(socket_when_it_is_an_option_of_info_is_taken),
 	UNIT_TEST(socket_when_exec_is_there_says_where_it_will_be),
 	UNIT_TEST(list_or_explain_when_wanted_need_no_back_end),
 	UNIT_TEST(mistake_when_made_is_one_line),

@@ -142,6 +142,15 @@ static void assert_text_says(const struct rig *rig, const char *part)
 	free(text);
 }
 
+static void assert_text_lacks(const struct rig *rig, const char *part)
+{
+	char *text = evidence_text(rig->evidence);
+
+	assert_non_null(text);
+	assert_null(strstr(text, part));
+	free(text);
+}
+
 /* The text of the replay; the caller frees it. */
 static char *replay_of(const struct rig *rig)
 {
@@ -234,6 +243,38 @@ static void text_when_there_were_many_keeps_the_last(void **state)
 	evidence_note(rig->evidence, "note %d", 1);
 	assert_text_says(rig, " (70 earlier ones are left out)\n");
 	assert_text_says(rig, " -- note 1\n");
+	rig_free(rig);
+}
+
+static void set_owner(struct rig *rig)
+{
+	assert_int_equal(vhu_frontend_simple(&rig->fe, VHU_FE_SET_OWNER, false), 0);
+}
+
+static void text_when_it_was_judged_has_the_bytes_before(void **state)
+{
+	struct rig *rig = rig_new(false);
+
+	(void)state;
+	set_owner(rig);
+	evidence_judged(rig->evidence, &rig->fe);
+	get_features(rig);
+	assert_text_says(rig, " <- GET_FEATURES reply");
+	assert_text_says(rig, "bytes -> SET_OWNER, 12 in all\n");
+	assert_text_lacks(rig, "bytes <- GET_FEATURES");
+	rig_free(rig);
+}
+
+static void text_when_the_verdict_is_long_ago_has_the_last_bytes(void **state)
+{
+	struct rig *rig = rig_new(false);
+
+	(void)state;
+	set_owner(rig);
+	evidence_judged(rig->evidence, &rig->fe);
+	for (int i = 0; i < 50; i++)
+		get_features(rig);
+	assert_text_says(rig, "bytes <- GET_FEATURES");
 	rig_free(rig);
 }
 
@@ -517,6 +558,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(text_when_two_messages_go_at_once_has_two_lines),
 	UNIT_TEST(text_when_a_size_is_absurd_says_so),
 	UNIT_TEST(text_when_there_were_many_keeps_the_last),
+	UNIT_TEST(text_when_it_was_judged_has_the_bytes_before),
+	UNIT_TEST(text_when_the_verdict_is_long_ago_has_the_last_bytes),
 	UNIT_TEST(text_when_descriptors_travel_names_their_kinds),
 	UNIT_TEST(text_when_the_back_end_closes_says_so),
 	UNIT_TEST(text_when_there_is_a_second_connection_tells_them_apart),

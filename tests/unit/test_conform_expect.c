@@ -97,6 +97,14 @@ static void mistake_when_made_is_told_with_its_line(void **state)
 	assert_mistake("warn vu/nonsense/*\n", "known:1: no case has an id like vu/nonsense/*");
 }
 
+static void mistake_when_it_moves_the_cursor_is_told_plainly(void **state)
+{
+	(void)state;
+	assert_mistake("\033[2Jfail vu/*\n", "known:1: expected fail, warn, crash, hang, error or "
+					     "skip, not ?[2jfail");
+	assert_mistake("warn vu/\177\a\n", "known:1: no case has an id like vu/??");
+}
+
 static void file_when_absent_is_an_error_with_its_name(void **state)
 {
 	struct expect e;
@@ -195,6 +203,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(lines_when_right_are_kept_with_their_reasons),
 	UNIT_TEST(file_when_empty_expects_nothing),
 	UNIT_TEST(mistake_when_made_is_told_with_its_line),
+	UNIT_TEST(mistake_when_it_moves_the_cursor_is_told_plainly),
 	UNIT_TEST(file_when_absent_is_an_error_with_its_name),
 	UNIT_TEST(line_when_two_match_is_the_first),
 	UNIT_TEST(result_when_as_expected_is_counted_for_its_line),

@@ -114,6 +114,80 @@ static void file_when_it_cannot_be_made_is_told(void **state)
 	outputs_close(&outputs);
 }
 
+static void file_when_its_format_is_mistyped_is_not_made(void **state)
+{
+	struct option_text items[] = { { .text = "tap:/nonexistent/a" }, { .text = "junti:b" } };
+	const struct conform_options o = { .timeout_scale = "1", .outputs = { items, 2 } };
+	struct outputs outputs;
+
+	(void)state;
+	assert_int_equal(outputs_open(&outputs, &o), -EINVAL);
+	assert_string_equal(outputs.error,
+			    "--output: 'junti' is not one of human, tap, junit, jsonl; a file of "
+			    "that name is ./junti:b");
+	assert_int_equal(outputs.n_items, 0);
+	outputs_close(&outputs);
+}
+
+static void file_when_its_name_is_empty_is_told(void **state)
+{
+	struct option_text item = { .text = "junit:" };
+	const struct conform_options o = { .timeout_scale = "1", .outputs = { &item, 1 } };
+	struct outputs outputs;
+
+	(void)state;
+	assert_int_equal(outputs_open(&outputs, &o), -EINVAL);
+	assert_string_equal(outputs.error, "--output: expected a file after 'junit:'");
+	outputs_close(&outputs);
+}
+
+/* What comes of a run that cannot begin. */
+static void give_up_in(const char *prefix, char ret_text[2048])
+{
+	struct option_text item;
+	char path[64], text[80];
+	struct conform_options o = into(&item, path, text, prefix);
+	const struct report_run about = { .version = "1" };
+	const struct summary summary = { .exit_status = CONFORM_NOT_REACHED,
+					 .error = "nobody < there" };
+	struct outputs outputs;
+	FILE *file;
+	size_t n;
+
+	assert_int_equal(outputs_open(&outputs, &o), 0);
+	outputs_give_up(&outputs, &o, &about, &summary);
+	outputs_close(&outputs);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	n = fread(ret_text, 1, 2047, file);
+	ret_text[n] = '\0';
+	fclose(file);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void file_when_nothing_can_be_run_says_why(void **state)
+{
+	static const struct {
+		const char *prefix, *part;
+	} formats[] = {
+		{ "tap:", "\nBail out! nobody < there\n1..0 " },
+		{ "junit:", "<error message=\"nobody &lt; there\" type=\"error\"/>" },
+		{ "junit:", " tests=\"1\" failures=\"0\" errors=\"1\" " },
+		{ "jsonl:", "\"exit_status\":3,\"error\":\"nobody < there\"}\n" },
+		{ "human:", "\nnobody < there\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		char text[2048];
+
+		give_up_in(formats[i].prefix, text);
+		if (!strstr(text, formats[i].part))
+			print_error("%s\n", text);
+		assert_non_null(strstr(text, formats[i].part));
+	}
+}
+
 static void end_when_nothing_more_fits_is_an_error(void **state)
 {
 	struct option_text item = { .text = "tap:/dev/full" };
@@ -139,6 +213,9 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(file_when_it_has_a_format_gets_that),
 	UNIT_TEST(file_when_it_has_none_gets_that_of_the_option),
 	UNIT_TEST(file_when_it_cannot_be_made_is_told),
+	UNIT_TEST(file_when_its_format_is_mistyped_is_not_made),
+	UNIT_TEST(file_when_its_name_is_empty_is_told),
+	UNIT_TEST(file_when_nothing_can_be_run_says_why),
 	UNIT_TEST(end_when_nothing_more_fits_is_an_error),
 };
 

@@ -197,6 +197,32 @@ static void human_when_verbose_tells_of_all(void **state)
 	free(text);
 }
 
+static void human_when_there_is_one_of_a_kind_says_so(void **state)
+{
+	const struct report_run run = run_of(1);
+	const struct summary summary = { .n_results = 1, .n_hostile = 1, .n_now_good = 1 };
+	struct result res = result_of(&enable, VERDICT_PASS, "");
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	struct report *r = report_open(REPORT_HUMAN, out, false);
+
+	(void)state;
+	assert_non_null(r);
+	snprintf(res.remark, sizeof(res.remark), "odd");
+	report_begin(r, &run);
+	report_result(r, &res);
+	report_end(r, &summary);
+	assert_int_equal(report_close(r), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_says(text, "9.9: 1 case against");
+	assert_says(text, "\n1 case in ");
+	assert_says(text, "\n1 case passes that --expect lists as a failure\n");
+	assert_says(text, "\n1 hostile case was left out; --hostile runs it\n");
+	assert_says(text, "\n1 remark on cases that passed; --verbose shows it\n");
+	free(text);
+}
+
 static void human_when_cases_are_skipped_counts_their_reasons(void **state)
 {
 	const struct result results[] = {
@@ -362,7 +388,7 @@ static void jsonl_when_a_run_ends_has_a_line_for_each(void **state)
 	assert_says(text, "\"ms\":1.5,");
 	assert_says(text, "\n{\"type\":\"summary\",\"verdicts\":{\"pass\":2,\"fail\":1,");
 	assert_says(text, "\"clauses_exercised\":390,");
-	assert_says(text, "\"exit_status\":1}\n");
+	assert_says(text, "\"exit_status\":1,\"error\":null}\n");
 	free(text);
 }
 
@@ -426,6 +452,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(human_when_a_case_fails_says_what_is_needed),
 	UNIT_TEST(human_when_cases_pass_or_do_not_apply_tells_of_none),
 	UNIT_TEST(human_when_verbose_tells_of_all),
+	UNIT_TEST(human_when_there_is_one_of_a_kind_says_so),
 	UNIT_TEST(human_when_cases_are_skipped_counts_their_reasons),
 	UNIT_TEST(human_when_a_failure_is_expected_is_short),
 	UNIT_TEST(human_when_an_expected_failure_passes_is_told),

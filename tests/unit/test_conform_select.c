@@ -237,6 +237,7 @@ static void mistake_when_made_is_named(void **state)
 	} mistakes[] = {
 		{ { .level = "must,nonsense" }, "--level: 'nonsense'" },
 		{ { .tag = "framing,nonsense" }, "--tag: no case has the tag 'nonsense'" },
+		{ { .section = "nonsense" }, "--section: no section has 'nonsense'" },
 		{ { .select = texts(&item, "nonsense") }, "--select: no case" },
 		{ { .skip = texts(&item, "nonsense") }, "--skip: no case" },
 	};

@@ -92,6 +92,58 @@ static void stop_when_it_does_not_listen_to_signals_kills(void **state)
 	target_fini(&target);
 }
 
+/* One that nobody has waited for yet is not. */
+static bool is_alive(pid_t pid)
+{
+	char path[64], text[256] = "", *at;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	at = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	return at && at[1] && at[2] != 'Z';
+}
+
+/* The number that it prints. */
+static pid_t read_pid(struct target *target)
+{
+	char *output = NULL;
+	pid_t pid;
+
+	for (int i = 0; !output && i < 1000; i++) {
+		target_ended(target, 10);
+		output = target_output(target, 100);
+	}
+	assert_non_null(output);
+	pid = (pid_t)strtol(output, NULL, 10);
+	free(output);
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void stop_when_a_child_has_its_own_session_leaves_nothing(void **state)
+{
+	struct target target = {
+		.exec = "sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 100\" & exec sleep 100'",
+		.connect_fd = -1,
+		.timeout_scale = SOON,
+	};
+	pid_t pid;
+
+	(void)state;
+	init(&target);
+	assert_true(target_start(&target) < 0);
+	pid = read_pid(&target);
+	target.timeout_scale = 1;
+	assert_int_equal(target_stop(&target), 0);
+	assert_int_equal(target.end_status, SIGTERM);
+	assert_false(is_alive(pid));
+	target_fini(&target);
+}
+
 static void output_when_it_tells_of_a_failed_check_is_a_crash(void **state)
 {
 	struct target target = {
@@ -111,6 +163,63 @@ static void output_when_it_tells_of_a_failed_check_is_a_crash(void **state)
 	target_forget_output(&target);
 	assert_false(target_output_tells_crash(&target, line));
 	assert_null(target_output(&target, 100));
+	target_fini(&target);
+}
+
+/* Reading stops nowhere, and so does a search. */
+static void output_when_it_has_a_nul_is_searched_to_its_end(void **state)
+{
+	struct target target = {
+		.exec = "printf 'a\\0b\\nx.c:3:1: runtime error: \\0\\n'",
+		.connect_fd = -1,
+	};
+	char line[160], *output;
+
+	(void)state;
+	init(&target);
+	assert_true(target_start(&target) < 0);
+	output = target_output(&target, 100);
+	assert_string_equal(output, "a?b\nx.c:3:1: runtime error: ?\n");
+	free(output);
+	assert_true(target_output_tells_crash(&target, line));
+	assert_string_equal(line, "x.c:3:1: runtime error: ?");
+	target_fini(&target);
+}
+
+static void output_when_something_else_is_in_its_place_is_read(void **state)
+{
+	struct target target = {
+		.exec = "sh -c 'rm {dir}/output; mkfifo {dir}/output; echo told'",
+		.connect_fd = -1,
+	};
+	char *output;
+
+	(void)state;
+	init(&target);
+	assert_true(target_start(&target) < 0);
+	output = target_output(&target, 100);
+	assert_string_equal(output, "told\n");
+	free(output);
+	target_forget_output(&target);
+	assert_null(target_output(&target, 100));
+	target_fini(&target);
+}
+
+/* The folder. */
+
+static void folder_when_removed_is_there_for_the_next_start(void **state)
+{
+	struct target target = { .exec = "sh -c 'cd {dir} && echo in; rm -rf {dir}'",
+				 .connect_fd = -1 };
+	char *output;
+
+	(void)state;
+	init(&target);
+	assert_true(target_start(&target) < 0);
+	assert_true(target_start(&target) < 0);
+	output = target_output(&target, 100);
+	assert_string_equal(output, "in\nin\n");
+	free(output);
 	target_fini(&target);
 }
 
@@ -157,7 +266,11 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(start_when_a_signal_ends_it_tells_which),
 	UNIT_TEST(start_when_it_never_listens_leaves_it_to_be_ended),
 	UNIT_TEST(stop_when_it_does_not_listen_to_signals_kills),
+	UNIT_TEST(stop_when_a_child_has_its_own_session_leaves_nothing),
 	UNIT_TEST(output_when_it_tells_of_a_failed_check_is_a_crash),
+	UNIT_TEST(output_when_it_has_a_nul_is_searched_to_its_end),
+	UNIT_TEST(output_when_something_else_is_in_its_place_is_read),
+	UNIT_TEST(folder_when_removed_is_there_for_the_next_start),
 	UNIT_TEST(action_when_told_runs_with_its_words),
 	UNIT_TEST(action_when_it_fails_or_is_not_there_is_told),
 };

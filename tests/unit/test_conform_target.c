@@ -97,6 +97,26 @@ static void folder_when_there_is_a_command_is_made_and_removed(void **state)
 	assert_true(exists("/"));
 }
 
+/* A shell gets its name as it is. */
+static void folder_when_the_place_has_a_space_is_made_elsewhere(void **state)
+{
+	struct target target = { .exec = "true", .connect_fd = -1 };
+	const char *place = getenv("TMPDIR");
+	char *before = place ? strdup(place) : NULL;
+
+	(void)state;
+	setenv("TMPDIR", "/tmp/no such; place", 1);
+	assert_int_equal(target_init(&target), 0);
+	assert_non_null(target.dir);
+	assert_ptr_equal(strstr(target.dir, "/tmp/vhu-conform."), target.dir);
+	target_fini(&target);
+	if (before)
+		setenv("TMPDIR", before, 1);
+	else
+		unsetenv("TMPDIR");
+	free(before);
+}
+
 static void socket_when_given_with_a_command_may_be_in_the_folder(void **state)
 {
 	struct target target = { .exec = "true", .socket = "{dir}/be.sock", .connect_fd = -1 };
@@ -254,6 +274,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(word_when_unknown_stays),
 	UNIT_TEST(deadline_when_scaled_is_at_least_a_millisecond),
 	UNIT_TEST(folder_when_there_is_a_command_is_made_and_removed),
+	UNIT_TEST(folder_when_the_place_has_a_space_is_made_elsewhere),
 	UNIT_TEST(socket_when_given_with_a_command_may_be_in_the_folder),
 	UNIT_TEST(connection_when_somebody_listens_is_made),
 	UNIT_TEST(connection_when_nobody_listens_is_refused_with_a_sentence),

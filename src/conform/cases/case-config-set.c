@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/cases/case-console.h"
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-steps.h"
@@ -213,15 +214,16 @@ int case_config_set_behind(struct trial *t)
 
 /* Emergency output. */
 
-/* How many bytes that are EMERG_BYTE come, up to the first silence of ms. */
+/* How many bytes that are EMERG_BYTE come, up to the first silence of ms, or until it is enough. */
 static unsigned int count_emergency(struct trial *t, int fd, int ms)
 {
+	int64_t deadline = monotonic_ms() + trial_ms(t, ms + TRIAL_ANSWER_MS);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	unsigned int n = 0;
 	uint8_t bytes[4096];
 	ssize_t got;
 
-	while (poll(&p, 1, trial_ms(t, ms)) > 0) {
+	while (monotonic_ms() < deadline && poll(&p, 1, trial_ms(t, ms)) > 0) {
 		got = read(fd, bytes, sizeof(bytes));
 		if (got <= 0)
 			break;

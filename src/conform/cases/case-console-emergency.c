@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/cases/case-console.h"
 #include "conform/cases/case-list.h"
 
@@ -95,12 +96,17 @@ int case_vc_emergency_fault(struct trial *t)
 /* What the host's side of port 0 says, until it has been silent. */
 static int drain(struct trial *t)
 {
+	int64_t deadline = monotonic_ms() + trial_ms(t, TRIAL_ANSWER_MS);
 	struct pollfd p = { .fd = t->peer_fd, .events = POLLIN };
 	char buf[4096];
 	ssize_t n = 1;
 
-	while (n > 0 && poll(&p, 1, trial_ms(t, TRIAL_QUIET_MS)) > 0)
+	while (n > 0 && poll(&p, 1, trial_ms(t, TRIAL_QUIET_MS)) > 0) {
 		n = read(t->peer_fd, buf, sizeof(buf));
+		if (n > 0 && monotonic_ms() > deadline)
+			return trial_fail(t, "the host's side: expected it to fall silent before "
+					     "anything is written, but it talks on");
+	}
 	if (n == 0)
 		return trial_fail(t, "the host's side: expected it to stay open, but it ended");
 	return 0;

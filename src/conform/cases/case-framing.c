@@ -121,8 +121,10 @@ int case_framing_split_payload(struct trial *t)
 int case_framing_reply_flags(struct trial *t)
 {
 	struct vhu_msg reply;
-	int err = send_plain(t, VHU_FE_GET_FEATURES, 0);
+	int err = trial_expect_silence(t);
 
+	if (err == 0)
+		err = send_plain(t, VHU_FE_GET_FEATURES, 0);
 	if (err == 0)
 		err = expect_reply(t, VHU_FE_GET_FEATURES, sizeof(uint64_t), &reply);
 	if (err == 0)

@@ -79,18 +79,21 @@ int case_ring_base_middle(struct trial *t)
 	const struct trial_plan plan = { .base = 1000, .no_prepare = true };
 	unsigned int idx = trial_ring(t);
 	int err = trial_boot(t, &plan);
-	uint16_t used = trial_used_idx(t, idx);
+	uint16_t used;
 
-	if (err == 0 && used != 1000)
+	if (err < 0)
+		return err;
+	used = trial_used_idx(t, idx);
+	if (used != 1000)
 		return trial_fail(t,
 				  "a ring that starts from index 1000: expected the used index to "
 				  "stay 1000, but it is %u",
 				  used);
-	if (err == 0)
-		err = trial_prepare(t);
+	err = trial_prepare(t);
+	if (err < 0)
+		return err;
 	used = trial_used_idx(t, idx);
-	if (err == 0)
-		err = trial_exchange(t, 4);
+	err = trial_exchange(t, 4);
 	if (err == 0 && trial_used_idx(t, idx) != (uint16_t)(used + 4))
 		err = trial_fail(t,
 				 "4 requests from index %u on: expected the used index to become "

@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/cases/case-steps.h"
 
 enum {
 	LOG_LEN = 1 << 20, /* dirty bits for 32 GiB */
 	REGION_LEN = 2 << 20,
 	DRAIN_MS = 1000,
+	DRAIN_MAX_MS = 5000,
 	STATUS_BEGUN = 0x0b,
 	EMERG_WRITE_AT = 8, /* of a console: what can be written at any time */
 };
@@ -26,10 +28,11 @@ void stage_init(struct stage *s)
 /* A writer whose reader goes away early would be killed by it. */
 static void drain(int fd)
 {
+	int64_t deadline = monotonic_ms() + DRAIN_MAX_MS;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	uint8_t bytes[4096];
 
-	while (fd >= 0 && poll(&p, 1, DRAIN_MS) > 0)
+	while (fd >= 0 && monotonic_ms() < deadline && poll(&p, 1, DRAIN_MS) > 0)
 		if (read(fd, bytes, sizeof(bytes)) <= 0)
 			break;
 }

@@ -2,6 +2,7 @@
 #include "conform/cases/case-setup.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -226,9 +227,10 @@ int setup_own_file(struct trial *t, unsigned int i, uint64_t offset, int *ret_fd
 {
 	struct vhu_frontend_region *r = &t->fe.regions[i];
 	size_t len = r->wire.size;
-	AUTO_FD int fd = memfd_create("guest-other", MFD_CLOEXEC);
+	AUTO_FD int fd = memfd_create("guest-other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || ftruncate(fd, (off_t)(offset + len)) < 0)
+	if (fd < 0 || ftruncate(fd, (off_t)(offset + len)) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		return trial_error(t, "a file for memory: %s", strerror(errno));
 	for (size_t done = 0; done < len;) {
 		ssize_t n = pwrite(fd, r->host + done, len - done, (off_t)(offset + done));
@@ -415,7 +417,8 @@ int setup_exchange_uncalled(struct trial *t, unsigned int n)
 
 void setup_publish_unkicked(struct trial *t)
 {
-	driverq_publish(&t->fe.rings[trial_ring(t)].q);
+	if (trial_ring(t) < t->fe.n_rings)
+		driverq_publish(&t->fe.rings[trial_ring(t)].q);
 }
 
 /*

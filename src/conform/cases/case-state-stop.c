@@ -260,9 +260,10 @@ static int goes_on(struct trial *t, bool with_enable)
 	uint16_t base;
 	int err = setup_offer_stopped(t, &request, &base);
 
+	if (err < 0)
+		return err;
 	setup_publish_unkicked(t);
-	if (err == 0)
-		err = setup_all_but_enable(t, ring, base);
+	err = setup_all_but_enable(t, ring, base);
 	if (err == 0 && with_enable)
 		err = setup_enable(t, ring, true);
 	if (err == 0)

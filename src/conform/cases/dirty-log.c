@@ -2,6 +2,7 @@
 #include "conform/cases/dirty-log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,8 +25,9 @@ int dirty_log_make(struct trial *t, struct dirty_log *log, uint64_t size, uint64
 	log->size = size;
 	log->offset = offset;
 	log->map_len = (size_t)((offset + size + PAGE - 1) / PAGE * PAGE);
-	log->fd = memfd_create("log", MFD_CLOEXEC);
-	if (log->fd < 0 || ftruncate(log->fd, (off_t)log->map_len) < 0)
+	log->fd = memfd_create("log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (log->fd < 0 || ftruncate(log->fd, (off_t)log->map_len) < 0 ||
+	    fcntl(log->fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
 		return trial_error(t, "a file for the log: %s", strerror(errno));
 	log->map = mmap(NULL, log->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, log->fd, 0);
 	if (log->map == MAP_FAILED) {

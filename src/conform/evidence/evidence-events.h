@@ -130,6 +130,7 @@ struct evidence {
 	uint64_t start_ns, n_bytes;
 	struct event *events;
 	size_t n_events, cap_events;
+	size_t judged;	/* events there were when the case was judged; 0: not known */
 	size_t n_shown; /* events of the kinds that are shown, forgotten ones included */
 	struct object *objects;
 	unsigned int n_objects, cap_objects;

@@ -72,12 +72,13 @@ static void put_event(const struct evidence *e, FILE *out, const struct event *e
 	free(text);
 }
 
-/* The index of the first of the last n events for which want() holds. */
-static size_t first_of_last(const struct evidence *e, size_t n, bool (*want)(enum event_kind kind))
+/* The index of the first of the last n events before end for which want() holds. */
+static size_t first_of_last(const struct evidence *e, size_t end, size_t n,
+			    bool (*want)(enum event_kind kind))
 {
-	size_t first = e->n_events;
+	size_t first = end;
 
-	for (size_t i = e->n_events; i > 0 && n > 0; i--) {
+	for (size_t i = end; i > 0 && n > 0; i--) {
 		if (!want(e->events[i - 1].kind))
 			continue;
 		first = i - 1;
@@ -88,7 +89,7 @@ static size_t first_of_last(const struct evidence *e, size_t n, bool (*want)(enu
 
 static void put_events(const struct evidence *e, FILE *out)
 {
-	size_t first = first_of_last(e, EVIDENCE_KEEP, event_shown);
+	size_t first = first_of_last(e, e->n_events, EVIDENCE_KEEP, event_shown);
 
 	if (e->n_shown == 0)
 		return;
@@ -155,6 +156,16 @@ static bool is_message(enum event_kind kind)
 	return kind == EVENT_SENT || kind == EVENT_RECEIVED;
 }
 
+/* What came after the verdict, a ping perhaps, did not lead to it. */
+static void put_last_bytes(const struct evidence *e, FILE *out)
+{
+	size_t end = e->judged > 0 ? e->judged : e->n_events;
+
+	for (size_t i = first_of_last(e, end, DUMP_MESSAGES, is_message); i < end; i++)
+		if (is_message(e->events[i].kind) && e->events[i].bytes)
+			put_bytes(out, &e->events[i]);
+}
+
 char *evidence_text(const struct evidence *e)
 {
 	char *text = NULL;
@@ -164,9 +175,7 @@ char *evidence_text(const struct evidence *e)
 	if (!out)
 		return NULL;
 	put_events(e, out);
-	for (size_t i = first_of_last(e, DUMP_MESSAGES, is_message); i < e->n_events; i++)
-		if (is_message(e->events[i].kind) && e->events[i].bytes)
-			put_bytes(out, &e->events[i]);
+	put_last_bytes(e, out);
 	for (unsigned int i = 0; i < e->n_pictures; i++)
 		fputs(e->pictures[i].text, out);
 	if (fclose(out) != 0) {

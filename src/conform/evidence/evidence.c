@@ -70,6 +70,7 @@ static void forget_old(struct evidence *e)
 	for (size_t i = 0; i < EVIDENCE_KEEP; i++)
 		event_fini(&e->events[i]);
 	e->n_events -= EVIDENCE_KEEP;
+	e->judged -= min_size(e->judged, EVIDENCE_KEEP);
 	memmove(e->events, e->events + EVIDENCE_KEEP, e->n_events * sizeof(*e->events));
 }
 
@@ -428,6 +429,12 @@ void evidence_note(struct evidence *e, const char *fmt, ...)
 	if (vasprintf(&event->text, fmt, args) < 0)
 		event->text = NULL;
 	va_end(args);
+}
+
+void evidence_judged(struct evidence *e, const struct vhu_frontend *fe)
+{
+	e->judged = e->n_events;
+	evidence_rings(e, fe, "when it was judged");
 }
 
 void evidence_rings(struct evidence *e, const struct vhu_frontend *fe, const char *when)

@@ -38,6 +38,10 @@ void evidence_ring(struct evidence *e, const struct vhu_frontend *fe, unsigned i
 /* The same of every ring of fe that was kicked: when something has gone wrong, before fe goes. */
 void evidence_rings(struct evidence *e, const struct vhu_frontend *fe, const char *when);
 
+/* The case has been judged: the bytes that are shown are of the messages before, and so are rings.
+ */
+void evidence_judged(struct evidence *e, const struct vhu_frontend *fe);
+
 /* The last messages decoded, hexdump of the last two, ring pictures. A new string, or NULL. */
 char *evidence_text(const struct evidence *e);
 

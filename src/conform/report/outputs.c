@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "conform/report/outputs.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,29 @@ static enum report_format take_format(const char **text, const struct conform_op
 		}
 	}
 	return (enum report_format)o->format;
+}
+
+/* "junti:FILE" is a mistake rather than the name of a file. */
+static int check_format(struct outputs *outputs, const char *text, const struct conform_options *o)
+{
+	const char *path = text;
+	size_t len = 0;
+
+	take_format(&path, o);
+	if (!*path) {
+		snprintf(outputs->error, sizeof(outputs->error),
+			 "--output: expected a file after '%.100s'", text);
+		return -EINVAL;
+	}
+	while (isalnum((unsigned char)text[len]))
+		len++;
+	if (path != text || len == 0 || text[len] != ':')
+		return 0;
+	snprintf(outputs->error, sizeof(outputs->error),
+		 "--output: '%.*s' is not one of human, tap, junit, jsonl; a file of that name is "
+		 "./%.100s",
+		 (int)min_size(len, 64), text, text);
+	return -EINVAL;
 }
 
 static int add(struct outputs *outputs, enum report_format format, FILE *file, const char *name,
@@ -77,6 +101,8 @@ int outputs_open(struct outputs *outputs, const struct conform_options *o)
 	outputs->items = calloc(o->outputs.n_items + (size_t)1, sizeof(*outputs->items));
 	if (!outputs->items)
 		return fail(outputs, -ENOMEM, "reports", "no memory");
+	for (unsigned int i = 0; i < o->outputs.n_items && err == 0; i++)
+		err = check_format(outputs, o->outputs.items[i].text, o);
 	for (unsigned int i = 0; i < o->outputs.n_items && err == 0; i++)
 		err = add_file(outputs, o->outputs.items[i].text, o, &plain);
 	if (err == 0)
@@ -149,6 +175,21 @@ void outputs_result(struct outputs *outputs, const struct result *res)
 {
 	for (size_t i = 0; i < outputs->n_items; i++)
 		report_result(outputs->items[i].report, res);
+}
+
+/* Standard output stays empty, as the sentence goes to standard error. */
+void outputs_give_up(struct outputs *outputs, const struct conform_options *o,
+		     const struct report_run *about, const struct summary *summary)
+{
+	size_t n = 0;
+
+	while (n < outputs->n_items && outputs->items[n].file != stdout)
+		n++;
+	for (size_t i = n; i < outputs->n_items; i++)
+		report_close(outputs->items[i].report);
+	outputs->n_items = n;
+	outputs_begin(outputs, o, about);
+	(void)outputs_end(outputs, summary);
 }
 
 int outputs_end(struct outputs *outputs, const struct summary *summary)

@@ -29,6 +29,10 @@ void outputs_result(struct outputs *outputs, const struct result *res);
 
 /* The end of all reports: zero, or -errno and a sentence when one could not be written. */
 int outputs_end(struct outputs *outputs, const struct summary *summary);
+
+/* Instead of begin and end when nothing can be run: summary->error, into the files. */
+void outputs_give_up(struct outputs *outputs, const struct conform_options *o,
+		     const struct report_run *about, const struct summary *summary);
 void outputs_close(struct outputs *outputs);
 
 /* The options that name the target but --device, quoted for a shell: a new string, or NULL. */

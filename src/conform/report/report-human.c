@@ -14,6 +14,9 @@ enum {
 	MAX_REASONS = 12,
 };
 
+/* For what comes in numbers. */
+#define PLURAL(n) ((n) == 1 ? "" : "s")
+
 struct human {
 	bool tty, progress; /* progress: a line of it is on the terminal */
 	uint64_t start_ns;
@@ -49,7 +52,8 @@ static void human_begin(struct report *r)
 	}
 	h->tty = isatty(fileno(r->out));
 	h->start_ns = monotonic_ns();
-	fprintf(r->out, "vhu-conform %s: %zu cases", r->run.version, r->run.n_cases);
+	fprintf(r->out, "vhu-conform %s: %zu case%s", r->run.version, r->run.n_cases,
+		PLURAL(r->run.n_cases));
 	if (r->run.name)
 		fprintf(r->out, " against %s", r->run.name);
 	if (r->run.device)
@@ -242,7 +246,8 @@ static void put_counts(struct report *r, const struct summary *s)
 {
 	const char *separator = "";
 
-	fprintf(r->out, "\n%u cases in %.1f s: ", s->n_results, (double)s->ns / 1e9);
+	fprintf(r->out, "\n%u case%s in %.1f s: ", s->n_results, PLURAL(s->n_results),
+		(double)s->ns / 1e9);
 	for (unsigned int i = 0; i < VERDICT_N; i++) {
 		bool color = r->color && s->n_verdicts[i] > 0;
 
@@ -262,18 +267,20 @@ static void put_notes(struct report *r, const struct human *h, const struct summ
 	if (s->n_expected > 0)
 		fprintf(r->out, "%u of the failures are expected by --expect\n", s->n_expected);
 	if (s->n_now_good > 0)
-		fprintf(r->out, "%u cases pass that --expect lists as failures\n", s->n_now_good);
+		fprintf(r->out, "%u case%s that --expect lists as %s\n", s->n_now_good,
+			s->n_now_good == 1 ? " passes" : "s pass",
+			s->n_now_good == 1 ? "a failure" : "failures");
 	for (unsigned int i = 0; i < h->n_reasons; i++) {
 		fprintf(r->out, "skipped %u: ", h->reasons[i].n);
 		encode_line(r->out, h->reasons[i].text, "");
 		fputc('\n', r->out);
 	}
 	if (s->n_hostile > 0)
-		fprintf(r->out, "%u hostile cases were left out; --hostile runs them\n",
-			s->n_hostile);
+		fprintf(r->out, "%u hostile case%s left out; --hostile runs %s\n", s->n_hostile,
+			s->n_hostile == 1 ? " was" : "s were", s->n_hostile == 1 ? "it" : "them");
 	if (h->n_remarks > 0)
-		fprintf(r->out, "%u remarks on cases that passed; --verbose shows them\n",
-			h->n_remarks);
+		fprintf(r->out, "%u remark%s on cases that passed; --verbose shows %s\n",
+			h->n_remarks, PLURAL(h->n_remarks), h->n_remarks == 1 ? "it" : "them");
 	if (s->interrupted)
 		fputs("the run was interrupted: cases are missing\n", r->out);
 }
@@ -288,6 +295,10 @@ static void human_end(struct report *r, const struct summary *s)
 	clear_progress(r, h);
 	put_counts(r, s);
 	put_notes(r, h, s);
+	if (s->error) {
+		encode_line(r->out, s->error, "");
+		fputc('\n', r->out);
+	}
 	fprintf(r->out,
 		"clauses: %u exercised of %u applicable of %u (%u cannot be seen from outside)\n",
 		c->n_exercised, c->n_applicable, c->n_total, c->n_unseen);

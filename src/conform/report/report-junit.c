@@ -176,10 +176,27 @@ static void put_suite(struct report *r, struct suite *suite)
 	fputs("  </testsuite>\n", r->out);
 }
 
+/* The one case of a run that could not begin. */
+static void add_error(struct report *r, const char *error)
+{
+	struct suite *suite = add_suite(r, (struct suite **)&r->own, "vhu-conform");
+
+	if (!suite)
+		return;
+	suite->n = suite->n_errors = 1;
+	fputs("    <testcase classname=\"vhu-conform\" name=\"start\" time=\"0\">\n"
+	      "      <error",
+	      suite->out);
+	put_attribute(suite->out, "message", error);
+	fputs(" type=\"error\"/>\n    </testcase>\n", suite->out);
+}
+
 static void junit_end(struct report *r, const struct summary *s)
 {
 	struct suite all = { .ns = s->ns };
 
+	if (s->error && !r->own)
+		add_error(r, s->error);
 	for (const struct suite *suite = r->own; suite; suite = suite->next) {
 		all.n += suite->n;
 		all.n_failures += suite->n_failures;

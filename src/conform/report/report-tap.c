@@ -94,6 +94,11 @@ static void tap_end(struct report *r, const struct summary *s)
 {
 	const struct coverage *c = &s->coverage;
 
+	if (s->error) {
+		fputs("Bail out! ", r->out);
+		encode_line(r->out, s->error, "\\#");
+		fputc('\n', r->out);
+	}
 	if (s->interrupted)
 		fputs("Bail out! interrupted\n", r->out);
 	fprintf(r->out, "1..%zu%s\n", r->n_results, r->n_results == 0 ? " # SKIP no case ran" : "");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The process of a back-end: started, watched, ended. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,24 +18,14 @@
 #include "conform/target/target.h"
 #include "fd.h"
 
+/* In the environment of all that it starts, with the folder, which no other tester has. */
+#define MARK "VHU_CONFORM_DIR"
+
 enum { OUTPUT_LOOKED_AT = 65536, STUBBORN_MS = 100, GONE_MS = 1000, TICK_MS = 2 };
 
 static int open_pid(pid_t pid)
 {
 	return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
-/* What it prints goes into a file of the folder, or to our standard error. */
-static int open_output(const struct target *target, int flags)
-{
-	AUTO(fd_cleanup) int fd = -1;
-	char *path;
-
-	if (target->dir && asprintf(&path, "%s/output", target->dir) >= 0) {
-		fd = open(path, flags | O_CLOEXEC, 0600);
-		free(path);
-	}
-	return fd_take(&fd);
 }
 
 /* In the child. It ends with us, however we end; signals are as a shell has them. */
@@ -61,12 +52,10 @@ _Noreturn static void become(const char *script, int output, pid_t parent)
 /* A process group of its own. Its pid or -errno. */
 static pid_t spawn(struct target *target, const char *script)
 {
-	int output = open_output(target, O_WRONLY | O_CREAT | O_APPEND);
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == 0)
-		become(script, output, parent);
-	fd_close(output);
+		become(script, target->output_fd, parent);
 	if (pid < 0)
 		return target_fail(target, -errno, "fork: %s", strerror(errno));
 	setpgid(pid, pid); /* the child does the same: whoever is first */
@@ -106,13 +95,71 @@ static void take_status(struct target *target, int status)
 	}
 }
 
-/* Its group may hold processes that it has left behind; nobody else has its number until it is
- * waited for. */
+/* Whether the process has mark, with its end, in its environment. */
+static bool is_marked(int proc, const char *pid, const char *mark, char *buf, size_t size)
+{
+	char path[64];
+	AUTO_FD int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%.16s/environ", pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, buf, size) : 0;
+	return n > 0 && memmem(buf, (size_t)n, mark, strlen(mark) + 1);
+}
+
+/* How many have been killed. */
+static int kill_marked(DIR *proc, const char *mark, char *buf, size_t size)
+{
+	struct dirent *entry;
+	int n = 0;
+
+	while ((entry = readdir(proc))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		AUTO_FD int fd = -1;
+
+		if (pid <= 1 || pid == getpid() ||
+		    !is_marked(dirfd(proc), entry->d_name, mark, buf, size))
+			continue;
+		/* The number may have passed to another one before this, but not after. */
+		fd = open_pid(pid);
+		if (fd < 0 || !is_marked(dirfd(proc), entry->d_name, mark, buf, size))
+			continue;
+		n += syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
+		(void)target_wait_fd(fd, GONE_MS);
+	}
+	return n;
+}
+
+/* Processes that it has left behind outside of its group. */
+static void end_leftovers(const struct target *target)
+{
+	enum { ROUNDS = 5, SIZE = 1 << 18 };
+	char *mark, *buf = malloc(SIZE);
+	DIR *proc = opendir("/proc");
+
+	if (!target->dir || asprintf(&mark, MARK "=%s", target->dir) < 0)
+		mark = NULL;
+	for (int i = 0; proc && buf && mark && i < ROUNDS; i++) {
+		if (kill_marked(proc, mark, buf, SIZE) == 0)
+			break;
+		rewinddir(proc);
+	}
+	if (proc)
+		closedir(proc);
+	free(mark);
+	free(buf);
+}
+
+/* Its group may hold processes that it has left behind, and need not be the one it was put into;
+ * nobody else has its number until it is waited for. */
 static void reap(struct target *target)
 {
 	int status = 0;
 
 	kill(-target->child, SIGKILL);
+	kill(target->child, SIGKILL);
+	end_leftovers(target);
 	/* Who listens must not take connections any more that are meant for the next one. */
 	if (target->server_fd >= 0)
 		(void)target_wait_fd(target->server_fd, GONE_MS);
@@ -162,21 +209,26 @@ const char *target_describe_end(const struct target *target, char buf[64])
 
 char *target_output(const struct target *target, size_t size)
 {
-	AUTO_FD int fd = open_output(target, O_RDONLY);
-	off_t len = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	struct stat st;
+	off_t len = fstat(target->output_fd, &st) == 0 ? st.st_size : 0;
 	off_t at = len > (off_t)size ? len - (off_t)size : 0;
 	char *text = len > 0 ? calloc(1, size + 1) : NULL;
+	ssize_t n = text ? pread(target->output_fd, text, size, at) : 0;
 
-	if (text && pread(fd, text, size, at) <= 0) {
+	if (n <= 0) {
 		free(text);
-		text = NULL;
+		return NULL;
 	}
+	for (ssize_t i = 0; i < n; i++)
+		if (text[i] == '\0')
+			text[i] = '?';
 	return text;
 }
 
 void target_forget_output(const struct target *target)
 {
-	fd_close(open_output(target, O_WRONLY | O_TRUNC));
+	/* There is none, or it stays as it is: then it is only longer. */
+	(void)!ftruncate(target->output_fd, 0);
 }
 
 /* The line of text that at is in. */
@@ -218,8 +270,10 @@ static int start_child(struct target *target)
 	char *command = target_expand(target, target->exec, NULL), *script = NULL;
 	pid_t pid = -ENOMEM;
 
+	/* It may have removed the folder. */
+	(void)mkdir(target->dir, 0700);
 	/* The process is the command itself, not a shell around it. */
-	if (command && asprintf(&script, "exec %s", command) < 0)
+	if (command && asprintf(&script, "export " MARK "='%s'; exec %s", target->dir, command) < 0)
 		script = NULL;
 	if (script)
 		pid = spawn(target, script);
@@ -340,6 +394,7 @@ int target_run(struct target *target, const char *script)
 		return pid;
 	in_time = target_wait_fd(fd, target_ms(target, TARGET_ACT_MS));
 	kill(-pid, SIGKILL);
+	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!in_time)

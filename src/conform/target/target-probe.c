@@ -79,6 +79,21 @@ static int ask_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t *ret_val
 	return err;
 }
 
+/* Another message's value is no offer: 0 then, and the cases say what is wrong. */
+static int ask_protocol(struct vhu_frontend *fe, uint64_t *ret_value)
+{
+	struct vhu_msg msg, reply;
+	int err;
+
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_GET_PROTOCOL_FEATURES);
+	err = ask_for(fe, &msg, &reply);
+	if (err == 0 && (reply.id != msg.id || reply.size != sizeof(uint64_t)))
+		err = -EPROTO;
+	if (err == 0)
+		*ret_value = vhu_msg_u64(&reply);
+	return err;
+}
+
 static int tell_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t value)
 {
 	struct vhu_msg msg;
@@ -139,7 +154,7 @@ static void ask_more(struct vhu_frontend *fe, struct target_info *info)
 	uint64_t value;
 
 	if (!(info->features & BIT(VHU_F_PROTOCOL_FEATURES_BIT)) ||
-	    ask_u64(fe, VHU_FE_GET_PROTOCOL_FEATURES, &info->protocol) < 0 ||
+	    ask_protocol(fe, &info->protocol) < 0 ||
 	    tell_u64(fe, VHU_FE_SET_PROTOCOL_FEATURES, info->protocol & ASKING) < 0)
 		return;
 	if ((info->protocol & BIT(VHU_PF_MQ_BIT)) && ask_u64(fe, VHU_FE_GET_QUEUE_NUM, &value) == 0)
@@ -195,7 +210,7 @@ static int ask_once(struct target *target)
 	if (err < 0)
 		target_fail(target, err, "GET_FEATURES: expected %s", fe.error);
 	else if (info->features & BIT(VHU_F_PROTOCOL_FEATURES_BIT))
-		(void)ask_u64(&fe, VHU_FE_GET_PROTOCOL_FEATURES, &info->protocol);
+		(void)ask_protocol(&fe, &info->protocol);
 	fe.fd = -1;
 	vhu_frontend_fini(&fe);
 	return err;

@@ -55,20 +55,43 @@ int target_ms(const struct target *target, int ms)
 
 /* The folder. */
 
+/* Its name goes unquoted into the commands of a shell. */
+static bool is_plain_path(const char *path)
+{
+	return path[0] == '/' && path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+						   "abcdefghijklmnopqrstuvwxyz0123456789"
+						   "/._+-,:@%")] == '\0';
+}
+
+/* Kept open, as the process can put something else in its place. */
+static int open_output(struct target *target)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/output", target->dir) < 0)
+		return target_fail(target, -ENOMEM, "no memory");
+	target->output_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	free(path);
+	if (target->output_fd < 0)
+		return target_fail(target, -errno, "a file in %s: %s", target->dir,
+				   strerror(errno));
+	return 0;
+}
+
 static int make_dir(struct target *target)
 {
 	const char *base = getenv("TMPDIR");
 	struct sockaddr_un un;
 
 	/* The path of a socket in it must fit an address. */
-	if (!base || base[0] != '/' || strlen(base) + 40 > sizeof(un.sun_path))
+	if (!base || !is_plain_path(base) || strlen(base) + 40 > sizeof(un.sun_path))
 		base = "/tmp";
 	if (asprintf(&target->dir, "%s/vhu-conform.XXXXXX", base) < 0) {
 		target->dir = NULL;
 		return target_fail(target, -ENOMEM, "no memory");
 	}
 	if (mkdtemp(target->dir))
-		return 0;
+		return open_output(target);
 	target_fail(target, -errno, "a folder like %s: %s", target->dir, strerror(errno));
 	free(target->dir);
 	target->dir = NULL;
@@ -90,7 +113,7 @@ int target_init(struct target *target)
 
 	target->dir = target->path = NULL;
 	target->pid = target->child = 0;
-	target->pidfd = target->server_fd = -1;
+	target->pidfd = target->server_fd = target->output_fd = -1;
 	target->started = target->stopped = target->stubborn = target->interrupted =
 		target->visible = false;
 	target->n_sessions = 0;
@@ -100,8 +123,10 @@ int target_init(struct target *target)
 	target->error[0] = '\0';
 	if (target->exec)
 		err = make_dir(target);
-	if (err < 0)
+	if (err < 0) {
+		target_fini(target);
 		return err;
+	}
 	if (target->socket)
 		target->path = target_expand(target, target->socket, NULL);
 	else if (target->exec && asprintf(&target->path, "%s/vhu.sock", target->dir) < 0)
@@ -125,6 +150,7 @@ void target_fini(struct target *target)
 	target->connect_fd = fd_close(target->connect_fd);
 	target->pidfd = fd_close(target->pidfd);
 	target->server_fd = fd_close(target->server_fd);
+	target->output_fd = fd_close(target->output_fd);
 	if (target->dir)
 		nftw(target->dir, remove_one, DEPTH_FDS, FTW_DEPTH | FTW_PHYS);
 	free(target->dir);

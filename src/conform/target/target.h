@@ -50,6 +50,7 @@ struct target {
 	double timeout_scale;	     /* 0 means 1 */
 
 	char *dir;	  /* temporary folder for {dir}; made by target_init() if there is exec */
+	int output_fd;	  /* what the process prints, a file of the folder; -1: our stderr */
 	char *path;	  /* of the socket in use; NULL with connect_fd */
 	pid_t pid;	  /* of who listens; 0: not known */
 	int pidfd;	  /* of child, or else of pid; -1: none */
@@ -103,7 +104,7 @@ bool target_ended(struct target *target, int ms);
 /* "signal 11 (Segmentation fault)", "status 1" of a process that has ended. */
 const char *target_describe_end(const struct target *target, char buf[64]);
 
-/* The last bytes, at most size, of what the process printed: a new string, or NULL. */
+/* The last bytes, at most size, of what the process printed: a new string, or NULL. NUL is '?'. */
 char *target_output(const struct target *target, size_t size);
 
 /* What was printed up to now is of no interest any more. */

@@ -19,9 +19,21 @@ int trial_alloc(struct trial *t, size_t len, size_t align, void **ret_host, uint
 	return 0;
 }
 
+/* In place of a ring that was not made: nobody else sees what is written to it. */
+static struct vring *spare_vring(void)
+{
+	static _Alignas(VRING_DESC_ALIGN) uint64_t desc[2], avail[2], used[4];
+	static struct vring ring;
+
+	(void)vring_map(&ring, desc, avail, used, 1);
+	return &ring;
+}
+
 struct vring *trial_vring(struct trial *t, unsigned int idx)
 {
-	return &t->fe.rings[idx].q.ring;
+	bool made = idx < t->fe.n_rings && t->fe.rings[idx].q.ring.size > 0;
+
+	return made ? &t->fe.rings[idx].q.ring : spare_vring();
 }
 
 void trial_desc(struct trial *t, unsigned int idx, uint16_t i, uint64_t addr, uint32_t len,
@@ -140,13 +152,16 @@ static int await_reaction(struct trial *t, unsigned int idx, uint16_t used, bool
 	return err;
 }
 
-/* Whether the process burned most of the time since began. */
-static bool spun(const struct trial *t, int64_t cpu_before, int64_t began_ms)
+/* A process that polls may get little of a processor the second time, when others want it, too. */
+enum { SPINS_PERCENT = 80, POLLS_PERCENT = 20 };
+
+/* Whether the process burned more than percent of the time since began. */
+static bool spun(const struct trial *t, int64_t cpu_before, int64_t began_ms, int percent)
 {
 	int64_t cpu = process_cpu_ns(t->target->pid), ms = monotonic_ms() - began_ms;
 
 	return cpu_before >= 0 && cpu >= 0 && ms >= TRIAL_QUIET_MS / 2 &&
-	       (cpu - cpu_before) / 1000000 > ms * 4 / 5;
+	       (cpu - cpu_before) / 10000 > ms * percent;
 }
 
 /* The ring runs again. Who is as busy with nothing to do always looks for work, and may. */
@@ -155,7 +170,7 @@ static int judge_spinning(struct trial *t, const char *what)
 	int64_t cpu = process_cpu_ns(t->target->pid), began = monotonic_ms();
 
 	vhu_frontend_pass_time(&t->fe, trial_ms(t, TRIAL_QUIET_MS));
-	if (spun(t, cpu, began))
+	if (spun(t, cpu, began, POLLS_PERCENT))
 		return trial_remark(t, "the back-end polls all the time");
 	return trial_fail(t, "%s: expected the back-end to be idle, but it spins", what);
 }
@@ -187,7 +202,7 @@ int trial_ring_fault(struct trial *t, unsigned int idx, bool lenient, const char
 
 	FORMAT_SENTENCE(what, fmt);
 	err = trial_step(t, await_reaction(t, idx, used, &signalled), "%s", what);
-	busy = err == 0 && spun(t, cpu, began);
+	busy = err == 0 && spun(t, cpu, began, SPINS_PERCENT);
 	if (err == 0)
 		err = check_head(t, idx, used, lenient, what);
 	if (err == 0 && !signalled)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "conform/target/process.h"
@@ -38,6 +39,7 @@ int trial_init(struct trial *t, const struct case_row *row, struct target *targe
 	};
 	vhu_frontend_init(&t->fe, -1);
 	t->fe.timeout_ms = trial_ms(t, TRIAL_ANSWER_MS);
+	t->fe.seal_memory = true;
 	return 0;
 }
 
@@ -58,7 +60,7 @@ static void judge(struct trial *t, enum verdict verdict, const char *fmt, va_lis
 	if (t->verdict != VERDICT_PASS)
 		return;
 	if (t->evidence)
-		evidence_rings(t->evidence, &t->fe, "when it was judged");
+		evidence_judged(t->evidence, &t->fe);
 	t->verdict = verdict;
 	vsnprintf(t->reason, sizeof(t->reason), fmt, args);
 }
@@ -182,6 +184,17 @@ static int revive(struct trial *t)
 	return 0;
 }
 
+/* Who answers before it is asked would be taken for somebody who answers rightly. */
+static int check_nothing_said(struct trial *t)
+{
+	char byte;
+
+	if (recv(t->fe.fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) <= 0)
+		return 0;
+	return trial_fail(t, "expected silence until the first request, but the back-end said "
+			     "something unasked");
+}
+
 int trial_reconnect(struct trial *t)
 {
 	int fd, err = revive(t);
@@ -196,7 +209,7 @@ int trial_reconnect(struct trial *t)
 	t->closed = false;
 	if (t->evidence)
 		evidence_attach(t->evidence, &t->fe);
-	return 0;
+	return check_nothing_said(t);
 }
 
 int trial_ping(struct trial *t)
@@ -256,13 +269,21 @@ static int agree_on_protocol(struct trial *t, uint64_t protocol)
 
 static int begin_session(struct trial *t, uint64_t protocol, uint64_t *ret_features)
 {
+	uint64_t none;
 	int err = vhu_frontend_simple(&t->fe, VHU_FE_SET_OWNER, false);
 
 	if (err == 0)
 		err = vhu_frontend_get_u64(&t->fe, VHU_FE_GET_FEATURES, ret_features);
 	if (err < 0)
 		return trial_step(t, err, "SET_OWNER and GET_FEATURES");
-	if (!(*ret_features & BIT(VHU_F_PROTOCOL_FEATURES_BIT)) || protocol == 0)
+	if (!(*ret_features & BIT(VHU_F_PROTOCOL_FEATURES_BIT)))
+		return 0;
+	/* That it has none may be for want of an answer that could be used. */
+	if (t->target->info.protocol == 0)
+		return trial_step(t,
+				  vhu_frontend_get_u64(&t->fe, VHU_FE_GET_PROTOCOL_FEATURES, &none),
+				  "GET_PROTOCOL_FEATURES");
+	if (protocol == 0)
 		return 0;
 	return agree_on_protocol(t, protocol);
 }
