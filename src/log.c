@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
@@ -241,9 +242,5 @@ bool log_limit_pass_at(struct log_limit *limit, uint64_t now_ns, unsigned int *r
 
 bool log_limit_pass(struct log_limit *limit, unsigned int *ret_n_suppressed)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return log_limit_pass_at(limit, (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec,
-				 ret_n_suppressed);
+	return log_limit_pass_at(limit, monotonic_ns(), ret_n_suppressed);
 }

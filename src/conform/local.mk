@@ -46,6 +46,8 @@ noinst_LIBRARIES += %reldir%/libconform.a
 
 # The back-end under test as a process and a socket.
 %canon_reldir%_libconform_a_SOURCES += \
+	%reldir%/target/folder.c \
+	%reldir%/target/folder.h \
 	%reldir%/target/process.c \
 	%reldir%/target/process.h \
 	%reldir%/target/target-exec.c \

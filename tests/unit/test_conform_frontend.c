@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conform/frontend/frontend-judge.h"
+#include "conform/target/folder.h"
 
 static const struct frontend_case *find(const char *id)
 {
@@ -246,7 +247,7 @@ static void crash_when_a_rule_was_broken_before_tells_of_both(void **state)
 
 static void words_when_expanded_are_replaced(void **state)
 {
-	char *text = frontend_expand("a {socket},{dir}/{x} {socket}", "/s", "/d");
+	char *text = folder_expand("a {socket},{dir}/{x} {socket}", "/d", "/s", NULL);
 
 	(void)state;
 	assert_string_equal(text, "a /s,/d/{x} /s");

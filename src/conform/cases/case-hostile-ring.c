@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-setup.h"
 #include "conform/cases/case-steps.h"
@@ -321,21 +321,13 @@ int case_hostile_ring_mended(struct trial *t)
 
 /* While it looks. */
 
-static int64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
 /* The chain of one request says one thing and then another, until the device has used it or given
  * up. */
 static void hammer(struct trial *t, const struct rig *r, uint16_t used)
 {
-	int64_t end = now_us() + HAMMER_US;
+	const uint64_t end = monotonic_ns() + HAMMER_US * UINT64_C(1000);
 
-	while (trial_used_idx(t, r->ring) == used && now_us() < end) {
+	while (trial_used_idx(t, r->ring) == used && monotonic_ns() < end) {
 		trial_desc(t, r->ring, 0, r->addr, LEN, VRING_DESC_F_NEXT, UINT16_MAX);
 		trial_desc(t, r->ring, 0, UINT64_MAX - LEN, UINT32_MAX, VRING_DESC_F_WRITE, 0);
 		trial_desc(t, r->ring, 0, r->addr, LEN, VRING_DESC_F_INDIRECT, 0);

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "clock.h"
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-migration.h"
 #include "conform/cases/dirty-log.h"
@@ -300,8 +300,7 @@ int case_log_offset(struct trial *t)
 /* Spins, so that the first moment is seen, until the used index has moved. */
 static int spin_until_used(struct trial *t, uint16_t used, void (*meanwhile)(void *arg), void *arg)
 {
-	struct timespec ts;
-	int64_t deadline = 0;
+	int64_t deadline = monotonic_ms() + 1000 + trial_ms(t, TRIAL_ANSWER_MS);
 
 	for (unsigned int i = 0;; i++) {
 		if (trial_used_idx(t, trial_ring(t)) != used)
@@ -310,10 +309,7 @@ static int spin_until_used(struct trial *t, uint16_t used, void (*meanwhile)(voi
 			meanwhile(arg);
 		if (i % 1024)
 			continue;
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		if (deadline == 0)
-			deadline = ts.tv_sec + 1 + trial_ms(t, TRIAL_ANSWER_MS) / 1000;
-		if (ts.tv_sec > deadline)
+		if (monotonic_ms() > deadline)
 			return trial_fail(t, "expected a request to come back in time, but it "
 					     "did not");
 	}

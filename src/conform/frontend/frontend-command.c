@@ -23,7 +23,7 @@ const struct option_row *frontend_option_rows(size_t *ret_n)
 	return rows;
 }
 
-void frontend_help(FILE *out)
+static void help(FILE *out)
 {
 	fputs("Usage: vhu-conform frontend --socket PATH [OPTION]...\n"
 	      "       vhu-conform frontend --exec 'CMD ... {socket} ...' [OPTION]...\n"
@@ -83,7 +83,7 @@ int frontend_command(int argc, char **argv)
 	if (options_parse(rows, ARRAY_SIZE(rows), &o, &line, error, sizeof(error)) < 0)
 		return usage(error);
 	if (o.help) {
-		frontend_help(stdout);
+		help(stdout);
 		status = CONFORM_HELD;
 	} else if (o.list) {
 		status = list();

@@ -15,37 +15,6 @@
 
 #include "fd.h"
 
-char *frontend_expand(const char *command, const char *socket, const char *dir)
-{
-	const struct {
-		const char *name, *value;
-	} words[] = { { "{socket}", socket }, { "{dir}", dir } };
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
-
-	if (!out)
-		return NULL;
-	while (*command) {
-		size_t i;
-
-		for (i = 0; i < ARRAY_SIZE(words); i++)
-			if (strncmp(command, words[i].name, strlen(words[i].name)) == 0)
-				break;
-		if (i < ARRAY_SIZE(words)) {
-			fputs(words[i].value, out);
-			command += strlen(words[i].name);
-		} else {
-			fputc(*command++, out);
-		}
-	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
-}
-
 /* In the child. It ends with us, however we end. */
 _Noreturn static void become(const char *script, int log_fd)
 {

@@ -16,9 +16,6 @@ struct frontend_process {
 	bool stopping; /* we have asked it to end */
 };
 
-/* command with {socket} and {dir} replaced: a new string, or NULL. */
-char *frontend_expand(const char *command, const char *socket, const char *dir);
-
 /* 0 or a negative errno; frontend_process_stop() is due either way. */
 int frontend_process_start(struct frontend_process *f, const char *command);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "config.h"
 #include "conform/frontend/frontend-judge.h"
 #include "conform/runner.h"
@@ -193,7 +194,7 @@ static void run_session(struct run *run, const struct frontend_case *c, struct r
 	run->none_comes = !s.p && !run->o->exec;
 	excuse(run, c, &s);
 	frontend_judge_session(c, &run->good, &s, r);
-	r->ns = s.p ? played_now() - s.p->began_ns : 0;
+	r->ns = s.p ? monotonic_ns() - s.p->began_ns : 0;
 	tell(run, r, &s);
 	frontend_session_end(&s);
 }
@@ -296,7 +297,7 @@ static int run_good(struct run *run)
 
 static int run_cases(struct run *run)
 {
-	uint64_t began = played_now();
+	uint64_t began = monotonic_ns();
 	int err = run_good(run);
 
 	if (err != 0)
@@ -305,7 +306,7 @@ static int run_cases(struct run *run)
 	for (size_t i = 0; i < run->n_cases && !interrupted; i++)
 		if (is_run(run->o, &run->cases[i]))
 			run_case(run, &run->cases[i]);
-	run->summary.ns = played_now() - began;
+	run->summary.ns = monotonic_ns() - began;
 	run->summary.interrupted = interrupted;
 	run->summary.exit_status = exit_status(run);
 	sum_coverage(run);

@@ -27,6 +27,4 @@ int frontend_command(int argc, char **argv);
 /* Runs the selected cases and tells report: an exit status. */
 int frontend_run(const struct frontend_options *options, struct report *report);
 
-void frontend_help(FILE *out);
-
 #endif

@@ -2,7 +2,6 @@
 #include "conform/frontend/frontend-session.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "clock.h"
+#include "conform/target/folder.h"
 
 enum {
 	STEP_MS = 20,
@@ -26,7 +28,7 @@ enum {
 
 static uint64_t ms_since(uint64_t ns)
 {
-	return (played_now() - ns) / 1000000;
+	return (monotonic_ns() - ns) / 1000000;
 }
 
 static int fail(struct frontend_setup *s, int err, const char *what)
@@ -39,33 +41,14 @@ static int fail(struct frontend_setup *s, int err, const char *what)
 
 static int make_dir(struct frontend_setup *s)
 {
-	const char *tmp = getenv("TMPDIR");
+	int err = folder_make(&s->dir);
 
-	if (asprintf(&s->dir, "%s/vhu-conform.XXXXXX", tmp ? tmp : "/tmp") < 0) {
-		s->dir = NULL;
-		return fail(s, -ENOMEM, "a temporary folder");
-	}
-	if (mkdtemp(s->dir))
-		return 0;
-	free(s->dir);
-	s->dir = NULL;
-	return fail(s, -errno, "a temporary folder");
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	remove(path);
-	return 0;
+	return err < 0 ? fail(s, err, "a temporary folder") : 0;
 }
 
 static void remove_dir(struct frontend_setup *s)
 {
-	if (s->dir)
-		nftw(s->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	free(s->dir);
+	folder_remove(s->dir);
 	s->dir = NULL;
 }
 
@@ -119,7 +102,7 @@ static int start(struct frontend_setup *s, struct frontend_session *session)
 		path = NULL;
 	err = path ? listen_at(s, path) : fail(s, -ENOMEM, "--exec");
 	if (err == 0) {
-		command = frontend_expand(s->exec, path, s->dir);
+		command = folder_expand(s->exec, s->dir, path, NULL);
 		err = command ? frontend_process_start(&session->process, command) : -ENOMEM;
 		if (err < 0)
 			fail(s, err, "--exec");
@@ -138,7 +121,7 @@ static bool has_ended(struct frontend_session *session)
 /* A connection within ms, unless the front-end ends before; or -1. */
 static int await_connection(struct frontend_setup *s, struct frontend_session *session, int ms)
 {
-	uint64_t began = played_now();
+	uint64_t began = monotonic_ns();
 
 	for (;;) {
 		struct pollfd pfd = { .fd = s->listen_fd, .events = POLLIN };
@@ -240,7 +223,7 @@ static struct played *begin(struct frontend_setup *s, int fd, const struct playe
 static void part(struct frontend_setup *s, struct frontend_session *session)
 {
 	struct played *p = session->p;
-	uint64_t began = played_now();
+	uint64_t began = monotonic_ns();
 
 	if (p->fd >= 0 && !p->fault_done)
 		played_judge_end(p);
@@ -256,7 +239,7 @@ static void part(struct frontend_setup *s, struct frontend_session *session)
 	session->fault_late = !p->fault_done;
 	if (!session->ended_early)
 		frontend_process_ask(&session->process);
-	began = played_now();
+	began = monotonic_ns();
 	while (session->watched && !has_ended(session) && ms_since(began) < CLOSING_MS)
 		if (p->fd >= 0)
 			played_step(p, STEP_MS, session->process.pidfd);
@@ -287,7 +270,7 @@ static void serve_again(struct frontend_setup *s, struct frontend_session *sessi
 static void watch_spinning(struct frontend_session *session)
 {
 	struct played *p = session->p;
-	uint64_t began = played_now();
+	uint64_t began = monotonic_ns();
 
 	while (session->watched && !has_ended(session) && ms_since(began) < SPIN_MS) {
 		if (!frontend_process_is_busy(&session->process) && ms_since(began) > SETTLE_MS)

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/frontend/played.h"
 #include "vhu/codec.h"
 
@@ -66,10 +67,10 @@ bool played_fault_is_right(enum played_fault fault)
 	return fault == FAULT_SLOW || fault == FAULT_REPLY_PIECES;
 }
 
-void played_fault_begins(struct played *p)
+static void fault_begins(struct played *p)
 {
 	p->fault_done = true;
-	p->fault_ns = played_now();
+	p->fault_ns = monotonic_ns();
 	p->messages_at_fault = p->n_messages;
 	p->chains_at_fault = p->n_chains;
 	played_note(p, "** %s", texts[p->script.fault]);
@@ -238,7 +239,7 @@ void played_answer(struct played *p, const struct vhu_msg *m, struct vhu_msg *re
 			played_note(p, "-- the reply could not be sent");
 		return;
 	}
-	played_fault_begins(p);
+	fault_begins(p);
 	if (p->script.fault == FAULT_REPLY_HUGE)
 		send_promise(p, reply, (uint32_t)p->script.arg, reply->size);
 	else if (p->script.fault == FAULT_REPLY_CUT)
@@ -247,7 +248,7 @@ void played_answer(struct played *p, const struct vhu_msg *m, struct vhu_msg *re
 		send_pieces(p, reply);
 	else
 		send_wrong(p, reply);
-	p->fault_ns = played_now();
+	p->fault_ns = monotonic_ns();
 }
 
 bool played_fault_at(struct played *p, const struct vhu_msg *m)
@@ -256,7 +257,7 @@ bool played_fault_at(struct played *p, const struct vhu_msg *m)
 
 	if (!is_here(p, m) || (p->script.fault != FAULT_DIE && p->script.fault != FAULT_DIE_HALF))
 		return false;
-	played_fault_begins(p);
+	fault_begins(p);
 	if (p->script.fault == FAULT_DIE_HALF) {
 		vhu_msg_init_reply(&reply, m);
 		vhu_msg_put_u64(&reply, 0);
@@ -282,7 +283,7 @@ void played_fault_asked(struct played *p)
 {
 	if (p->script.fault != FAULT_UNASKED)
 		return;
-	played_fault_begins(p);
+	fault_begins(p);
 	send_unasked(p, p->fd, VHU_FE, VHU_FE_SET_OWNER);
 }
 
@@ -367,7 +368,7 @@ void played_fault_running(struct played *p)
 
 	if (p->fault_done || p->fd < 0 || !is_possible(p))
 		return;
-	played_fault_begins(p);
+	fault_begins(p);
 	switch (p->script.fault) {
 	case FAULT_UNASKED_RUNNING:
 		send_unasked(p, p->fd, VHU_FE, VHU_FE_SET_OWNER);
@@ -440,12 +441,12 @@ bool played_fault_used(struct played *p, unsigned int idx, uint16_t head, uint32
 	struct played_ring *r = &p->rings[idx];
 
 	if (p->script.fault == FAULT_USED_NEVER && !p->fault_done)
-		played_fault_begins(p);
+		fault_begins(p);
 	if (p->script.fault == FAULT_USED_NEVER)
 		return true;
 	if (p->script.fault < FAULT_USED_RANGE || p->fault_done)
 		return false;
-	played_fault_begins(p);
+	fault_begins(p);
 	switch (p->script.fault) {
 	case FAULT_USED_RANGE:
 		use(r, r->q.ring.size + 7, len, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "conform/frontend/played.h"
 #include "vhu/codec.h"
 
@@ -83,7 +84,7 @@ bool played_ring_runs(const struct played *p, unsigned int idx)
 
 	if (!r->live || !r->enabled || virtq_broken(&r->q) != VIRTQ_FAULT_NONE)
 		return false;
-	return !lacks_driver_ok(p) || (r->ready_ns && played_now() - r->ready_ns > NOT_OK_NS);
+	return !lacks_driver_ok(p) || (r->ready_ns && monotonic_ns() - r->ready_ns > NOT_OK_NS);
 }
 
 void played_ring_update(struct played *p, unsigned int idx)
@@ -94,7 +95,7 @@ void played_ring_update(struct played *p, unsigned int idx)
 	if (!r->live || !r->enabled)
 		r->ready_ns = 0;
 	else if (!r->ready_ns)
-		r->ready_ns = played_now();
+		r->ready_ns = monotonic_ns();
 }
 
 void played_rings_remap(struct played *p)
@@ -281,7 +282,7 @@ bool played_ring_pop(struct played *p, unsigned int idx, struct chain *ret_chain
 	r->n_chains++;
 	p->n_chains++;
 	if (!p->ran_ns)
-		p->ran_ns = played_now();
+		p->ran_ns = monotonic_ns();
 	return true;
 }
 
@@ -303,7 +304,7 @@ void played_ring_push(struct played *p, unsigned int idx, uint16_t head, uint32_
 static void serve_ring(struct played *p, unsigned int idx)
 {
 	struct played_ring *r = &p->rings[idx];
-	uint64_t now = played_now();
+	uint64_t now = monotonic_ns();
 
 	if (!virtq_has_avail(&r->q) || (p->device->poked & BIT(idx))) {
 		r->late_ns = 0;

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "vhu/codec.h"
 #include "vhu/format.h"
 
@@ -26,18 +26,10 @@ enum { FDS_READ = 253, LATE_NS = 1000 * 1000 * 1000 };
 	 BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |  \
 	 BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) | BIT(VHU_PF_STATUS_BIT))
 
-uint64_t played_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static char *next_line(struct played *p)
 {
 	char *line = p->lines[p->n_lines++ % PLAYED_LINES];
-	double ms = (double)(played_now() - p->began_ns) / 1e6;
+	double ms = (double)(monotonic_ns() - p->began_ns) / 1e6;
 
 	snprintf(line, PLAYED_LINE, "%9.3f ", ms);
 	return line + strlen(line);
@@ -99,7 +91,7 @@ int played_init(struct played *p, int fd, const struct played_device *device,
 	p->script = *script;
 	p->fd = fd;
 	p->channel_fd = -1;
-	p->began_ns = played_now();
+	p->began_ns = monotonic_ns();
 	p->last_ns = p->began_ns;
 	offer(p);
 	vhu_nego_init(&p->nego);
@@ -173,7 +165,7 @@ static size_t read_whole(int fd, uint8_t *buf, size_t len, struct reading *r, bo
 
 	while (got < len) {
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		uint64_t now = played_now();
+		uint64_t now = monotonic_ns();
 		unsigned int n_fds = 0;
 		ssize_t n;
 
@@ -203,7 +195,7 @@ static enum received receive(int fd, struct vhu_msg *m, struct reading *r)
 
 	memset(r, 0, sizeof(*r));
 	fdset_init(&r->fds);
-	r->deadline = played_now() + (uint64_t)PLAYED_MESSAGE_MS * 1000000;
+	r->deadline = monotonic_ns() + (uint64_t)PLAYED_MESSAGE_MS * 1000000;
 	memset(hdr, 0, sizeof(hdr));
 	got = read_whole(fd, hdr, sizeof(hdr), r, true);
 	if (got == 0)
@@ -226,7 +218,7 @@ static void give_up(struct played *p, const char *why)
 static void count(struct played *p, const struct vhu_msg *m)
 {
 	p->n_messages++;
-	p->last_ns = played_now();
+	p->last_ns = monotonic_ns();
 	p->last_id = m->id;
 	if (m->id >= ARRAY_SIZE(p->seen))
 		return;
@@ -353,7 +345,7 @@ bool played_config_change(struct played *p)
 	played_note_message(p, "<= (channel)", &m);
 	p->channel_request = m;
 	if (ack)
-		p->channel_asked_ns = played_now();
+		p->channel_asked_ns = monotonic_ns();
 	return played_send(p, p->channel_fd, bytes, sizeof(bytes), NULL, 0) == 0;
 }
 
@@ -403,7 +395,7 @@ static void read_channel(struct played *p)
 static void judge_channel_silence(struct played *p)
 {
 	if (!p->channel_asked_ns || p->fd < 0 ||
-	    played_now() - p->channel_asked_ns < (uint64_t)2 * LATE_NS)
+	    monotonic_ns() - p->channel_asked_ns < (uint64_t)2 * LATE_NS)
 		return;
 	p->channel_asked_ns = 0;
 	played_judge(

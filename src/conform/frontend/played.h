@@ -212,7 +212,6 @@ bool played_fault_is_right(enum played_fault fault);
 
 /* For its parts. */
 
-uint64_t played_now(void);
 PRINTF_LIKE(2, 3) void played_note(struct played *p, const char *fmt, ...);
 void played_note_message(struct played *p, const char *arrow, const struct vhu_msg *m);
 
@@ -236,8 +235,7 @@ bool played_act(struct played *p, struct vhu_msg *m, struct vhu_msg *ret_reply);
 /* played-faults.c */
 void played_answer(struct played *p, const struct vhu_msg *m, struct vhu_msg *reply);
 bool played_fault_at(struct played *p, const struct vhu_msg *m); /* true: the connection is over */
-void played_fault_begins(struct played *p);
-void played_fault_asked(struct played *p); /* before the first request */
+void played_fault_asked(struct played *p);			 /* before the first request */
 bool played_fault_used(struct played *p, unsigned int idx, uint16_t head, uint32_t len);
 int played_send(struct played *p, int fd, const void *bytes, size_t len, const int *fds,
 		size_t n_fds);

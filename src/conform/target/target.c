@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "conform/target/folder.h"
 #include "fd.h"
 
 /* Between two looks at something that makes no event. */
@@ -55,14 +55,6 @@ int target_ms(const struct target *target, int ms)
 
 /* The folder. */
 
-/* Its name goes unquoted into the commands of a shell. */
-static bool is_plain_path(const char *path)
-{
-	return path[0] == '/' && path[strspn(path, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-						   "abcdefghijklmnopqrstuvwxyz0123456789"
-						   "/._+-,:@%")] == '\0';
-}
-
 /* Kept open, as the process can put something else in its place. */
 static int open_output(struct target *target)
 {
@@ -80,31 +72,11 @@ static int open_output(struct target *target)
 
 static int make_dir(struct target *target)
 {
-	const char *base = getenv("TMPDIR");
-	struct sockaddr_un un;
+	int err = folder_make(&target->dir);
 
-	/* The path of a socket in it must fit an address. */
-	if (!base || !is_plain_path(base) || strlen(base) + 40 > sizeof(un.sun_path))
-		base = "/tmp";
-	if (asprintf(&target->dir, "%s/vhu-conform.XXXXXX", base) < 0) {
-		target->dir = NULL;
-		return target_fail(target, -ENOMEM, "no memory");
-	}
-	if (mkdtemp(target->dir))
-		return open_output(target);
-	target_fail(target, -errno, "a folder like %s: %s", target->dir, strerror(errno));
-	free(target->dir);
-	target->dir = NULL;
-	return -EIO;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	(void)remove(path);
-	return 0;
+	if (err < 0)
+		return target_fail(target, err, "a temporary folder: %s", strerror(-err));
+	return open_output(target);
 }
 
 int target_init(struct target *target)
@@ -144,64 +116,21 @@ int target_init(struct target *target)
 
 void target_fini(struct target *target)
 {
-	enum { DEPTH_FDS = 16 };
-
 	target_stop(target);
 	target->connect_fd = fd_close(target->connect_fd);
 	target->pidfd = fd_close(target->pidfd);
 	target->server_fd = fd_close(target->server_fd);
 	target->output_fd = fd_close(target->output_fd);
-	if (target->dir)
-		nftw(target->dir, remove_one, DEPTH_FDS, FTW_DEPTH | FTW_PHYS);
-	free(target->dir);
+	folder_remove(target->dir);
 	free(target->path);
 	target->dir = target->path = NULL;
 }
 
 /* Placeholders. */
 
-/* The value of {NAME}; NULL: there is no such word, and the text stays. */
-static const char *find_word(const struct target *target, const char *name, size_t len,
-			     const char *const *words)
-{
-	if (len == 3 && memcmp(name, "dir", 3) == 0)
-		return target->dir;
-	if (len == 6 && memcmp(name, "socket", 6) == 0)
-		return target->path;
-	for (; words && *words; words++)
-		if (strncmp(*words, name, len) == 0 && (*words)[len] == '=')
-			return *words + len + 1;
-	return NULL;
-}
-
 char *target_expand(const struct target *target, const char *text, const char *const *words)
 {
-	char *out = NULL;
-	size_t size = 0;
-	FILE *f = open_memstream(&out, &size);
-
-	if (!f)
-		return NULL;
-	while (*text) {
-		size_t plain = strcspn(text, "{"), len;
-		const char *value = NULL;
-
-		fwrite(text, 1, plain, f);
-		text += plain;
-		len = strcspn(text, "}");
-		if (len > 1 && text[len])
-			value = find_word(target, text + 1, len - 1, words);
-		if (value) {
-			fputs(value, f);
-			text += len + 1;
-		} else if (*text) {
-			fputc(*text++, f);
-		}
-	}
-	if (fclose(f) == 0)
-		return out;
-	free(out);
-	return NULL;
+	return folder_expand(text, target->dir, target->path, words);
 }
 
 /* Connections. */
