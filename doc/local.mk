@@ -34,12 +34,16 @@ dist_man_MANS += \
 	%reldir%/vhost-device-console.conf.5 \
 	%reldir%/vhu-conform.1 \
 	%reldir%/vhu-load.1 \
-	%reldir%/vhu-protocol.7
+	%reldir%/vhu-protocol.7 \
+	%reldir%/vhu-trace.1
 dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/compatibility.md \
 	%reldir%/hacking.md %reldir%/performance.md
 examplesdir = $(docdir)/examples
-dist_examples_DATA = %reldir%/examples/vhu-conform.yml
+dist_examples_DATA += %reldir%/examples/vhu-conform.yml
 EXTRA_DIST += %reldir%/splice.sh %reldir%/compatibility.notes
+
+# The course: chapters, exercises, and the captures that they show.
+EXTRA_DIST += %reldir%/wire-format
 
 # bash looks for a file of the command's name.
 bashcompletiondir = $(datadir)/bash-completion/completions
@@ -67,9 +71,11 @@ generated = \
 	%reldir%/completion/vhost-device-console.fish:src/console-options-dump,fish \
 	%reldir%/vhu-conform.1:src/vhu-conform-dump \
 	%reldir%/vhu-load.1:src/vhu-load-dump \
-	%reldir%/vhu-protocol.7:src/vhu-dump,man
+	%reldir%/vhu-protocol.7:src/vhu-dump,man \
+	%reldir%/vhu-trace.1:src/vhu-trace-dump,options
 
-update-manuals: src/console-options-dump src/vhu-conform-dump src/vhu-dump src/vhu-load-dump
+update-manuals: src/console-options-dump src/vhu-conform-dump src/vhu-dump src/vhu-load-dump \
+		src/vhu-trace-dump
 	$(MKDIR_P) %reldir%
 	for row in $(generated); do \
 		page=$(srcdir)/$${row%%:*}; \
@@ -78,5 +84,7 @@ update-manuals: src/console-options-dump src/vhu-conform-dump src/vhu-dump src/v
 		cp %reldir%/manual.tmp $$page; \
 	done
 	rm %reldir%/manual.tmp
+	src/vhu-dump html >%reldir%/messages.tmp
+	mv %reldir%/messages.tmp $(srcdir)/%reldir%/wire-format/messages.html
 
 .PHONY: update-manuals

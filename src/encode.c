@@ -67,10 +67,17 @@ static void put_char(FILE *out, uint32_t c)
 	}
 }
 
+/* What turns the direction of text, so that a line can be made to read as another. */
+static bool is_turn(uint32_t c)
+{
+	return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
 /* Neither tab nor newline, and with C1: terminals act on those, too. */
 static bool is_control(uint32_t c)
 {
-	return (c < 0x20 && c != '\t' && c != '\n') || (c >= 0x7f && c < 0xa0);
+	return (c < 0x20 && c != '\t' && c != '\n') || (c >= 0x7f && c < 0xa0) || is_turn(c);
 }
 
 void encode_json_text(FILE *out, const char *text)

@@ -10,6 +10,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/encode.h \
 	%reldir%/fd.c \
 	%reldir%/fd.h \
+	%reldir%/fdkind.c \
+	%reldir%/fdkind.h \
 	%reldir%/histogram.c \
 	%reldir%/histogram.h \
 	%reldir%/list.h \
@@ -40,7 +42,7 @@ bin_PROGRAMS += %reldir%/vhost-device-console
 
 # Prints the description of the protocol; not installed.
 noinst_PROGRAMS += %reldir%/vhu-dump
-%canon_reldir%_vhu_dump_SOURCES = %reldir%/vhu-dump.c
+%canon_reldir%_vhu_dump_SOURCES = %reldir%/vhu-dump.c %reldir%/vhu-dump-html.c %reldir%/vhu-dump-words.c %reldir%/vhu-dump.h
 %canon_reldir%_vhu_dump_LDADD = $(LIBVHUMODEL)
 
 # Prints what is generated of manuals and completions; not installed.

@@ -157,6 +157,43 @@ static bool parse_winner(struct parser *p)
 	return false;
 }
 
+/* Whether the option that word is has its value in the next word. */
+static bool takes_next_word(const struct option_row *rows, size_t n_rows, const char *word)
+{
+	const struct option_row *row = NULL;
+
+	if (word[1] == '-')
+		row = strchr(word, '=') ? NULL
+					: options_find(rows, n_rows, word + 2, strlen(word + 2));
+	else
+		for (size_t i = 0; i < n_rows && !word[2]; i++)
+			if (rows[i].type != OPTION_HEADING && rows[i].short_name == word[1])
+				row = &rows[i];
+	return row && !option_is_flag(row);
+}
+
+int options_split(const struct option_row *rows, size_t n_rows, int argc, char **argv,
+		  char **options, const char **words, size_t *ret_n_words)
+{
+	size_t n_words = 0;
+	int n = 0;
+
+	options[n++] = argv[0];
+	for (int i = 1; i < argc; i++) {
+		char *word = argv[i];
+
+		if (word[0] != '-' || !word[1]) {
+			words[n_words++] = word;
+			continue;
+		}
+		options[n++] = word;
+		if (takes_next_word(rows, n_rows, word) && i + 1 < argc)
+			options[n++] = argv[++i];
+	}
+	*ret_n_words = n_words;
+	return n;
+}
+
 int options_parse(const struct option_row *rows, size_t n_rows, void *dest,
 		  const struct option_line *line, char *ret_error, size_t error_cap)
 {

@@ -129,6 +129,14 @@ struct option_line {
 int options_parse(const struct option_row *rows, size_t n_rows, void *dest,
 		  const struct option_line *line, char *ret_error, size_t error_cap);
 
+/*
+ * Takes apart a line that has other words between its options: options gets
+ * argv[0], the options and their values, words the rest (a lone "-" among them),
+ * both in order. Each has room for argc. Returns the number of options.
+ */
+int options_split(const struct option_row *rows, size_t n_rows, int argc, char **argv,
+		  char **options, const char **words, size_t *ret_n_words);
+
 /* Frees what the fields of dest own; they are empty then. */
 void options_free(const struct option_row *rows, size_t n_rows, void *dest);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Prints the description of the protocol for other uses: a section of the
- * manual, JSON, a dictionary and seeds for fuzzers. Not installed.
+ * manual, JSON, a page of HTML, a dictionary and seeds for fuzzers. Not installed.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -10,105 +10,31 @@
 #include <string.h>
 
 #include "base.h"
+#include "vhu-dump.h"
 #include "vhu/codec.h"
 #include "vhu/proto.h"
 #include "vhu/rules.h"
 
-/* A column of a row in words; buf is used when the words name a feature. */
-static const char *words_fds(const struct vhu_fd_rule *rule, char *buf, size_t cap)
-{
-	switch (rule->kind) {
-	case VHU_FD_NONE:
-		return "none";
-	case VHU_FD_ONE:
-		return "one";
-	case VHU_FD_OPTIONAL:
-		return "at most one";
-	case VHU_FD_REGIONS:
-		return "one per region";
-	case VHU_FD_RING:
-		return "one unless the no-fd bit is set";
-	case VHU_FD_IF:
-		break;
-	}
-	snprintf(buf, cap, "one with %s", vhu_protocol_feature_name(rule->bit));
-	return buf;
-}
-
-static const char *words_replied(const struct vhu_reply_rule *rule, char *buf, size_t cap)
-{
-	switch (rule->kind) {
-	case VHU_REPLY_ACK:
-		return "if asked for";
-	case VHU_REPLY_ALWAYS:
-		return "always";
-	case VHU_REPLY_ASKED:
-		return "if asked for, negotiated or not";
-	case VHU_REPLY_IF:
-		break;
-	}
-	snprintf(buf, cap, "always with %s, else if asked for",
-		 vhu_protocol_feature_name(rule->bit));
-	return buf;
-}
-
-static const char *words_gate(const struct vhu_gate *gate, char *buf, size_t cap)
-{
-	switch (gate->kind) {
-	case VHU_GATE_NONE:
-		return "";
-	case VHU_GATE_OFFERED:
-		return "PROTOCOL_FEATURES offered";
-	case VHU_GATE_ACKED:
-		return "PROTOCOL_FEATURES accepted";
-	case VHU_GATE_PROTOCOL:
-		snprintf(buf, cap, "%s", vhu_protocol_feature_name(gate->bit));
-		return buf;
-	case VHU_GATE_LAX:
-		snprintf(buf, cap, "%s, but answered without",
-			 vhu_protocol_feature_name(gate->bit));
-		return buf;
-	case VHU_GATE_VIRTIO:
-		break;
-	}
-	snprintf(buf, cap, "feature %s", vhu_feature_name(gate->bit));
-	return buf;
-}
-
-static const char *words_quiesce(enum vhu_quiesce quiesce)
-{
-	switch (quiesce) {
-	case VHU_QUIESCE_NONE:
-		return "none";
-	case VHU_QUIESCE_RING:
-		return "that ring";
-	case VHU_QUIESCE_ALL:
-		break;
-	}
-	return "all";
-}
-
 static void man_row(const struct vhu_desc *d)
 {
-	char buf[128];
+	char buf[DUMP_WORDS];
 
 	printf(".TP\n.B %" PRIu32 " %s\n", d->id, d->name);
 	printf("%c%s.\n", d->text[0] >= 'a' ? d->text[0] - 'a' + 'A' : d->text[0], d->text + 1);
 	if (d->gate.kind != VHU_GATE_NONE)
-		printf("Needs %s.\n", words_gate(&d->gate, buf, sizeof(buf)));
+		printf("Needs %s.\n", vhu_words_gate(&d->gate, buf));
 	if (d->request->max_len > 0)
 		printf("Payload: %s.\n", d->request->name);
 	if (d->fds.kind != VHU_FD_NONE)
-		printf("Descriptors: %s.\n", words_fds(&d->fds, buf, sizeof(buf)));
+		printf("Descriptors: %s.\n", vhu_words_fds(&d->fds, buf));
 	if (d->replied.kind != VHU_REPLY_ACK)
 		printf("Reply: %s (%s).\n",
 		       d->reply->max_len > 0 ? d->reply->name : "without payload",
-		       words_replied(&d->replied, buf, sizeof(buf)));
+		       vhu_words_replied(&d->replied, buf));
 	if (d->reply_fds.kind != VHU_FD_NONE)
-		printf("Descriptors in the reply: %s.\n",
-		       words_fds(&d->reply_fds, buf, sizeof(buf)));
+		printf("Descriptors in the reply: %s.\n", vhu_words_fds(&d->reply_fds, buf));
 	if (d->quiesce != VHU_QUIESCE_NONE)
-		printf("Rings silenced: %s.\n", words_quiesce(d->quiesce));
+		printf("Rings silenced: %s.\n", vhu_words_quiesce(d->quiesce));
 }
 
 static void man_rows(const char *title, enum vhu_dir dir)
@@ -139,56 +65,38 @@ static void man_features(void)
 
 static void man_rules(void)
 {
-	static const char *const severities[] = {
-		[VHU_NOTE] = "noted",
-		[VHU_REFUSE] = "refused",
-		[VHU_CLOSE] = "closed",
-	};
-
 	printf(".SS Rules\n");
 	for (unsigned int i = VHU_OK + 1; i < VHU_N_RULES; i++) {
 		const enum vhu_rule rule = (enum vhu_rule)i;
 
 		printf(".TP\n.B %s\n(%s) It is expected that %s.\n", vhu_rule_name(rule),
-		       severities[vhu_rule_severity(rule)], vhu_rule_text(rule));
+		       vhu_words_severity(vhu_rule_severity(rule)), vhu_rule_text(rule));
 	}
 }
 
-static const char *const shape_names[] = {
-#define SHAPE(shape, min, max) #shape,
-#include "vhu/shapes.def"
-};
-
-static void man_field(const struct vhu_field *f, const char *comma)
+static void man_field(const struct vhu_field *f)
 {
-	printf("%s%s (", comma, f->name);
-	if (f->n > 1 && f->inner)
-		printf("up to %u of %s)", f->n, f->inner->name);
-	else if (f->n > 1 && f->width == 1)
-		printf("%u bytes)", f->n);
-	else if (f->n > 1)
-		printf("%u of %u)", f->n, f->width);
-	else if (f->inner)
-		printf("%s)", f->inner->name);
-	else
-		printf("%u)", f->width);
+	char where[DUMP_WORDS];
+
+	printf(".TP\n.B %s\n%s: %s.\n", f->name, dump_words_bytes(f, where), f->text);
 }
 
 static void man_shapes(void)
 {
-	printf(".SS Payloads\n");
-	for (size_t i = 0; i < ARRAY_SIZE(shape_names); i++) {
-		const struct vhu_shape *shape = vhu_shape_find(shape_names[i]);
+	const struct vhu_shape *shape;
 
+	printf(".SS Payloads\n");
+	for (size_t i = 0; (shape = dump_shape_at(i)) != NULL; i++) {
 		printf(".TP\n.B %s\n", shape->name);
 		if (shape->min_len < shape->max_len)
-			printf("From %" PRIu32 " to %" PRIu32 " bytes:", shape->min_len,
+			printf("From %" PRIu32 " to %" PRIu32 " bytes.\n", shape->min_len,
 			       shape->max_len);
 		else
-			printf("Always %" PRIu32 " bytes:", shape->max_len);
+			printf("Always %" PRIu32 " bytes.\n", shape->max_len);
+		printf(".RS\n");
 		for (size_t k = 0; k < shape->n_fields; k++)
-			man_field(&shape->fields[k], k > 0 ? ", " : " ");
-		printf(".\n");
+			man_field(&shape->fields[k]);
+		printf(".RE\n");
 	}
 }
 
@@ -214,8 +122,8 @@ static void json_shape(const char *key, const struct vhu_shape *shape)
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct vhu_field *f = &shape->fields[i];
 
-		printf("%s{\"name\":\"%s\",\"offset\":%u,\"width\":%u,\"n\":%u}", comma, f->name,
-		       f->offset, f->width, f->n);
+		printf("%s{\"name\":\"%s\",\"offset\":%u,\"width\":%u,\"n\":%u,\"text\":\"%s\"}",
+		       comma, f->name, f->offset, f->width, f->n, f->text);
 		comma = ",";
 	}
 	printf("]}");
@@ -223,18 +131,18 @@ static void json_shape(const char *key, const struct vhu_shape *shape)
 
 static void json_row(const struct vhu_desc *d)
 {
-	char buf[128];
+	char buf[DUMP_WORDS];
 
 	printf("{\"dir\":\"%s\",\"id\":%" PRIu32 ",\"name\":\"%s\",",
 	       d->dir == VHU_FE ? "front-end" : "back-end", d->id, d->name);
 	json_shape("request", d->request);
 	printf(",");
 	json_shape("reply", d->reply);
-	printf(",\"fds\":\"%s\"", words_fds(&d->fds, buf, sizeof(buf)));
-	printf(",\"reply_fds\":\"%s\"", words_fds(&d->reply_fds, buf, sizeof(buf)));
-	printf(",\"replied\":\"%s\"", words_replied(&d->replied, buf, sizeof(buf)));
-	printf(",\"gate\":\"%s\"", words_gate(&d->gate, buf, sizeof(buf)));
-	printf(",\"quiesce\":\"%s\"", words_quiesce(d->quiesce));
+	printf(",\"fds\":\"%s\"", vhu_words_fds(&d->fds, buf));
+	printf(",\"reply_fds\":\"%s\"", vhu_words_fds(&d->reply_fds, buf));
+	printf(",\"replied\":\"%s\"", vhu_words_replied(&d->replied, buf));
+	printf(",\"gate\":\"%s\"", vhu_words_gate(&d->gate, buf));
+	printf(",\"quiesce\":\"%s\"", vhu_words_quiesce(d->quiesce));
 	printf(",\"text\":\"%s\",\"ref\":\"%s\"}", d->text, d->ref);
 }
 
@@ -327,10 +235,8 @@ static const struct dump {
 	int (*run)(const char *arg);
 	const char *arg; /* what the argument is called, or NULL for none */
 } dumps[] = {
-	{ "man", dump_man, NULL },
-	{ "json", dump_json, NULL },
-	{ "dict", dump_dict, NULL },
-	{ "seeds", dump_seeds, "FOLDER" },
+	{ "man", dump_man, NULL },   { "json", dump_json, NULL },	{ "html", dump_html, NULL },
+	{ "dict", dump_dict, NULL }, { "seeds", dump_seeds, "FOLDER" },
 };
 
 static int usage(void)

@@ -2,7 +2,7 @@
 # Targets that run a checker over the sources or the tests.
 
 # C files and headers, relative to the top of the sources.
-SOURCE_DIRS = src tests
+SOURCE_DIRS = src tests examples
 CHECK_FLAGS = -std=gnu11 $(WARN_CFLAGS) -D_GNU_SOURCE -I$(abs_top_srcdir)/src \
 	-I$(abs_top_builddir) $(LIBURING_CFLAGS) $(CMOCKA_CFLAGS)
 

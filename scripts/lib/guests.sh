@@ -3,7 +3,7 @@
 # setup.sh: real Linux guests, the daemon they talk to, conversations with their
 # consoles. Everything is kept in $tmp: sockets, logs (NAME.log), what a guest
 # said (NAME.talk), and pids (NAME.pid), so that functions may be called from
-# subshells. $daemon is the program.
+# subshells. $daemon is the program; $tracer, if set, is one to put in between.
 # shellcheck shell=bash disable=SC2154
 
 guest_source=$top_srcdir/tests/guest
@@ -20,7 +20,7 @@ processes_end() {
 	done
 	if [ -n "${guest_logs:-}" ]; then
 		mkdir -p "$guest_logs"
-		cp "$tmp"/*.log "$tmp"/*.talk "$guest_logs" 2>/dev/null
+		cp "$tmp"/*.log "$tmp"/*.talk "$tmp"/*.pcapng "$guest_logs" 2>/dev/null
 	fi
 }
 
@@ -105,7 +105,31 @@ software_program() {
 # the kernel command line, see tests/guest/init. $guest_memory and $guest_queues
 # may say how much it has.
 guest_boot() {
-	"guest_boot_$1" "$2" "$3" "guest_name=$2 console=hvc0 ${4:-}"
+	local socket=$3
+	if [ -n "${tracer:-}" ]; then
+		traced "$socket" || return 1
+		socket=$socket.traced
+	fi
+	"guest_boot_$1" "$2" "$socket" "guest_name=$2 console=hvc0 ${4:-}"
+}
+
+# traced SOCKET [DEVICE]: from here on the program $tracer stands between SOCKET.traced,
+# where front-ends connect, and SOCKET. It looks into every ring, or when $tracer_rings
+# says, and its capture becomes a log.
+traced() {
+	local name
+	name=tracer-${1#"$tmp"/}
+	name=${name//\//-}
+	[ ! -e "$tmp/$name.pid" ] || return 0
+	process_start "$name" "$tracer" --listen "$1.traced" --connect "$1" \
+		--device "${2:-console}" --rings "${tracer_rings:-all}" \
+		--write "$tmp/$name.pcapng" --output /dev/null
+	wait_for 10 listens "$1.traced"
+}
+
+# listens SOCKET: somebody does, and it is no file left behind.
+listens() {
+	grep -q "^[^ ]* [0-9A-F]* [0-9A-F]* 00010000 .* $1\$" /proc/net/unix
 }
 
 guest_boot_uml() {

@@ -6,7 +6,13 @@
 build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libjson-c-dev
 	libtelnet-dev liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
-check_packages=(mandoc procps socat valgrind xz-utils)
+check_packages=(chromium libedit-dev mandoc procps qemu-system-common qemu-system-x86 socat tshark
+	valgrind xz-utils)
+
+# Where these programs are, they need not come from Debian.
+for program in node:nodejs npm:npm; do
+	command -v "${program%:*}" >/dev/null || check_packages+=("${program#*:}")
+done
 
 cache=${VHU_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/vhu}
 apt_updated=
@@ -181,4 +187,18 @@ software_setup() {
 	suite_unpack "$dir" 'qemu-guest-agent udev' "$codename" >"$cache/software.log" 2>&1 ||
 		{ tail -n 5 "$cache/software.log" >&2; return 1; }
 	: >"$dir/complete"
+}
+
+# page_setup: what drives a browser in the test of vhu-trace's page, in the cache
+# folder; node finds it by $VHU_NODE_MODULES.
+page_setup() {
+	local dir=$cache/page
+	export VHU_NODE_MODULES=$dir/node_modules
+	! cmp -s "$top_srcdir/tests/page/package-lock.json" "$dir/complete" || return 0
+	need_folder "$dir"
+	echo "fetching puppeteer-core into $dir" >&2
+	cp "$top_srcdir"/tests/page/package*.json "$dir" &&
+		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund) >"$dir/log" 2>&1 ||
+		{ tail -n 5 "$dir/log" >&2; return 1; }
+	cp "$dir/package-lock.json" "$dir/complete"
 }

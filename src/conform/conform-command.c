@@ -93,42 +93,6 @@ bool conform_parse_scale(const char *text, double *ret_scale)
 	return true;
 }
 
-/* Words that are no options are taken out; the others stay in order. */
-
-static bool takes_next_word(const struct conform_command *c, const char *word)
-{
-	const struct option_row *rows = subcommands[c->sub].rows, *row = NULL;
-	size_t n = subcommands[c->sub].n_rows;
-
-	if (word[1] == '-')
-		row = strchr(word, '=') ? NULL : options_find(rows, n, word + 2, strlen(word + 2));
-	else
-		for (size_t i = 0; i < n && !word[2]; i++)
-			if (rows[i].type != OPTION_HEADING && rows[i].short_name == word[1])
-				row = &rows[i];
-	return row && !option_is_flag(row);
-}
-
-/* Both lists get all that there is room for: argc of each. */
-static void sort_words(struct conform_command *c, char **options, int *ret_n_options)
-{
-	int n = 0;
-
-	options[n++] = c->argv[0];
-	for (int i = 1; i < c->argc; i++) {
-		char *word = c->argv[i];
-
-		if (word[0] != '-' || !word[1]) {
-			c->words[c->n_words++] = word;
-			continue;
-		}
-		options[n++] = word;
-		if (takes_next_word(c, word) && i + 1 < c->argc)
-			options[n++] = c->argv[++i];
-	}
-	*ret_n_options = n;
-}
-
 /* What goes together. */
 
 static int check_scale(const char *text)
@@ -258,7 +222,8 @@ static int parse_options(struct conform_command *c)
 		free(options);
 		return usage_error("no memory");
 	}
-	sort_words(c, options, &line.argc);
+	line.argc = options_split(subcommands[c->sub].rows, subcommands[c->sub].n_rows, c->argc,
+				  c->argv, options, c->words, &c->n_words);
 	err = options_parse(subcommands[c->sub].rows, subcommands[c->sub].n_rows, &c->test, &line,
 			    why, sizeof(why));
 	free(options);

@@ -18,7 +18,7 @@ struct device_feature {
 
 static const struct device_feature device_features[] = {
 #define DEVICE_FEATURE(device, NAME, bit) { #device, #NAME, bit },
-#include "conform/info-device.def"
+#include "virtio/devices.def"
 };
 
 struct config_field {
@@ -29,7 +29,7 @@ struct config_field {
 
 static const struct config_field config_fields[] = {
 #define CONFIG_FIELD(device, name, offset, width, bit) { #device, #name, offset, width, bit },
-#include "conform/info-device.def"
+#include "virtio/devices.def"
 };
 
 /* Names. */

@@ -19,7 +19,6 @@ noinst_LIBRARIES += %reldir%/libconform.a
 	%reldir%/coverage.h \
 	%reldir%/expect.c \
 	%reldir%/expect.h \
-	%reldir%/info-device.def \
 	%reldir%/info-options.def \
 	%reldir%/info.c \
 	%reldir%/info.h \
@@ -200,10 +199,7 @@ noinst_LIBRARIES += %reldir%/libconform.a
 	%reldir%/evidence/evidence-text.c \
 	%reldir%/evidence/evidence.c \
 	%reldir%/evidence/evidence.h \
-	%reldir%/evidence/replay-messages.c \
 	%reldir%/evidence/replay-options.def \
-	%reldir%/evidence/replay-player.h \
-	%reldir%/evidence/replay-things.c \
 	%reldir%/evidence/replay.c \
 	%reldir%/evidence/replay.h
 

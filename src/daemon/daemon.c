@@ -450,6 +450,7 @@ static void free_all(struct daemon *d)
 	list_for_each (node, tmp, &d->wanted)
 		device_spec_free(list_entry(node, struct device_spec, link));
 	places_free(d->places);
+	daemon_trace_close(d->trace);
 	loop_free(d->loop);
 	fd_close(d->signal_fd);
 	setup_free(d->setup);
@@ -523,7 +524,7 @@ int daemon_run(int argc, char **argv, struct setup *setup)
 	list_init(&d.wanted);
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
-	if (open_signals(&d) == 0) {
+	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		if (open_loops(&d, n_ops, &why) == 0)
 			ret = run(&d);
 		else

@@ -16,6 +16,7 @@ struct daemon {
 	struct setup *setup; /* owned */
 	struct loop *loop;
 	struct places *places;
+	struct daemon_trace *trace; /* NULL: none */
 	struct list_node guests;
 	struct list_node leaving; /* guests that are not written any more */
 	struct list_node wanted;  /* struct device_spec, to be started by a reload */

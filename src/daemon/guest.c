@@ -129,6 +129,7 @@ static int start_server(struct guest *g, int fd, const char *path, char *ret_why
 	const struct vhu_backend_options options = {
 		.who = g->spec->options.name,
 		.max_queue_size = g->env->max_queue_size,
+		.ear = g->env->trace ? &g->ear.ear : NULL,
 	};
 	int err = vhu_server_start(&g->server, g->env->loop, &g->console.vdev, fd, path, &options,
 				   server_finished);
@@ -205,6 +206,7 @@ static int make(const struct guest_env *env, struct device_spec *spec,
 	list_init(&g->ports);
 	list_init(&g->leaving);
 	list_init(&g->wanted);
+	daemon_ear_init(&g->ear, env->trace, spec->options.name);
 	scope_init(&g->scope, env->loop);
 	timer_init(&g->flush, &g->scope, flush_late);
 	*ret_guest = g;

@@ -8,6 +8,7 @@
 #define VHU_DAEMON_GUEST_H
 
 #include "daemon/spec.h"
+#include "daemon/trace.h"
 #include "vhu/server.h"
 #include "virtio/console.h"
 
@@ -45,6 +46,7 @@ struct guest_env {
 	struct loop *loop;
 	unsigned int loop_idx; /* for people */
 	unsigned int max_queue_size;
+	struct daemon_trace *trace;  /* NULL: messages are not written down */
 	void (*quit)(void *arg);     /* the user of a terminal has asked to leave */
 	void (*finished)(void *arg); /* served from a connected descriptor, which is gone */
 	void (*settled)(void *arg);  /* guest_settled() has become true */
@@ -58,6 +60,7 @@ struct guest {
 	struct spec_defaults defaults; /* for what is added at run time */
 	struct console console;
 	struct vhu_server server;
+	struct daemon_ear ear;
 	bool serving;
 	struct list_node ports, leaving;
 	struct list_node wanted; /* struct port_spec, for guest_apply_rest() */

@@ -43,6 +43,8 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/places.c \
 	%reldir%/places.h \
 	%reldir%/reload.c \
+	%reldir%/trace.c \
+	%reldir%/trace.h \
 	%reldir%/workers.c \
 	%reldir%/workers.h
 

@@ -68,6 +68,7 @@ static void place_init(struct places *ps, unsigned int idx)
 		.loop = ps->workers ? workers_loop(ps->workers, idx) : d->loop,
 		.loop_idx = idx,
 		.max_queue_size = (unsigned int)d->setup->options.max_queue_size,
+		.trace = d->trace,
 		.quit = quit,
 		.finished = finished,
 		.settled = settled,

@@ -186,6 +186,7 @@ int vhu_channel_open(struct vhu_backend *b, int fd)
 	b->channel = ch;
 	b->n_open++;
 	vhu_conn_init(&ch->conn, b->loop, fd, VHU_BE, &channel_ops);
+	ch->conn.ear = b->conn.ear;
 	vhu_conn_read(&ch->conn);
 	return 0;
 }

@@ -167,6 +167,8 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 	if (why)
 		vhu_log_limited(&b->limits->sessions, level, b->who, "session closed: %s", why);
 	b->closing = true;
+	if (b->conn.ear)
+		b->conn.ear->closed(b->conn.ear, why ? why : "");
 	b->n_open += b->n_vqs + 1; /* the connection and the channel count already */
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
 		vqio_silence(&b->vqs[i]);
@@ -388,6 +390,9 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	dev->ops->set_features(dev, 0);
 	dev->ops->set_present(dev, true);
 	vhu_conn_init(&b->conn, loop, fd, VHU_FE, &conn_ops);
+	b->conn.ear = options->ear;
+	if (options->ear)
+		options->ear->opened(options->ear);
 	b->n_open = 1;
 	vhu_conn_read(&b->conn);
 	*ret_backend = b;

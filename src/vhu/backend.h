@@ -47,6 +47,7 @@ struct vhu_backend_options {
 	const char *who;	       /* prefix of log lines; copied */
 	unsigned int max_queue_size;   /* power of two, at most 32768 */
 	struct vhu_log_limits *limits; /* lent; NULL: the session has its own */
+	struct vhu_ear *ear;	       /* lent; NULL: nobody listens */
 };
 
 struct vhu_backend {

@@ -16,11 +16,26 @@ struct vhu_conn_out {
 	uint8_t bytes[];
 };
 
+/* What has come of a message that there will not be. */
+static void tell_cut(struct vhu_conn *conn)
+{
+	uint8_t bytes[VHU_HDR_LEN + VHU_MAX_PAYLOAD];
+	size_t head = conn->rx_in_payload ? VHU_HDR_LEN : conn->rx_got;
+	size_t payload = conn->rx_in_payload ? conn->rx_got : 0;
+
+	if (!conn->ear || head == 0)
+		return;
+	memcpy(bytes, conn->rx_head, head);
+	memcpy(bytes + head, conn->msg.payload, payload);
+	conn->ear->cut(conn->ear, conn->msg.dir, bytes, head + payload);
+}
+
 static void end(struct vhu_conn *conn, int err, enum vhu_rule rule)
 {
 	if (conn->has_ended)
 		return;
 	conn->has_ended = true;
+	tell_cut(conn);
 	conn->ops->ended(conn, err, rule);
 }
 
@@ -49,6 +64,8 @@ static void message_complete(struct vhu_conn *conn)
 {
 	conn->rx_in_payload = false;
 	conn->rx_got = 0;
+	if (conn->ear)
+		conn->ear->message(conn->ear, &conn->msg, true);
 	conn->ops->message(conn, &conn->msg);
 }
 
@@ -176,6 +193,8 @@ int vhu_conn_send(struct vhu_conn *conn, struct vhu_msg *msg)
 	vhu_header_pack(msg, out->bytes);
 	memcpy(out->bytes + VHU_HDR_LEN, msg->payload, msg->size);
 	out->len = VHU_HDR_LEN + (size_t)msg->size;
+	if (conn->ear)
+		conn->ear->message(conn->ear, msg, false);
 	fdset_move(&out->fds, &msg->fds);
 	list_append(&conn->tx_queue, &out->link);
 	conn->tx_n_queued++;
@@ -211,6 +230,7 @@ void vhu_conn_init(struct vhu_conn *conn, struct loop *loop, int fd, enum vhu_di
 {
 	conn->ops = ops;
 	conn->fd = fd;
+	conn->ear = NULL;
 	conn->has_ended = false;
 	conn->closed = NULL;
 	conn->rx_got = 0;

@@ -18,6 +18,24 @@ enum {
 	VHU_CONN_MAX_QUEUED = 64, /* messages waiting to be sent */
 };
 
+/*
+ * Hears what passes on the connections of a session, main socket and channel,
+ * without a say in it. A message of the channel has direction VHU_BE.
+ */
+struct vhu_ear {
+	/* A session begins. */
+	void (*opened)(struct vhu_ear *ear);
+
+	/* A whole message has come, or is about to be sent; its fds are lent. */
+	void (*message)(struct vhu_ear *ear, const struct vhu_msg *msg, bool received);
+
+	/* These bytes have come, and will not become a message. */
+	void (*cut)(struct vhu_ear *ear, enum vhu_dir dir, const uint8_t *bytes, size_t len);
+
+	/* The session ends. */
+	void (*closed)(struct vhu_ear *ear, const char *why);
+};
+
 struct vhu_conn_ops {
 	/* The header alone is there: VHU_OK to read on, else the connection ends with that rule. */
 	enum vhu_rule (*header)(struct vhu_conn *conn, const struct vhu_msg *msg);
@@ -40,6 +58,7 @@ struct vhu_conn_ops {
 
 struct vhu_conn {
 	const struct vhu_conn_ops *ops;
+	struct vhu_ear *ear; /* lent; NULL, as at first: nobody listens */
 	struct scope scope;
 	int fd;
 	bool has_ended;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vhu/codec.h"
+#include "vhu/fields.h"
 
 /* How many bytes of an array a line shows; JSON shows them all. */
 enum { LINE_BYTES = 32 };
@@ -90,24 +91,14 @@ static void put_dec(struct out *o, uint64_t value)
 		put(o, "%" PRIu64, value);
 }
 
-static const char *status_name(unsigned int bit)
-{
-	static const char *const names[] = {
-		[0] = "ACKNOWLEDGE",	    [1] = "DRIVER", [2] = "DRIVER_OK", [3] = "FEATURES_OK",
-		[6] = "DEVICE_NEEDS_RESET", [7] = "FAILED",
-	};
-
-	return bit < ARRAY_SIZE(names) ? names[bit] : NULL;
-}
-
 /* The bits that are set, by name where they have one. */
-static void put_bits(struct out *o, uint64_t value, const char *(*name_of)(unsigned int bit))
+static void put_bits(struct out *o, enum vhu_style style, uint64_t value)
 {
 	if (o->json)
 		put_key(o, "bits");
 	put_open(o, "[");
 	for (unsigned int bit = 0; bit < 64; bit++) {
-		const char *name = name_of(bit);
+		const char *name = vhu_field_bit_name(style, bit);
 		const char *quote = o->json ? "\"" : "";
 
 		if (!(value & BIT(bit)))
@@ -121,12 +112,10 @@ static void put_bits(struct out *o, uint64_t value, const char *(*name_of)(unsig
 	put_close(o, "]");
 }
 
-static void put_mask(struct out *o, const char *name, uint64_t value,
-		     const char *(*name_of)(unsigned int bit))
+static void put_mask(struct out *o, enum vhu_style style, uint64_t value)
 {
-	put_key(o, name);
 	put_hex(o, value);
-	put_bits(o, value, name_of);
+	put_bits(o, style, value);
 }
 
 static void put_ring_word(struct out *o, uint64_t value)
@@ -164,11 +153,10 @@ static uint64_t load(const uint8_t *bytes, size_t width)
 	}
 }
 
-static void put_bytes(struct out *o, const char *name, const uint8_t *bytes, size_t n)
+static void put_bytes(struct out *o, const uint8_t *bytes, size_t n)
 {
 	size_t shown = o->json ? n : min_size(n, LINE_BYTES);
 
-	put_key(o, name);
 	put(o, "%s", o->json ? "\"" : "");
 	for (size_t i = 0; i < shown; i++)
 		put(o, "%02x", bytes[i]);
@@ -177,13 +165,12 @@ static void put_bytes(struct out *o, const char *name, const uint8_t *bytes, siz
 		put(o, "(+%zu)", n - shown);
 }
 
-static void put_uuid(struct out *o, const char *name, const uint8_t *bytes, size_t n)
+static void put_uuid(struct out *o, const uint8_t *bytes, size_t n)
 {
 	if (n != 16) {
-		put_bytes(o, name, bytes, n);
+		put_bytes(o, bytes, n);
 		return;
 	}
-	put_key(o, name);
 	put(o, "%s", o->json ? "\"" : "");
 	for (size_t i = 0; i < n; i++)
 		put(o, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", bytes[i]);
@@ -191,9 +178,8 @@ static void put_uuid(struct out *o, const char *name, const uint8_t *bytes, size
 }
 
 /* Index and value of each number that is not zero. */
-static void put_words(struct out *o, const char *name, const uint8_t *bytes, size_t n)
+static void put_words(struct out *o, const uint8_t *bytes, size_t n)
 {
-	put_key(o, name);
 	put_open(o, "{");
 	for (size_t i = 0; i < n; i++) {
 		uint64_t value = load(bytes + i * sizeof(value), sizeof(value));
@@ -207,28 +193,32 @@ static void put_words(struct out *o, const char *name, const uint8_t *bytes, siz
 	put_close(o, "}");
 }
 
-static void put_number(struct out *o, const struct vhu_field *f, uint64_t value)
+/* One field that is no nest, len bytes. */
+static void put_value(struct out *o, enum vhu_style style, const uint8_t *bytes, size_t len)
 {
-	switch (f->style) {
+	switch (style) {
 	case VHU_STYLE_FEATURES:
-		put_mask(o, f->name, value, vhu_feature_name);
-		break;
 	case VHU_STYLE_PROTOCOL:
-		put_mask(o, f->name, value, vhu_protocol_feature_name);
-		break;
 	case VHU_STYLE_STATUS:
-		put_mask(o, f->name, value, status_name);
+		put_mask(o, style, load(bytes, len));
 		break;
 	case VHU_STYLE_RING_WORD:
-		put_ring_word(o, value);
+		put_ring_word(o, load(bytes, len));
 		break;
 	case VHU_STYLE_HEX:
-		put_key(o, f->name);
-		put_hex(o, value);
+		put_hex(o, load(bytes, len));
+		break;
+	case VHU_STYLE_DEC:
+		put_dec(o, load(bytes, len));
+		break;
+	case VHU_STYLE_UUID:
+		put_uuid(o, bytes, len);
+		break;
+	case VHU_STYLE_WORDS:
+		put_words(o, bytes, len / sizeof(uint64_t));
 		break;
 	default:
-		put_key(o, f->name);
-		put_dec(o, value);
+		put_bytes(o, bytes, len);
 		break;
 	}
 }
@@ -240,7 +230,6 @@ static void put_nest(struct out *o, const struct vhu_field *f, const uint8_t *by
 {
 	bool list = f->n > 1;
 
-	put_key(o, f->name);
 	if (list)
 		put_open(o, "[");
 	for (size_t i = 0; i < n; i++) {
@@ -254,55 +243,22 @@ static void put_nest(struct out *o, const struct vhu_field *f, const uint8_t *by
 		put_close(o, "]");
 }
 
-/* What the count of a counted shape says. */
-static size_t count_of(const struct vhu_shape *shape, const uint8_t *bytes, size_t len)
-{
-	if (len < shape->count_offset + sizeof(uint32_t))
-		return 0;
-	return (size_t)load(bytes + shape->count_offset, sizeof(uint32_t));
-}
-
-/* How many elements of f are in the payload, and meant. */
-static size_t n_elements(const struct vhu_shape *shape, const struct vhu_field *f,
-			 const uint8_t *bytes, size_t len)
-{
-	size_t there = len > f->offset ? (len - f->offset) / f->width : 0;
-	size_t n = min_size(there, f->n);
-
-	if (shape->counted && f->offset == shape->prefix_len)
-		n = min_size(n, count_of(shape, bytes, len));
-	return n;
-}
-
 static void put_fields(struct out *o, const struct vhu_shape *shape, const uint8_t *bytes,
 		       size_t len)
 {
 	for (size_t i = 0; i < shape->n_fields; i++) {
 		const struct vhu_field *f = &shape->fields[i];
 		const uint8_t *at = bytes + f->offset;
-		size_t n = n_elements(shape, f, bytes, len);
+		size_t n = vhu_field_n_elements(shape, f, bytes, len);
 
-		if (n == 0)
+		if (n == 0 || f->style == VHU_STYLE_PADDING)
 			continue;
-		switch (f->style) {
-		case VHU_STYLE_PADDING:
-			break;
-		case VHU_STYLE_NEST:
+		if (f->style != VHU_STYLE_RING_WORD)
+			put_key(o, f->name);
+		if (f->style == VHU_STYLE_NEST)
 			put_nest(o, f, at, n);
-			break;
-		case VHU_STYLE_BYTES:
-			put_bytes(o, f->name, at, n);
-			break;
-		case VHU_STYLE_UUID:
-			put_uuid(o, f->name, at, n);
-			break;
-		case VHU_STYLE_WORDS:
-			put_words(o, f->name, at, n);
-			break;
-		default:
-			put_number(o, f, load(at, f->width));
-			break;
-		}
+		else
+			put_value(o, f->style, at, n * f->width);
 	}
 }
 
@@ -324,27 +280,17 @@ static void put_length(struct out *o, const struct vhu_shape *shape, const struc
 	}
 }
 
-/* The layout of a payload: a reply's depends on whether the row has one of its own. */
-static const struct vhu_shape *shape_of(const struct vhu_desc *desc, const struct vhu_msg *m)
-{
-	if (!(m->flags & VHU_FLAG_REPLY))
-		return desc->request;
-	if (desc->replied.kind == VHU_REPLY_ALWAYS)
-		return desc->reply;
-	if (desc->replied.kind == VHU_REPLY_IF && m->size == desc->reply->max_len)
-		return desc->reply;
-	return vhu_shape_ack();
-}
-
 static void put_payload(struct out *o, const struct vhu_msg *m)
 {
-	const struct vhu_desc *desc = vhu_desc_find(m->dir, m->id);
+	const struct vhu_shape *shape = vhu_msg_shape(m);
+	size_t len = vhu_msg_payload_len(m);
 
-	if (desc) {
-		put_fields(o, shape_of(desc, m), m->payload, vhu_msg_payload_len(m));
-		put_length(o, shape_of(desc, m), m);
-	} else if (vhu_msg_payload_len(m) > 0) {
-		put_bytes(o, "bytes", m->payload, vhu_msg_payload_len(m));
+	if (shape) {
+		put_fields(o, shape, m->payload, len);
+		put_length(o, shape, m);
+	} else if (len > 0) {
+		put_key(o, "bytes");
+		put_bytes(o, m->payload, len);
 	}
 }
 
@@ -400,5 +346,22 @@ size_t vhu_format_json(char *buf, size_t cap, const struct vhu_msg *m)
 	put_payload(&o, m);
 	put_close(&o, "}");
 	put_close(&o, "}");
+	return o.len;
+}
+
+/* Numbers of a field that is cut are its bytes. */
+static bool is_number(size_t len)
+{
+	return len <= sizeof(uint64_t) && is_power_of_two(len);
+}
+
+size_t vhu_format_value(char *buf, size_t cap, enum vhu_style style, const uint8_t *bytes,
+			size_t len)
+{
+	bool array = style == VHU_STYLE_UUID || style == VHU_STYLE_WORDS;
+	struct out o;
+
+	out_init(&o, buf, cap, false);
+	put_value(&o, array || is_number(len) ? style : VHU_STYLE_BYTES, bytes, len);
 	return o.len;
 }

@@ -19,4 +19,8 @@ size_t vhu_format_line(char *buf, size_t cap, const struct vhu_msg *m);
 /* One JSON object on one line, without a newline. Masks and addresses are strings in hex. */
 size_t vhu_format_json(char *buf, size_t cap, const struct vhu_msg *m);
 
+/* What a field of this style says in a line; its name comes with it only in a ring word. */
+size_t vhu_format_value(char *buf, size_t cap, enum vhu_style style, const uint8_t *bytes,
+			size_t len);
+
 #endif

@@ -8,6 +8,8 @@ noinst_LIBRARIES += %reldir%/libvhumodel.a
 	%reldir%/codec.c \
 	%reldir%/codec.h \
 	%reldir%/features.def \
+	%reldir%/fields.c \
+	%reldir%/fields.h \
 	%reldir%/format.c \
 	%reldir%/format.h \
 	%reldir%/messages.def \
@@ -17,6 +19,9 @@ noinst_LIBRARIES += %reldir%/libvhumodel.a
 	%reldir%/rules.def \
 	%reldir%/rules.h \
 	%reldir%/shapes.def \
+	%reldir%/words.c \
+	%reldir%/words.h \
+	src/virtio/devices.def \
 	src/virtio/features.def \
 	src/virtio/features.h
 

@@ -10,12 +10,12 @@
  */
 #define AT(shape, name, at)                                                                        \
 	_Static_assert(offsetof(struct vhu_##shape, name) == (at), #shape "." #name);
-#define FIELD(shape, type, name, at, style) AT(shape, name, at)
-#define PAD(shape, type, name, at) AT(shape, name, at)
-#define BYTES(shape, name, at, n, style) AT(shape, name, at)
-#define WORDS(shape, name, at, n) AT(shape, name, at)
-#define NEST(shape, inner, name, at) AT(shape, name, at)
-#define NESTS(shape, inner, name, at, n) AT(shape, name, at)
+#define FIELD(shape, type, name, at, style, text) AT(shape, name, at)
+#define PAD(shape, type, name, at, text) AT(shape, name, at)
+#define BYTES(shape, name, at, n, style, text) AT(shape, name, at)
+#define WORDS(shape, name, at, n, text) AT(shape, name, at)
+#define NEST(shape, inner, name, at, text) AT(shape, name, at)
+#define NESTS(shape, inner, name, at, n, text) AT(shape, name, at)
 #define SHAPE_END(shape, size) _Static_assert(sizeof(struct vhu_##shape) == (size), #shape);
 #include "vhu/shapes.def"
 #undef AT
@@ -32,13 +32,15 @@ static const struct vhu_shape shapes[N_SHAPES];
 /* The formatter takes the braces of these lists for blocks. */
 /* clang-format off */
 #define SHAPE(shape, min, max) static const struct vhu_field fields_##shape[] = {
-#define FIELD(shape, type, name, at, style) { #name, at, sizeof(type), 1, VHU_STYLE_##style, NULL },
-#define PAD(shape, type, name, at) { #name, at, sizeof(type), 1, VHU_STYLE_PADDING, NULL },
-#define BYTES(shape, name, at, n, style) { #name, at, 1, n, VHU_STYLE_##style, NULL },
-#define WORDS(shape, name, at, n) { #name, at, 8, n, VHU_STYLE_WORDS, NULL },
-#define NEST(shape, inner, name, at) NESTS(shape, inner, name, at, 1)
-#define NESTS(shape, inner, name, at, n)                                                           \
-	{ #name, at, sizeof(struct vhu_##inner), n, VHU_STYLE_NEST, &shapes[S_##inner] },
+#define FIELD(shape, type, name, at, style, text)                                                  \
+	{ #name, at, sizeof(type), 1, VHU_STYLE_##style, NULL, text },
+#define PAD(shape, type, name, at, text) FIELD(shape, type, name, at, PADDING, text)
+#define BYTES(shape, name, at, n, style, text)                                                     \
+	{ #name, at, 1, n, VHU_STYLE_##style, NULL, text },
+#define WORDS(shape, name, at, n, text) { #name, at, 8, n, VHU_STYLE_WORDS, NULL, text },
+#define NEST(shape, inner, name, at, text) NESTS(shape, inner, name, at, 1, text)
+#define NESTS(shape, inner, name, at, n, text)                                                     \
+	{ #name, at, sizeof(struct vhu_##inner), n, VHU_STYLE_NEST, &shapes[S_##inner], text },
 #define SHAPE_END(shape, size) };
 #include "vhu/shapes.def"
 

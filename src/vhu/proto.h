@@ -74,12 +74,12 @@ enum vhu_feature {
 
 /* struct vhu_<shape> for every payload. */
 #define SHAPE(shape, min, max) struct vhu_##shape {
-#define FIELD(shape, type, name, at, style) type name;
-#define PAD(shape, type, name, at) type name;
-#define BYTES(shape, name, at, n, style) uint8_t name[n];
-#define WORDS(shape, name, at, n) uint64_t name[n];
-#define NEST(shape, inner, name, at) struct vhu_##inner name;
-#define NESTS(shape, inner, name, at, n) struct vhu_##inner name[n];
+#define FIELD(shape, type, name, at, style, text) type name;
+#define PAD(shape, type, name, at, text) type name;
+#define BYTES(shape, name, at, n, style, text) uint8_t name[n];
+#define WORDS(shape, name, at, n, text) uint64_t name[n];
+#define NEST(shape, inner, name, at, text) struct vhu_##inner name;
+#define NESTS(shape, inner, name, at, n, text) struct vhu_##inner name[n];
 /* The formatter would make a block of the brace. */
 /* clang-format off */
 #define SHAPE_END(shape, size) };
@@ -124,6 +124,7 @@ struct vhu_field {
 	uint16_t n;
 	enum vhu_style style;
 	const struct vhu_shape *inner; /* NEST only */
+	const char *text;	       /* what it means, in one phrase */
 };
 
 /*

@@ -20,6 +20,7 @@ struct gmem_region {
 	unsigned char *host; /* of the region's first byte */
 	void *map;	     /* page aligned, at or below host */
 	size_t map_len;
+	int prot;
 	unsigned int n_refs;
 	bool faulted;		  /* the fault guard put zero pages here */
 	struct gmem_region *next; /* in the fault registry */
@@ -122,7 +123,7 @@ static bool file_page_size(int fd, uint64_t *ret_size)
 	return true;
 }
 
-/* Fills host, map and map_len of region, whose desc has been checked. */
+/* Fills host, map and map_len of region, whose desc has been checked and prot is set. */
 static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t file_end)
 {
 	const struct gmem_desc *desc = &region->desc;
@@ -140,8 +141,7 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	if (!add_u64(desc->size, lead + page - 1, &len))
 		return GMEM_MAP_FAILED;
 	len &= ~(page - 1);
-	map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		   (off_t)(desc->mmap_offset - lead));
+	map = mmap(NULL, len, region->prot, MAP_SHARED, fd, (off_t)(desc->mmap_offset - lead));
 	if (map == MAP_FAILED)
 		return GMEM_MAP_FAILED;
 	/* Only makes a core dump smaller: its failure costs nothing else. */
@@ -152,8 +152,8 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	return GMEM_OK;
 }
 
-enum gmem_result gmem_region_map(const struct gmem_desc *desc, int fd,
-				 struct gmem_region **ret_region)
+static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int prot,
+				   struct gmem_region **ret_region)
 {
 	struct gmem_region *region;
 	enum gmem_result result;
@@ -166,6 +166,7 @@ enum gmem_result gmem_region_map(const struct gmem_desc *desc, int fd,
 	if (!region)
 		return GMEM_NO_MEMORY;
 	region->desc = *desc;
+	region->prot = prot;
 	region->n_refs = 1;
 	result = region_mmap(region, fd, file_end);
 	if (result != GMEM_OK) {
@@ -175,6 +176,18 @@ enum gmem_result gmem_region_map(const struct gmem_desc *desc, int fd,
 	registry_add(region);
 	*ret_region = region;
 	return GMEM_OK;
+}
+
+enum gmem_result gmem_region_map(const struct gmem_desc *desc, int fd,
+				 struct gmem_region **ret_region)
+{
+	return map_region(desc, fd, PROT_READ | PROT_WRITE, ret_region);
+}
+
+enum gmem_result gmem_region_map_to_read(const struct gmem_desc *desc, int fd,
+					 struct gmem_region **ret_region)
+{
+	return map_region(desc, fd, PROT_READ, ret_region);
 }
 
 struct gmem_region *gmem_region_ref(struct gmem_region *region)
@@ -457,7 +470,7 @@ static bool fault_repair(uintptr_t addr)
 	for (; r; r = __atomic_load_n(&r->next, __ATOMIC_SEQ_CST)) {
 		if (addr - (uintptr_t)r->map >= r->map_len)
 			continue;
-		if (mmap(r->map, r->map_len, PROT_READ | PROT_WRITE,
+		if (mmap(r->map, r->map_len, r->prot,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			 0) == MAP_FAILED)
 			return false;

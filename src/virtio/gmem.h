@@ -70,6 +70,13 @@ const char *gmem_result_text(enum gmem_result result);
 enum gmem_result gmem_region_map(const struct gmem_desc *desc, int fd,
 				 struct gmem_region **ret_region);
 
+/*
+ * The same for somebody who only looks on: it cannot be written here, and a
+ * descriptor that can only be read will do.
+ */
+enum gmem_result gmem_region_map_to_read(const struct gmem_desc *desc, int fd,
+					 struct gmem_region **ret_region);
+
 /* Returns region, with one more reference. */
 struct gmem_region *gmem_region_ref(struct gmem_region *region);
 

@@ -13,6 +13,13 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/gmem.h \
 	%reldir%/packed.c \
 	%reldir%/packed.h \
+	%reldir%/picture-pack.c \
+	%reldir%/picture-packed.c \
+	%reldir%/picture-private.h \
+	%reldir%/picture-split.c \
+	%reldir%/picture-text.c \
+	%reldir%/picture.c \
+	%reldir%/picture.h \
 	%reldir%/virtq.c \
 	%reldir%/virtq.h \
 	%reldir%/vring.c \

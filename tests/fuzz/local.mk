@@ -36,6 +36,12 @@ fuzz_tests += %reldir%/fuzz_virtq
 %canon_reldir%_fuzz_virtq_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-virtq
 
+fuzz_tests += %reldir%/fuzz_capture
+%canon_reldir%_fuzz_capture_SOURCES = %reldir%/fuzz_capture.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE)
+%canon_reldir%_fuzz_capture_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-capture
+
 if ENABLE_FUZZ
 FUZZ_MAIN =
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	%reldir%/bench-agent \
 	%reldir%/bench.py \
 	%reldir%/connect.c \
+	%reldir%/disk.sh \
 	%reldir%/fxsave.py \
 	%reldir%/init \
 	%reldir%/nested.sh \

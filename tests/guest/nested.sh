@@ -51,11 +51,6 @@ as_before() {
 	[ "$(stty -g -F "$(cat "$here/tty")")" = "$(head -n 1 "$here/before")" ]
 }
 
-# listens SOCKET: somebody does, and it is no file left behind.
-listens() {
-	grep -q "^[^ ]* [0-9A-F]* [0-9A-F]* 00010000 .* $1\$" /proc/net/unix
-}
-
 # silent SOCKET: nobody listens; the kernel may close the sockets of an io_uring a
 # moment after its process is gone.
 silent() {

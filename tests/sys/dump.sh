@@ -27,7 +27,7 @@ good_section() {
 	"$dump" man >"$tmp/man" || return 1
 	grep -q '^\.B 11 GET_VRING_BASE$' "$tmp/man" &&
 		grep -q '^\.B 2 BACKEND_CONFIG_CHANGE_MSG$' "$tmp/man" &&
-		! grep -vE '^(\.(TP|SS .*|B .*|\\".*)|[A-Z(].*)$' "$tmp/man"
+		! grep -vE '^(\.(TP|RS|RE|SS .*|B .*|\\".*)|[A-Z(].*)$' "$tmp/man"
 }
 
 good_json() {
@@ -42,19 +42,34 @@ good_json() {
 	END
 }
 
+# Whole, without anything from elsewhere, and every link leads somewhere.
+good_page() {
+	"$dump" html >"$tmp/page" || return 1
+	tail -n 1 "$tmp/page" | grep -qx '</html>' || return 1
+	! grep -qE '<script|src=|url\(|https?:' "$tmp/page" || return 1
+	grep -oE 'id="[^"]+"' "$tmp/page" | sed 's/id=//' | sort >"$tmp/ids"
+	test -z "$(uniq -d "$tmp/ids")" || return 1
+	grep -oE 'href="#[^"]+"' "$tmp/page" | sed 's/href="#/"/' | sort -u >"$tmp/links"
+	test -z "$(comm -13 "$tmp/ids" "$tmp/links")" || return 1
+	grep -q '<section id="SET_MEM_TABLE">' "$tmp/page" && grep -q 'regions\[0\]\.guest_addr' "$tmp/page"
+}
+
 # What the last program printed and how it ended: one line per form, exit 2.
 refuses() {
 	"$dump" "$@" 2>"$tmp/usage"
-	test $? -eq 2 && test "$(grep -c '^usage: ' "$tmp/usage")" -eq 4
+	test $? -eq 2 && test "$(grep -c '^usage: ' "$tmp/usage")" -eq 5
 }
 
-plan 8
+plan 10
 mkdir "$tmp/seeds"
 check "seeds are written" "$dump" seeds "$tmp/seeds"
 check "there is one for each message" test "$(find "$tmp/seeds" -type f | wc -l)" -eq 55
 check "they are in the corpus" same_seeds
 check "the dictionary has a header for each message" good_dictionary
 check "the section of the manual is roff" good_section
+check "the page is whole" good_page
+check "the page that is committed is what it makes" \
+	cmp "$tmp/page" "$top_srcdir/doc/wire-format/messages.html"
 if command -v python3 >/dev/null; then
 	check "the JSON is whole" good_json
 else

@@ -8,16 +8,16 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | clock.h | encode.[ch] | proc.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
+	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
 	options*.[ch]) echo base ;;
 	loop.[ch] | loop-scope.c | loop-setup.[ch]) echo loop ;;
 	listener.[ch] | systemd.[ch]) echo listener ;;
-	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch])
+	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch] | vhu/fields.[ch] | vhu/words.[ch])
 		echo model ;;
 	vhu/*.def) echo model ;;
-	virtio/features.h | virtio/features.def) echo features ;;
+	virtio/features.h | virtio/features.def | virtio/devices.def) echo features ;;
 	virtio/gmem.[ch] | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
-	virtio/packed.[ch] | virtio/driverq-packed.[ch]) echo engine ;;
+	virtio/packed.[ch] | virtio/driverq-packed.[ch] | virtio/picture*.[ch]) echo engine ;;
 	virtio/virtq.[ch] | virtio/batch.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
@@ -28,6 +28,8 @@ group() {
 	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
 	guest/*.[ch]) echo guest ;;
+	script/*.[ch]) echo script ;;
+	trace/*.[ch] | trace/*.def) echo trace ;;
 	load/*.[ch] | load/*.def) echo load ;;
 	conform/*.[ch] | conform/*.def) echo conform ;;
 	daemon/*.[ch] | daemon/*.def | console-options.[ch] | options.def) echo daemon ;;
@@ -60,14 +62,18 @@ allowed() {
 	vhu-frontend) echo base loop features model engine conn vhu-frontend ;;
 	guest) echo base loop features model engine console conn vhu-frontend guest ;;
 	load) echo base features model engine console conn loop vhu-frontend guest load ;;
-	conform) echo base features model engine virtq console conn loop vhu-frontend guest conform ;;
+	script) echo base features model script ;;
+	trace) echo base loop listener features model engine console script trace ;;
+	conform)
+		echo base features model engine virtq console conn loop vhu-frontend guest script conform
+		;;
 	daemon)
 		echo base loop listener features model engine virtq device-interface console port \
-			backend conn vhu-backend daemon
+			backend conn vhu-backend trace daemon
 		;;
 	program)
 		echo base loop listener features model engine virtq device-interface console port \
-			backend conn vhu-backend vhu-frontend guest load conform daemon program
+			backend conn vhu-backend vhu-frontend guest load script trace conform daemon program
 		;;
 	esac
 }

@@ -29,6 +29,16 @@ sys_tests += %reldir%/load.sh %reldir%/bench.sh
 EXTRA_DIST += %reldir%/toy-frontend.py
 sys_tests += %reldir%/conform.sh %reldir%/conform-frontend.sh
 
+# The tracer, with what reads its output; the course and the smallest back-end.
+EXTRA_DIST += tests/page/package.json tests/page/package-lock.json tests/page/page.test.js
+sys_tests += \
+	%reldir%/course.sh \
+	%reldir%/minimal-backend.sh \
+	%reldir%/trace-page.sh \
+	%reldir%/trace-repl.sh \
+	%reldir%/trace-tshark.sh \
+	%reldir%/trace.sh
+
 # Its control socket, and the shells that complete its command line.
 sys_tests += \
 	%reldir%/completion.sh \

@@ -120,7 +120,7 @@ refused() {
 	if "$@" >"$tmp/refused.out" 2>&1; then not_ok "$what"; else ok "$what"; fi
 }
 
-plan 27
+plan 30
 "$daemon" --help >"$tmp/help"
 check "--help fits 80 columns and 35 lines" fits_a_screen "$tmp/help"
 check "--help and the manual have the same options" same_options "$page"
@@ -136,6 +136,12 @@ check "vhu-load: its help and its manual have the same options" \
 	same_options "$doc/vhu-load.1" "$tmp/load-help" --device
 check "vhu-load: the manual's lists are those of the program" \
 	up_to_date "$doc/vhu-load.1" "$top_builddir/src/vhu-load-dump"
+trace=$top_builddir/src/vhu-trace
+"$trace" --help >"$tmp/trace-help"
+check "vhu-trace: its help and its manual have the same options" \
+	same_options "$doc/vhu-trace.1" "$tmp/trace-help"
+check "vhu-trace: the manual's options are those of the program" \
+	up_to_date "$doc/vhu-trace.1" "$trace-dump" options
 check "the page of ctl is that of the lists" up_to_date "$ctl_page" "$dump" ctl
 check "completion for bash is that of the lists" \
 	up_to_date "$completion/vhost-device-console.bash" "$dump" bash
@@ -145,10 +151,13 @@ check "completion for fish is that of the lists" \
 	up_to_date "$completion/vhost-device-console.fish" "$dump" fish
 check "the protocol's page is that of the lists" \
 	up_to_date "$doc/vhu-protocol.7" "$top_builddir/src/vhu-dump" man
+"$top_builddir/src/vhu-dump" html >"$tmp/messages.html"
+check "the reference of messages is that of the lists" \
+	cmp "$tmp/messages.html" "$doc/wire-format/messages.html"
 if command -v mandoc >/dev/null; then
 	clean "mandoc finds nothing in the manuals" \
 		mandoc -T lint -W warning "$page" "$conf_page" "$ctl_page" "$doc/vhu-load.1" \
-		"$doc/vhu-protocol.7"
+		"$doc/vhu-conform.1" "$doc/vhu-protocol.7" "$doc/vhu-trace.1"
 else
 	ok "mandoc finds nothing in the manuals # SKIP mandoc is not installed"
 fi

@@ -9,7 +9,7 @@
 exempt() {
 	case $1 in
 	LICENSE-*) ;;
-	*.json | *.json.in) ;;
+	*.json | *.json.in | *.pcapng | *.png) ;;
 	tests/fuzz/corpus*/* | tests/*/data/*) ;;
 	*) return 1 ;;
 	esac

@@ -342,9 +342,6 @@ unit_tests += %reldir%/test_conform_played
 unit_tests += %reldir%/test_conform_process
 %canon_reldir%_test_conform_process_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
 
-unit_tests += %reldir%/test_conform_replay
-%canon_reldir%_test_conform_replay_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
-
 unit_tests += %reldir%/test_conform_report
 %canon_reldir%_test_conform_report_LDADD = $(LIBCONFORM) $(CMOCKA_LIBS)
 
@@ -377,6 +374,80 @@ unit_tests += %reldir%/test_load_report
 unit_tests += %reldir%/test_load_usage
 %canon_reldir%_test_load_usage_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_fdkind
+%canon_reldir%_test_fdkind_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_fields
+%canon_reldir%_test_fields_LDADD = $(LIBVHUMODEL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_script
+%canon_reldir%_test_script_LDADD = $(LIBSCRIPT) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_story
+%canon_reldir%_test_story_SOURCES = %reldir%/test_story.c %reldir%/story_rig.h
+%canon_reldir%_test_story_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_capture
+%canon_reldir%_test_trace_capture_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_compose
+%canon_reldir%_test_trace_compose_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_relay
+%canon_reldir%_test_trace_relay_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_repl
+%canon_reldir%_test_trace_repl_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_text
+%canon_reldir%_test_trace_text_SOURCES = %reldir%/test_trace_text.c %reldir%/view_rig.h
+%canon_reldir%_test_trace_text_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_gmem_read
+%canon_reldir%_test_gmem_read_SOURCES = %reldir%/test_gmem_read.c %reldir%/ring_rig.h
+%canon_reldir%_test_gmem_read_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_picture
+%canon_reldir%_test_picture_SOURCES = %reldir%/test_picture.c %reldir%/picture_rig.h
+%canon_reldir%_test_picture_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_picture_pack
+%canon_reldir%_test_picture_pack_SOURCES = %reldir%/test_picture_pack.c %reldir%/picture_rig.h
+%canon_reldir%_test_picture_pack_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_picture_packed
+%canon_reldir%_test_picture_packed_SOURCES = %reldir%/test_picture_packed.c %reldir%/picture_rig.h
+%canon_reldir%_test_picture_packed_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_story_rings
+%canon_reldir%_test_story_rings_SOURCES = %reldir%/test_story_rings.c %reldir%/story_rig.h
+%canon_reldir%_test_story_rings_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_story_words
+%canon_reldir%_test_story_words_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_command
+%canon_reldir%_test_trace_command_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_filter
+%canon_reldir%_test_trace_filter_SOURCES = %reldir%/test_trace_filter.c %reldir%/story_rig.h
+%canon_reldir%_test_trace_filter_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_rings
+%canon_reldir%_test_trace_rings_SOURCES = %reldir%/test_trace_rings.c %reldir%/trace_rings_rig.h
+%canon_reldir%_test_trace_rings_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_rings_memory
+%canon_reldir%_test_trace_rings_memory_SOURCES = %reldir%/test_trace_rings_memory.c %reldir%/trace_rings_rig.h
+%canon_reldir%_test_trace_rings_memory_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_proxy
+%canon_reldir%_test_trace_proxy_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_picture_wrong
+%canon_reldir%_test_picture_wrong_SOURCES = %reldir%/test_picture_wrong.c %reldir%/picture_rig.h
+%canon_reldir%_test_picture_wrong_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_systemd
 %canon_reldir%_test_systemd_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
@@ -388,6 +459,10 @@ unit_tests += %reldir%/test_control
 unit_tests += %reldir%/test_control_commands
 %canon_reldir%_test_control_commands_SOURCES = %reldir%/test_control_commands.c %reldir%/control_rig.h
 %canon_reldir%_test_control_commands_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_trace_json
+%canon_reldir%_test_trace_json_SOURCES = %reldir%/test_trace_json.c %reldir%/view_rig.h
+%canon_reldir%_test_trace_json_LDADD = $(LIBTRACE) $(JSON_C_LIBS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_ctl
 %canon_reldir%_test_ctl_SOURCES = %reldir%/test_ctl.c %reldir%/control_rig.h

@@ -497,6 +497,82 @@ static void descriptors_with_an_empty_packet_are_closed(void **state)
 	assert_int_equal(fd_count_open(), n_fds - 3); /* both ends and the loop's own */
 }
 
+/* Who listens: what was heard, in order. */
+static struct ear {
+	struct vhu_ear ear;
+	uint32_t ids[4];
+	bool received[4];
+	unsigned int n_fds[4], n_messages, n_cuts;
+	size_t cut_len;
+	uint8_t cut_first;
+} ear;
+
+static void hear_message(struct vhu_ear *e, const struct vhu_msg *msg, bool received)
+{
+	assert_ptr_equal(e, &ear.ear);
+	assert_true(ear.n_messages < ARRAY_SIZE(ear.ids));
+	ear.ids[ear.n_messages] = msg->id;
+	ear.received[ear.n_messages] = received;
+	ear.n_fds[ear.n_messages++] = msg->fds.n_fds;
+}
+
+static void hear_cut(struct vhu_ear *e, enum vhu_dir dir, const uint8_t *bytes, size_t len)
+{
+	assert_ptr_equal(e, &ear.ear);
+	assert_int_equal(dir, VHU_FE);
+	ear.n_cuts++;
+	ear.cut_len = len;
+	ear.cut_first = bytes[0];
+}
+
+static void listen_in(void)
+{
+	memset(&ear, 0, sizeof(ear));
+	ear.ear.message = hear_message;
+	ear.ear.cut = hear_cut;
+	rig.conn.ear = &ear.ear;
+}
+
+static void ear_hears_both_directions_with_their_descriptors(void **state)
+{
+	uint8_t bytes[32];
+	struct vhu_msg m;
+
+	(void)state;
+	begin();
+	listen_in();
+	peer_sends(bytes, pack(bytes, 2, &word, 8), 3);
+	run_until(&rig.n_messages, 1);
+	vhu_msg_init(&m, VHU_FE, 5);
+	m.fds.fd[m.fds.n_fds++] = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(vhu_conn_send(&rig.conn, &m), 0);
+	run_until(&rig.n_sent, 1);
+	assert_int_equal(ear.n_messages, 2);
+	assert_true(ear.ids[0] == 2 && ear.received[0] && ear.n_fds[0] == 3);
+	assert_true(ear.ids[1] == 5 && !ear.received[1] && ear.n_fds[1] == 1);
+	assert_int_equal(ear.n_cuts, 0);
+	end();
+}
+
+static void ear_hears_what_does_not_become_a_message(void **state)
+{
+	uint8_t bytes[32];
+
+	(void)state;
+	for (size_t len = 1; len < 20; len += 6) {
+		begin();
+		listen_in();
+		pack(bytes, 7, &word, 8);
+		peer_sends(bytes, len, 0);
+		shutdown(rig.peer, SHUT_WR);
+		run_until(&rig.n_ended, 1);
+		assert_int_equal(ear.n_cuts, 1);
+		assert_int_equal(ear.cut_len, len);
+		assert_int_equal(ear.cut_first, 7);
+		end();
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(message_in_one_piece_arrives),
 	UNIT_TEST(message_byte_by_byte_arrives),
@@ -513,5 +589,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(send_to_a_peer_that_left_ends_it),
 	UNIT_TEST(close_in_the_middle_releases_everything),
 	UNIT_TEST(descriptors_with_an_empty_packet_are_closed),
+	UNIT_TEST(ear_hears_both_directions_with_their_descriptors),
+	UNIT_TEST(ear_hears_what_does_not_become_a_message),
 };
 UNIT_MAIN(tests)

@@ -4,6 +4,7 @@
 #define VHU_CONFORM_EVIDENCE_EVENTS_H
 
 #include "conform/evidence/evidence.h"
+#include "fdkind.h"
 #include "vhu/codec.h"
 
 enum {
@@ -16,12 +17,12 @@ enum {
 
 /* What a descriptor is, so far as another process could make its like. */
 enum object_kind {
-	OBJECT_MEMORY,
-	OBJECT_EVENTFD,
-	OBJECT_SOCKET,
-	OBJECT_PIPE_READ,
-	OBJECT_PIPE_WRITE,
-	OBJECT_FILE, /* whatever else has a path */
+	OBJECT_MEMORY = FD_KIND_MEMORY,
+	OBJECT_EVENTFD = FD_KIND_EVENTFD,
+	OBJECT_SOCKET = FD_KIND_SOCKET,
+	OBJECT_PIPE_READ = FD_KIND_PIPE_READ,
+	OBJECT_PIPE_WRITE = FD_KIND_PIPE_WRITE,
+	OBJECT_FILE = FD_KIND_FILE, /* whatever else has a path */
 	OBJECT_N_KINDS,
 };
 

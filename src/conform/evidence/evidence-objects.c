@@ -1,111 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* What descriptors are, and which of them are the same thing. */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conform/evidence/evidence-events.h"
 
-/* By enum object_kind; the letter begins the name. */
-static const struct {
-	char letter;
-	const char *name;
-} kinds[OBJECT_N_KINDS] = {
-	[OBJECT_MEMORY] = { 'm', "memfd" },
-	[OBJECT_EVENTFD] = { 'e', "eventfd" },
-	[OBJECT_SOCKET] = { 's', "socket" },
-	[OBJECT_PIPE_READ] = { 'p', "pipe, read end" },
-	[OBJECT_PIPE_WRITE] = { 'w', "pipe, write end" },
-	[OBJECT_FILE] = { 'f', "file" },
+/* By enum object_kind: what names of objects begin with. */
+static const char letters[OBJECT_N_KINDS] = {
+	[OBJECT_MEMORY] = 'm',	  [OBJECT_EVENTFD] = 'e',    [OBJECT_SOCKET] = 's',
+	[OBJECT_PIPE_READ] = 'p', [OBJECT_PIPE_WRITE] = 'w', [OBJECT_FILE] = 'f',
 };
 
 const char *object_name(const struct object *o, char buf[16])
 {
-	snprintf(buf, 16, "%c%u", kinds[o->kind].letter, o->number);
+	snprintf(buf, 16, "%c%u", letters[o->kind], o->number);
 	return buf;
 }
 
 const char *object_kind_name(enum object_kind kind)
 {
-	return kinds[kind].name;
-}
-
-/* A number after a word in /proc/self/fdinfo; 0 when there is none. */
-static uint64_t fdinfo_number(int fd, const char *word)
-{
-	char path[64], line[128];
-	uint64_t value = 0;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	in = fopen(path, "re");
-	if (!in)
-		return 0;
-	while (fgets(line, sizeof(line), in))
-		if (strncmp(line, word, strlen(word)) == 0)
-			value = strtoull(line + strlen(word), NULL, 10);
-	fclose(in);
-	return value;
-}
-
-static void read_path(int fd, char *ret_path, size_t size)
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, ret_path, size - 1);
-	ret_path[n > 0 ? n : 0] = '\0';
-}
-
-/* Memory: a file without a name that can be grown and mapped. */
-static bool is_memory(const struct stat *st, const char *path)
-{
-	static const char deleted[] = " (deleted)";
-	size_t len = strlen(path);
-
-	return S_ISREG(st->st_mode) &&
-	       (strncmp(path, "/memfd:", 7) == 0 ||
-		(len >= sizeof(deleted) && strcmp(path + len + 1 - sizeof(deleted), deleted) == 0));
-}
-
-static enum object_kind kind_of(const struct stat *st, const struct object *o)
-{
-	if (strcmp(o->path, "anon_inode:[eventfd]") == 0)
-		return OBJECT_EVENTFD;
-	if (S_ISSOCK(st->st_mode))
-		return OBJECT_SOCKET;
-	if (S_ISFIFO(st->st_mode))
-		return o->readonly ? OBJECT_PIPE_READ : OBJECT_PIPE_WRITE;
-	return is_memory(st, o->path) ? OBJECT_MEMORY : OBJECT_FILE;
+	return fd_kind_name((enum fd_kind)kind);
 }
 
 static bool describe(int fd, struct object *ret_object)
 {
 	struct object o = { .fd = -1, .same_as = -1 };
-	int flags = fcntl(fd, F_GETFL);
-	struct stat st;
-	int seals;
+	struct fd_about about;
 
-	if (fd < 0 || flags < 0 || fstat(fd, &st) < 0)
+	_Static_assert(sizeof(o.path) == sizeof(about.path), "paths are cut alike");
+	if (!fd_describe(fd, &about))
 		return false;
-	read_path(fd, o.path, sizeof(o.path));
-	o.device = st.st_dev;
-	o.inode = st.st_ino;
-	o.nonblock = flags & O_NONBLOCK;
-	o.readonly = (flags & O_ACCMODE) == O_RDONLY;
-	o.kind = kind_of(&st, &o);
-	if (o.kind == OBJECT_EVENTFD)
-		o.eventfd_id = fdinfo_number(fd, "eventfd-id:");
+	o.kind = about.kind == FD_KIND_OTHER ? OBJECT_FILE : (enum object_kind)about.kind;
+	o.device = about.device;
+	o.inode = about.inode;
+	o.eventfd_id = about.eventfd_id;
+	o.nonblock = about.nonblock;
+	o.readonly = about.readonly;
+	memcpy(o.path, about.path, sizeof(o.path));
 	if (o.kind == OBJECT_MEMORY) {
-		seals = fcntl(fd, F_GET_SEALS);
-		o.seals = seals > 0 ? (unsigned int)seals & ~(unsigned int)F_SEAL_SEAL : 0;
-		o.size = (uint64_t)st.st_size;
+		o.seals = about.seals & ~(unsigned int)F_SEAL_SEAL;
+		o.size = about.size;
 	}
 	*ret_object = o;
 	return true;

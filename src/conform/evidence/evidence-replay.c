@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The recording as a text that replay.h describes. */
+/* The recording as a text that script/script.h describes. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

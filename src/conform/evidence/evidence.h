@@ -46,7 +46,7 @@ void evidence_judged(struct evidence *e, const struct vhu_frontend *fe);
 char *evidence_text(const struct evidence *e);
 
 /*
- * Writes a file that does the same again without the case (replay.h). 0 or a
+ * Writes a file that does the same again without the case (script/script.h). 0 or a
  * negative errno; -ENODATA when nothing was recorded, -EOVERFLOW when it was
  * too much to be kept.
  */

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Split rings. A chain is the device's if its head was offered and not returned.
+ * Nothing says which return is of which offer, and slots are written over: while
+ * chains come back in the order in which they were offered, the indices say all;
+ * else heads are compared. The device returns chains while they are followed, and
+ * drivers give tables and buffers to others then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio/picture-private.h"
+
+enum { PATIENCE = 4 }; /* looks at windows that move meanwhile */
+
+/* What is known of a head while owners are looked for. Ages count from the newest entry. */
+struct head {
+	bool offered, returned;
+	uint32_t offered_age, returned_age;
+};
+
+struct split {
+	const struct vring *ring;
+	uint16_t avail_idx, used_idx;
+	uint16_t n_device; /* chains that the device has; 0 if the windows are not sound */
+	bool in_order;
+	bool *held; /* by head, unless in order: the last offer of it is the device's */
+};
+
+/* The device returns and the driver offers while we look: two values of one moment, if possible. */
+static void load_windows(struct split *s)
+{
+	for (unsigned int i = 0; i < PATIENCE; i++) {
+		s->used_idx = vring_used_idx(s->ring);
+		s->avail_idx = vring_avail_idx(s->ring);
+		if (s->used_idx == vring_used_idx(s->ring))
+			break;
+	}
+	s->n_device = (uint16_t)(s->avail_idx - s->used_idx);
+	if (s->n_device > s->ring->size)
+		s->n_device = 0;
+}
+
+/* Every return that both rings still hold is of the chain that was offered then. */
+static bool came_in_order(const struct split *s)
+{
+	uint32_t n = s->ring->size - s->n_device;
+
+	for (uint32_t back = 1; back <= n; back++) {
+		uint16_t i = (uint16_t)(s->used_idx - back);
+		uint32_t id, len;
+
+		vring_used_entry(s->ring, i, &id, &len);
+		if (id != vring_avail_entry(s->ring, i))
+			return false;
+	}
+	return true;
+}
+
+/* The last offer and the last return of each head, in what the rings hold. */
+static void survey(const struct split *s, struct head *heads)
+{
+	for (uint32_t age = 0; age < s->ring->size; age++) {
+		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - 1 - age));
+		uint32_t id, len;
+
+		if (head < s->ring->size && !heads[head].offered) {
+			heads[head].offered = true;
+			heads[head].offered_age = age;
+		}
+		vring_used_entry(s->ring, (uint16_t)(s->used_idx - 1 - age), &id, &len);
+		if (id < s->ring->size && !heads[id].returned) {
+			heads[id].returned = true;
+			heads[id].returned_age = age;
+		}
+	}
+}
+
+/*
+ * How late a head's last return is compared with its last offer: the least are the
+ * device's. A head without a return is before all.
+ */
+static int64_t lateness(const struct head *h)
+{
+	int64_t age = h->offered_age;
+
+	return h->returned ? age - (int64_t)h->returned_age : INT64_MIN + age;
+}
+
+struct candidate {
+	int64_t late;
+	uint32_t returned_age;
+	uint16_t head;
+};
+
+static int candidate_compare(const void *va, const void *vb)
+{
+	const struct candidate *a = va, *b = vb;
+
+	if (a->late != b->late)
+		return a->late < b->late ? -1 : 1;
+	/* Of two alike, the one whose return is longer ago. */
+	if (a->returned_age != b->returned_age)
+		return a->returned_age > b->returned_age ? -1 : 1;
+	return a->head < b->head ? -1 : a->head > b->head;
+}
+
+static void pick(struct split *s, const struct head *heads, struct candidate *candidates)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->ring->size; i++)
+		if (heads[i].offered)
+			candidates[n++] = (struct candidate){ lateness(&heads[i]),
+							      heads[i].returned_age, (uint16_t)i };
+	qsort(candidates, n, sizeof(candidates[0]), candidate_compare);
+	for (uint32_t i = 0; i < n && i < s->n_device; i++)
+		s->held[candidates[i].head] = true;
+}
+
+/* As many heads as the device has chains. False: no memory. */
+static bool find_owners(struct split *s)
+{
+	struct candidate *candidates;
+	struct head *heads;
+
+	s->in_order = came_in_order(s);
+	if (s->in_order)
+		return true;
+	heads = calloc(s->ring->size, sizeof(*heads));
+	candidates = calloc(s->ring->size, sizeof(*candidates));
+	s->held = calloc(s->ring->size, sizeof(*s->held));
+	if (heads && candidates && s->held) {
+		survey(s, heads);
+		pick(s, heads, candidates);
+	}
+	free(heads);
+	free(candidates);
+	return heads && candidates && s->held;
+}
+
+/* From the newest entry to the oldest: an older offer of a held head has been returned. */
+static enum picture_owner owner_of(struct split *s, uint16_t i, uint16_t head)
+{
+	bool device;
+
+	if (s->in_order || head >= s->ring->size)
+		device = (uint16_t)(s->avail_idx - i) <= s->n_device;
+	else
+		device = s->held[head];
+	if (s->held && head < s->ring->size)
+		s->held[head] = false;
+	return device ? PICTURE_DEVICE : PICTURE_DRIVER;
+}
+
+/* Chains. */
+
+static struct picture_desc from_vring(struct vring_desc d, uint16_t number, bool in_table)
+{
+	return (struct picture_desc){ d.addr, d.len, d.flags, d.next, number, in_table };
+}
+
+/* Tables are chains of their own. */
+static bool follow_table(struct picture_maker *m, struct picture_chain *chain,
+			 const struct picture_desc *table)
+{
+	uint16_t number = 0;
+
+	picture_add_table(m, chain, table->len / VRING_DESC_BYTES);
+	for (;;) {
+		struct vring_desc d;
+		struct picture_desc entry;
+
+		if (!picture_load_entry(m, chain, table, number, &d))
+			return false;
+		entry = from_vring(d, number, true);
+		if (!picture_add_desc(m, chain, &entry))
+			return false;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return true;
+		number = d.next;
+	}
+}
+
+static void follow(struct picture_maker *m, struct picture_chain *chain)
+{
+	const struct vring *ring = m->source->split;
+	uint16_t number = chain->head;
+
+	picture_begin_chain(m, chain, ring->size);
+	if (number >= ring->size && chain->fault == PICTURE_SOUND)
+		chain->fault = PICTURE_HEAD_RANGE;
+	while (chain->fault == PICTURE_SOUND) {
+		struct picture_desc d = from_vring(vring_desc_load(ring, number), number, false);
+
+		if (!picture_add_desc(m, chain, &d))
+			return;
+		if ((d.flags & VRING_DESC_F_INDIRECT) && m->source->host &&
+		    !follow_table(m, chain, &d))
+			return;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return;
+		number = d.next;
+		if (number >= ring->size)
+			chain->fault = PICTURE_NEXT_RANGE;
+	}
+}
+
+/* Windows. */
+
+/* How many entries came since the last picture; an index that went back begins anew. */
+static uint32_t n_since(const struct picture_want *want, uint16_t idx, uint16_t since)
+{
+	uint16_t n = (uint16_t)(idx - since);
+
+	return want->since && n <= VRING_MAX_SIZE ? n : 0;
+}
+
+/* Of an index that has not wrapped, what is before 0 was never written. */
+static uint32_t n_last(const struct split *s, const struct picture_want *want, uint16_t idx)
+{
+	return (uint32_t)min_size(picture_want_slots(want), min_size(idx, s->ring->size));
+}
+
+static uint32_t max_entries(const struct split *s, uint32_t a, uint32_t b)
+{
+	return (uint32_t)min_size(a > b ? a : b, min_size(s->ring->size, PICTURE_MAX_SLOTS));
+}
+
+static void take_used(struct picture_maker *m, const struct split *s)
+{
+	uint32_t since = n_since(m->want, s->used_idx, m->want->since_used);
+	uint32_t n = max_entries(s, n_last(s, m->want, s->used_idx), since);
+
+	for (uint16_t i = (uint16_t)(s->used_idx - n); i != s->used_idx; i++) {
+		struct picture_used u = { .at = i };
+
+		vring_used_entry(s->ring, i, &u.id, &u.len);
+		picture_add_used(m, &u);
+	}
+}
+
+/* Which chains to take: the newest, those offered since, and those returned since. */
+struct selection {
+	uint32_t n_newest;				/* offered since among them */
+	uint32_t n_returns;				/* since */
+	bool taken[PICTURE_MAX_SLOTS];			/* of the used entries: has its chain */
+	struct picture_chain chains[PICTURE_MAX_SLOTS]; /* newest first */
+	uint32_t n;
+	bool is_kept[PICTURE_MAX_SLOTS]; /* of the chains: see note_reuse() */
+	uint8_t newer[VRING_MAX_SIZE];	 /* by head: whose the next chain is */
+};
+
+enum { NO_NEWER, OF_DEVICE, OF_DRIVER };
+
+/*
+ * A head that was offered again has the descriptors of the newer chain. What the
+ * device wrote for the older one is still told as long as the device has
+ * not used the buffer again: drivers like to offer the same.
+ */
+static void note_reuse(struct selection *sel, struct picture_chain *chain)
+{
+	bool is_kept =
+		chain->has_used && chain->used_len > 0 && sel->newer[chain->head] == OF_DEVICE;
+
+	if (sel->newer[chain->head] != NO_NEWER && !is_kept)
+		chain->fault = PICTURE_REUSED;
+	sel->is_kept[sel->n] = is_kept;
+	sel->newer[chain->head] = chain->owner == PICTURE_DEVICE ? OF_DEVICE : OF_DRIVER;
+}
+
+static void begin_selection(struct selection *sel, struct picture_maker *m, const struct split *s)
+{
+	uint32_t slots = picture_want_slots(m->want);
+	uint32_t since = n_since(m->want, s->avail_idx, m->want->since_avail);
+	uint32_t last = n_last(s, m->want, s->avail_idx);
+
+	/* The device's own are there in any case. */
+	last = max_entries(s, last, (uint32_t)min_size(slots, s->n_device));
+	sel->n_newest = max_entries(s, last, since);
+	sel->n_returns = (uint32_t)min_size(n_since(m->want, s->used_idx, m->want->since_used),
+					    m->p->n_used);
+	m->p->n_missed = (uint16_t)(since > sel->n_newest ? since - sel->n_newest : 0);
+}
+
+/* The newest return of the chain's head that no newer chain has; whether it came since. */
+static bool find_return(struct selection *sel, const struct ring_picture *p,
+			struct picture_chain *chain)
+{
+	for (size_t i = p->n_used; i-- > 0;)
+		if (p->used[i].id == chain->head && !sel->taken[i]) {
+			sel->taken[i] = true;
+			chain->has_used = true;
+			chain->used_len = p->used[i].len;
+			return p->n_used - i <= sel->n_returns;
+		}
+	return false;
+}
+
+static void select_chains(struct selection *sel, struct picture_maker *m, struct split *s)
+{
+	uint32_t n_found = 0;
+
+	for (uint32_t back = 1; back <= s->ring->size && sel->n < PICTURE_MAX_SLOTS; back++) {
+		struct picture_chain c = { .at = (uint16_t)(s->avail_idx - back) };
+		bool returned = false;
+
+		if (back > sel->n_newest && n_found == sel->n_returns)
+			break;
+		c.head = vring_avail_entry(s->ring, c.at);
+		c.owner = owner_of(s, c.at, c.head);
+		if (c.owner == PICTURE_DRIVER)
+			returned = find_return(sel, m->p, &c);
+		if (c.head < s->ring->size)
+			note_reuse(sel, &c);
+		n_found += returned;
+		if (back <= sel->n_newest || returned)
+			sel->chains[sel->n++] = c;
+	}
+}
+
+/* Whether the device could read there, what is the newer chain's; or there is a table. */
+static bool is_mixed(const struct picture_maker *m, const struct picture_chain *chain)
+{
+	bool mixed = chain->out_len > 0;
+
+	for (uint32_t i = 0; i < chain->n_descs; i++)
+		mixed |= !(m->p->descs[chain->first_desc + i].flags & VRING_DESC_F_WRITE);
+	return mixed;
+}
+
+/*
+ * Whether the windows are other ones by now, after what was loaded before. Any
+ * return counts: who has what was found by looking at returns.
+ */
+static bool has_moved(const struct split *s)
+{
+	full_barrier();
+	return vring_used_idx(s->ring) != s->used_idx ||
+	       (uint16_t)(vring_avail_idx(s->ring) - s->avail_idx) > s->ring->size;
+}
+
+static void take_chain(struct picture_maker *m, const struct split *s, struct picture_chain *chain,
+		       bool is_kept)
+{
+	bool wrong;
+
+	follow(m, chain);
+	wrong = picture_judge_chain(m, chain);
+	if (is_kept && is_mixed(m, chain))
+		picture_drop_chain(m, chain);
+	else if (wrong && (chain->owner == PICTURE_DRIVER || has_moved(s)))
+		picture_drop_chain(m, chain);
+	picture_add_chain(m, chain);
+}
+
+static void take_chains(struct picture_maker *m, struct split *s)
+{
+	struct selection *sel = calloc(1, sizeof(*sel));
+
+	if (!sel) {
+		m->failed = true;
+		return;
+	}
+	begin_selection(sel, m, s);
+	select_chains(sel, m, s);
+	for (uint32_t i = sel->n; i-- > 0 && !m->failed;)
+		take_chain(m, s, &sel->chains[i], sel->is_kept[i]);
+	free(sel);
+}
+
+void picture_take_split(struct picture_maker *m)
+{
+	struct split s = { .ring = m->source->split };
+	struct ring_picture *p = m->p;
+
+	load_windows(&s);
+	p->size = s.ring->size;
+	p->avail_idx = s.avail_idx;
+	p->used_idx = s.used_idx;
+	p->avail_flags = vring_avail_flags(s.ring);
+	p->used_flags = vring_used_flags(s.ring);
+	p->used_event = vring_used_event(s.ring);
+	p->avail_event = vring_avail_event(s.ring);
+	take_used(m, &s);
+	if (find_owners(&s))
+		take_chains(m, &s);
+	else
+		m->failed = true;
+	free(s.held);
+}
