@@ -24,10 +24,10 @@ enum { RECEIVE, TRANSMIT, N_RINGS, KICK = 0, CALL, ERR, N_FDS, MAX_REGIONS = 8, 
 enum { GET_FEATURES = 1, SET_FEATURES, SET_OWNER, RESET_OWNER, SET_MEM_TABLE, SET_VRING_NUM = 8,
 	SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE, SET_VRING_KICK, SET_VRING_CALL,
 	SET_VRING_ERR, GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM,
-	SET_VRING_ENABLE };
-enum { VERSION = 1, VERSION_MASK = 3, REPLY = 4, NEED_REPLY = 8, NO_FD = 256 };
-enum { MQ = 1, REPLY_ACK = 1 << 3, F_PROTOCOL = 1 << 30 };
-static const uint64_t protocol = MQ | REPLY_ACK, features = F_PROTOCOL | 1ull << 32;
+	SET_VRING_ENABLE, SET_BACKEND_REQ_FD = 21 };
+enum { VERSION = 1, REPLY = 4, MASK = 3 | REPLY, NEED_REPLY = 8, NO_FD = 256 };
+enum { MQ = 1, REPLY_ACK = 1 << 3, BACKEND_REQ = 1 << 5, F_PROTOCOL = 1 << 30 };
+static const uint64_t protocol = MQ | REPLY_ACK | BACKEND_REQ, features = F_PROTOCOL | 1ull << 32;
 struct wire_region { uint64_t guest, size, user, offset; };
 struct wire_addr { uint32_t index, flags; uint64_t desc, used, avail, log; };
 union payload { uint64_t u64; struct { uint32_t index, num; } state; struct wire_addr addr;
@@ -45,8 +45,8 @@ struct ring { int fd[N_FDS]; uint32_t num; struct wire_addr addr; bool started, 
 struct region { struct wire_region w; uint8_t *map; };
 struct memory { uint32_t n; struct region region[MAX_REGIONS]; };
 static struct { uint64_t features, protocol; struct memory memory; struct ring ring[N_RINGS];
-	struct message message; bool input_ended;
-} s, blank = { .ring = { { .fd = { -1, -1, -1 } }, { .fd = { -1, -1, -1 } } } };
+	struct message message; int channel; bool input_ended; } s, blank = { .channel = -1,
+	.ring = { { .fd = { -1, -1, -1 } }, { .fd = { -1, -1, -1 } } } };
 
 static void fd_replace(int *slot, int fd) { if (*slot >= 0) close(*slot); *slot = fd; }
 /* If there is no room, the other side has not yet taken what it was told before. */
@@ -70,8 +70,7 @@ static bool message_receive(int fd, struct message *m)
 	}
 	m->got += n > 0 ? (uint32_t)n : 0;
 	return n > 0 && !(msg.msg_flags & MSG_CTRUNC) &&
-	       (m->got < 12 ||
-		(m->size <= sizeof(m->payload) && (m->flags & (VERSION_MASK | REPLY)) == VERSION));
+	       (m->got < 12 || (m->size <= sizeof(m->payload) && (m->flags & MASK) == VERSION));
 }
 
 static void message_end(struct message *m)
@@ -224,10 +223,11 @@ static bool request_act(struct message *m, uint32_t id, uint32_t size)
 	case SET_PROTOCOL_FEATURES: if (size != 8 || m->payload.u64 & ~protocol) return false;
 		s.protocol = m->payload.u64; return true;
 	case SET_FEATURES: if (size != 8 || m->payload.u64 & ~features) return false;
-		s.features = m->payload.u64; /* without bit 30 nothing else enables */
-		for (int i = 0; i < N_RINGS; i++) s.ring[i].enabled |= !(s.features & F_PROTOCOL);
-		return true;
+		for (int i = N_RINGS; i--;) s.ring[i].enabled |= !(m->payload.u64 & F_PROTOCOL);
+		s.features = m->payload.u64; return true; /* without bit 30 nothing else enables */
 	case SET_MEM_TABLE: return m->n_fds && size >= 8 + 32 * m->n_fds && memory_replace(m);
+	case SET_BACKEND_REQ_FD: if (m->n_fds != 1 || !(s.protocol & BACKEND_REQ)) return false;
+		fd_replace(&s.channel, m->fds[0]); m->n_fds = 0; return true; /* UML needs one */
 	default: if (id < SET_VRING_NUM || id > SET_VRING_ENABLE) return false; /* or a ring's */
 	}
 	bool fds = id >= SET_VRING_KICK && id <= SET_VRING_ERR;
@@ -243,15 +243,14 @@ static bool request_serve(int fd, struct message *m)
 	bool good = message_receive(fd, m);
 	if (!good || m->got < 12 || m->got < 12 + m->size)
 		return good;
-	uint32_t id = m->request, header[] = { id, VERSION | REPLY, 8 };
+	uint32_t id = m->request, reply[5] = { id, VERSION | REPLY, 8 };
 	bool done = request_act(m, id, m->size);
 	bool own = id == GET_FEATURES || id == GET_PROTOCOL_FEATURES || id == GET_QUEUE_NUM ||
 		   id == GET_VRING_BASE;
 	bool ack = !own && m->flags & NEED_REPLY && s.protocol & REPLY_ACK;
-	uint64_t payload = own ? m->payload.u64 : !done;
-	struct iovec iov[] = { { header, sizeof(header) }, { &payload, 8 } };
+	memcpy(&reply[3], own ? &m->payload.u64 : &(uint64_t){ !done }, 8);
 	message_end(m);
-	return (done || ack) && (!(own || ack) || writev(fd, iov, 2) == 20);
+	return (done || ack) && (!(own || ack) || write(fd, reply, 20) == 20);
 }
 
 /* Kicks first: a message may replace their descriptors. Then whatever runs is looked at. */
@@ -276,6 +275,7 @@ static void session_run(int fd)
 	}
 	for (int i = 0; i < N_RINGS * N_FDS; i++)
 		fd_replace(&s.ring[i / N_FDS].fd[i % N_FDS], -1);
+	fd_replace(&s.channel, -1);
 	message_end(&s.message);
 	memory_replace(&s.message);
 }

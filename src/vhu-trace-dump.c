@@ -137,6 +137,13 @@ static const char *fault(unsigned int number)
 	return text ? text : "sound";
 }
 
+static const char *return_fault(unsigned int number)
+{
+	const char *text = picture_return_text((enum picture_return)number);
+
+	return text ? text : "sound";
+}
+
 static const char *owner(unsigned int number)
 {
 	return picture_owner_text((enum picture_owner)number);
@@ -162,6 +169,7 @@ static void lua_tables(void)
 	LUA_NAMES("CAUSES", TRACE_N_CAUSES, cause);
 	LUA_NAMES("FAULTS", PICTURE_N_FAULTS, fault);
 	printf("local FAULT_REUSED = %d\n", PICTURE_REUSED);
+	LUA_NAMES("RETURNS", PICTURE_N_RETURNS, return_fault);
 	LUA_NAMES("OWNERS", PICTURE_DRIVER + 1, owner);
 }
 

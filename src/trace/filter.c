@@ -147,17 +147,21 @@ static bool has_broken_chain(const struct ring_picture *p)
 	return false;
 }
 
-/*
- * Names select messages; whether there are pictures at all is asked elsewhere.
- * Nobody sends them, but chains that are wrong are the front-end's.
- */
+bool filter_blames_device(const struct trace_filter *f, const struct trace_told *told)
+{
+	return told->record->kind == TRACE_RING && told->record->picture &&
+	       f->from != TRACE_FROM_FRONTEND && picture_device_broken(told->record->picture);
+}
+
+/* Nobody sends pictures, but chains that are wrong are the front-end's, returns the back-end's. */
 static bool picture_passes(const struct trace_filter *f, const struct trace_told *told)
 {
-	if (!ring_passes(f, told))
+	if (f->no_pictures || !ring_passes(f, told))
 		return false;
 	if (!f->broken)
 		return true;
-	return f->from != TRACE_FROM_BACKEND && has_broken_chain(told->record->picture);
+	return (f->from != TRACE_FROM_BACKEND && has_broken_chain(told->record->picture)) ||
+	       filter_blames_device(f, told);
 }
 
 bool filter_passes(const struct trace_filter *f, const struct trace_told *told)

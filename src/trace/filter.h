@@ -20,8 +20,9 @@ struct trace_filter {
 	const char *without;		    /* the same, for what is left out */
 	uint64_t rings[VHU_MAX_RINGS / 64]; /* if has_rings, messages and pictures of these alone */
 	bool has_rings;
+	bool no_pictures;
 	enum trace_from from; /* who sent it; pictures are nobody's, their broken chains the
-				 front-end's */
+				 front-end's, their broken returns the back-end's */
 	bool broken;	      /* only what breaks a rule, or says that something failed */
 };
 
@@ -36,5 +37,8 @@ bool filter_unknown_name(const char *list, char *ret_name, size_t size);
  * tracer's own notes always do.
  */
 bool filter_passes(const struct trace_filter *f, const struct trace_told *told);
+
+/* A picture in which the device has broken a rule, if the back-end is looked at. */
+bool filter_blames_device(const struct trace_filter *f, const struct trace_told *told);
 
 #endif

@@ -63,7 +63,8 @@ static void take(struct trace_sink *sink, const struct trace_record *record)
 	pthread_mutex_lock(&hub->lock);
 	story_tell(hub->story, record, &told);
 	passes = !hub->filter || filter_passes(hub->filter, &told);
-	if (passes && vhu_rule_severity(told.rule) != VHU_NOTE)
+	if (passes && (vhu_rule_severity(told.rule) != VHU_NOTE ||
+		       (hub->filter && filter_blames_device(hub->filter, &told))))
 		hub->n_broken++;
 	if (hub->captures)
 		line = view_comment(&told, &hub->view);

@@ -30,6 +30,9 @@ const size_t trace_n_repl_option_rows = ARRAY_SIZE(trace_repl_option_rows);
 /* In the order of their words in trace-options.def. */
 enum { COLOR_AUTO, COLOR_ALWAYS };
 
+/* Behind those of enum proxy_rings: asked, but names of messages stand for these alone. */
+enum { RINGS_AUTO = PROXY_RINGS_ALL + 1 };
+
 /* Bytes of a buffer in pictures, unless --follow-data wants more: enough for control messages. */
 enum { TRACE_EXCERPT = 64 };
 
@@ -96,6 +99,12 @@ static int check_names(const char *option, const char *list, const struct why *w
 	return wrong(why, "--%s: no message is called '%s'", option, name);
 }
 
+/* Without pictures these would say nothing. */
+static bool rings_needed(const struct trace_options *o)
+{
+	return o->follow_data || o->latency;
+}
+
 static int make_filter(struct trace_command *c, const struct why *why)
 {
 	const struct trace_options *o = &c->options;
@@ -108,6 +117,8 @@ static int make_filter(struct trace_command *c, const struct why *why)
 	c->filter = (struct trace_filter){
 		.only = o->only,
 		.without = o->without,
+		.no_pictures = o->rings == RINGS_AUTO ? o->only && !rings_needed(o)
+						      : o->rings == PROXY_RINGS_NONE,
 		.from = (enum trace_from)o->from,
 		.broken = o->broken,
 	};
@@ -134,6 +145,13 @@ static void make_view(struct trace_command *c, bool stdout_is_terminal)
 	};
 }
 
+static enum proxy_rings rings_of(const struct trace_options *o)
+{
+	if (rings_needed(o))
+		return PROXY_RINGS_ALL;
+	return o->rings == RINGS_AUTO ? PROXY_RINGS_ASKED : (enum proxy_rings)o->rings;
+}
+
 static void make_proxy(struct trace_command *c)
 {
 	const struct trace_options *o = &c->options;
@@ -144,8 +162,7 @@ static void make_proxy(struct trace_command *c)
 		.listen_fd = o->listen_fd.n_fds > 0 ? o->listen_fd.fd[0] : -1,
 		.once = o->once,
 		.channel = !o->no_channel,
-		.rings =
-			o->follow_data || o->latency ? PROXY_RINGS_ALL : (enum proxy_rings)o->rings,
+		.rings = rings_of(o),
 		.data = o->follow_data ? PICTURE_MAX_DATA : TRACE_EXCERPT,
 	};
 }

@@ -96,10 +96,8 @@ static void pass_chain(struct cursor *c, struct picture_chain *chain)
 
 static void pass_used(struct cursor *c, struct picture_used *used)
 {
-	uint16_t reserved = 0;
-
 	PASS(c, used->at, 2);
-	PASS(c, reserved, 2);
+	PASS(c, used->fault, 2);
 	PASS(c, used->id, 4);
 	PASS(c, used->len, 4);
 }
@@ -212,7 +210,8 @@ static bool picture_sound(const struct ring_picture *p)
 
 /*
  * What is not a plain number must be one of few, and is so before it becomes a
- * member: owner, fault, has_used at 4, 5, 6 of a chain; in_table at 18 of a descriptor.
+ * member: owner, fault, has_used at 4, 5, 6 of a chain; fault at 2 of a used entry;
+ * in_table at 18 of a descriptor.
  */
 static bool numbers_sound(const struct head *h, const uint8_t *bytes)
 {
@@ -221,7 +220,9 @@ static bool numbers_sound(const struct head *h, const uint8_t *bytes)
 	for (uint32_t i = 0; i < h->n_chains; i++, at += CHAIN_BYTES)
 		if (at[4] > PICTURE_DRIVER || at[5] >= PICTURE_N_FAULTS || at[6] > 1 || at[7] > 0)
 			return false;
-	at += (size_t)h->n_used * USED_BYTES;
+	for (uint32_t i = 0; i < h->n_used; i++, at += USED_BYTES)
+		if (at[2] >= PICTURE_N_RETURNS || at[3] > 0)
+			return false;
 	for (uint32_t i = 0; i < h->n_descs; i++, at += DESC_BYTES)
 		if (at[18] > 1 || at[19] > 0)
 			return false;

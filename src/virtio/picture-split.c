@@ -33,7 +33,8 @@ static void load_windows(struct split *s)
 	for (unsigned int i = 0; i < PATIENCE; i++) {
 		s->used_idx = vring_used_idx(s->ring);
 		s->avail_idx = vring_avail_idx(s->ring);
-		if (s->used_idx == vring_used_idx(s->ring))
+		if (s->used_idx == vring_used_idx(s->ring) &&
+		    (uint16_t)(s->avail_idx - s->used_idx) <= s->ring->size)
 			break;
 	}
 	s->n_device = (uint16_t)(s->avail_idx - s->used_idx);
@@ -153,6 +154,133 @@ static enum picture_owner owner_of(struct split *s, uint16_t i, uint16_t head)
 	return device ? PICTURE_DEVICE : PICTURE_DRIVER;
 }
 
+/* How many entries came since the last picture; an index that went back begins anew. */
+static uint32_t n_since(const struct picture_want *want, uint16_t idx, uint16_t since)
+{
+	uint16_t n = (uint16_t)(idx - since);
+
+	return want->since && n <= VRING_MAX_SIZE ? n : 0;
+}
+
+/*
+ * Returns. An id is wrong if it came back more often than it was offered. Drivers
+ * that have not published yet may have written over any entry of the available
+ * ring that is not the device's, so that is known for certain only while neither
+ * ring has been written over.
+ */
+struct counts {
+	uint16_t offered, returned;
+};
+
+static void count_offered(const struct split *s, struct counts *counts, uint32_t n)
+{
+	for (uint32_t back = 1; back <= n; back++) {
+		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - back));
+
+		if (head < s->ring->size)
+			counts[head].offered++;
+	}
+	full_barrier();
+}
+
+static bool is_blank(const struct vring *ring, uint32_t avail, uint32_t used)
+{
+	for (uint32_t i = avail; i < ring->size; i++)
+		if (vring_avail_entry(ring, (uint16_t)i) != 0)
+			return false;
+	for (uint32_t i = used; i < ring->size; i++) {
+		uint32_t id, len;
+
+		vring_used_entry(ring, (uint16_t)i, &id, &len);
+		if (id != 0 || len != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether nothing was written over before this. Entries written ahead would show:
+ * of two, one is not of head 0.
+ */
+static bool is_first_lap(const struct split *s)
+{
+	uint16_t used_idx = vring_used_idx(s->ring), avail_idx = vring_avail_idx(s->ring);
+
+	return s->used_idx <= used_idx && used_idx <= avail_idx && s->avail_idx <= avail_idx &&
+	       avail_idx + 2U <= s->ring->size && is_blank(s->ring, avail_idx, used_idx);
+}
+
+/* All that was ever offered is counted. */
+static void judge_first_lap(const struct split *s, struct ring_picture *p, struct counts *counts)
+{
+	size_t before = s->used_idx - p->n_used;
+
+	for (uint16_t i = 0; i < s->used_idx; i++) {
+		enum picture_return fault = PICTURE_RETURN_SOUND;
+		uint32_t id, len;
+
+		vring_used_entry(s->ring, i, &id, &len);
+		if (id < s->ring->size && ++counts[id].returned > counts[id].offered)
+			fault = counts[id].offered > 0 ? PICTURE_RETURN_AGAIN
+						       : PICTURE_RETURN_NOT_OFFERED;
+		if (i >= before && p->used[i - before].id == id)
+			p->used[i - before].fault = fault;
+	}
+}
+
+/*
+ * Of two returns while the latest half of a ring was offered, the later one needs
+ * an offer among those, and no driver writes over half a ring before it publishes.
+ */
+static void judge_latest(const struct split *s, struct ring_picture *p, struct counts *counts)
+{
+	uint16_t ahead = (uint16_t)(vring_avail_idx(s->ring) - s->used_idx);
+	uint32_t n = ahead < s->ring->size / 2 ? s->ring->size / 2 - ahead : 0;
+
+	for (size_t i = p->n_used - min_size(n, p->n_used); i < p->n_used; i++) {
+		struct picture_used *u = &p->used[i];
+
+		if (u->id < s->ring->size && ++counts[u->id].returned > 1 &&
+		    counts[u->id].offered == 0)
+			u->fault = PICTURE_RETURN_NOT_OFFERED;
+	}
+}
+
+/* Of entries that the device has written for certain, and has not begun to write again. */
+static void judge_ranges(const struct picture_maker *m, const struct split *s)
+{
+	struct ring_picture *p = m->p;
+	uint16_t ahead = (uint16_t)(vring_avail_idx(s->ring) - s->used_idx);
+	uint32_t n = m->source->from_zero ? s->used_idx
+					  : n_since(m->want, s->used_idx, m->want->since_used);
+
+	n = (uint32_t)min_size(n, s->ring->size - min_size(ahead, s->ring->size));
+	for (size_t i = p->n_used - min_size(n, p->n_used); i < p->n_used; i++)
+		if (p->used[i].id >= s->ring->size)
+			p->used[i].fault = PICTURE_RETURN_RANGE;
+}
+
+static void judge_returns(struct picture_maker *m, const struct split *s)
+{
+	bool first_lap = m->source->from_zero && m->p->n_used <= s->used_idx && is_first_lap(s);
+	struct counts *counts;
+
+	if (!picture_windows_sound(m->p) || m->p->n_used == 0 || m->source->in_order)
+		return;
+	counts = calloc(s->ring->size, sizeof(*counts));
+	if (!counts) {
+		m->failed = true;
+		return;
+	}
+	count_offered(s, counts, first_lap ? s->avail_idx : s->ring->size);
+	if (first_lap && is_first_lap(s))
+		judge_first_lap(s, m->p, counts);
+	else if (!first_lap)
+		judge_latest(s, m->p, counts);
+	judge_ranges(m, s);
+	free(counts);
+}
+
 /* Chains. */
 
 static struct picture_desc from_vring(struct vring_desc d, uint16_t number, bool in_table)
@@ -207,14 +335,6 @@ static void follow(struct picture_maker *m, struct picture_chain *chain)
 }
 
 /* Windows. */
-
-/* How many entries came since the last picture; an index that went back begins anew. */
-static uint32_t n_since(const struct picture_want *want, uint16_t idx, uint16_t since)
-{
-	uint16_t n = (uint16_t)(idx - since);
-
-	return want->since && n <= VRING_MAX_SIZE ? n : 0;
-}
 
 /* Of an index that has not wrapped, what is before 0 was never written. */
 static uint32_t n_last(const struct split *s, const struct picture_want *want, uint16_t idx)
@@ -383,6 +503,7 @@ void picture_take_split(struct picture_maker *m)
 	p->used_event = vring_used_event(s.ring);
 	p->avail_event = vring_avail_event(s.ring);
 	take_used(m, &s);
+	judge_returns(m, &s);
 	if (find_owners(&s))
 		take_chains(m, &s);
 	else

@@ -17,6 +17,7 @@ enum {
 	TEXT_BYTES = 64,
 	HEX_BYTES = 16,
 	MANY_ZEROES = 4,
+	MANY_ALIKE = 3, /* chains */
 };
 
 const char *picture_owner_text(enum picture_owner owner)
@@ -33,6 +34,17 @@ const char *picture_fault_text(enum picture_fault fault)
 		[PICTURE_TABLE_UNMAPPED] = "the table is not in guest memory",
 		[PICTURE_UNMAPPED] = "a buffer is not in guest memory",
 		[PICTURE_REUSED] = "its descriptors are another chain's by now",
+	};
+
+	return (size_t)fault < ARRAY_SIZE(texts) ? texts[fault] : NULL;
+}
+
+const char *picture_return_text(enum picture_return fault)
+{
+	static const char *const texts[] = {
+		[PICTURE_RETURN_RANGE] = "which is no descriptor of this ring (VR-051)",
+		[PICTURE_RETURN_NOT_OFFERED] = "which was not offered (VR-051)",
+		[PICTURE_RETURN_AGAIN] = "which came back already (VR-050)",
 	};
 
 	return (size_t)fault < ARRAY_SIZE(texts) ? texts[fault] : NULL;
@@ -232,19 +244,96 @@ static void put_returns(FILE *out, const struct ring_picture *p, int indent)
 	fputc('\n', out);
 }
 
+static void put_whole_chain(FILE *out, const struct ring_picture *p, const struct picture_chain *c,
+			    int indent, bool hex)
+{
+	put_chain(out, p, c, indent);
+	if (c->n_out > 0)
+		put_data(out, "out:", p->data + c->out_at, c->n_out, c->out_len, indent + 6, hex);
+	if (c->n_in > 0)
+		put_data(out, "in: ", p->data + c->in_at, c->n_in, min_u64(c->in_len, c->used_len),
+			 indent + 6, hex);
+}
+
+/* Room for what comes: many alike, of which there is nothing to tell. */
+
+static bool is_room(const struct ring_picture *p, const struct picture_chain *c)
+{
+	for (uint32_t i = 0; i < c->n_descs; i++)
+		if ((p->descs[c->first_desc + i].flags &
+		     (VRING_DESC_F_WRITE | VRING_DESC_F_INDIRECT)) != VRING_DESC_F_WRITE)
+			return false;
+	return c->owner == PICTURE_DEVICE && c->fault == PICTURE_SOUND && c->n_descs > 0 &&
+	       c->n_more == 0;
+}
+
+static bool is_next(const struct ring_picture *p, const struct picture_chain *before,
+		    const struct picture_chain *c)
+{
+	uint32_t at = before->at + (p->packed ? before->n_descs : 1);
+
+	return c->at == (p->packed ? at % p->size : (uint16_t)at) && c->in_len == before->in_len;
+}
+
+/* How many chains from the i-th on are one line. */
+static size_t room_run(const struct ring_picture *p, size_t i)
+{
+	size_t n = 0;
+
+	while (i + n < p->n_chains && is_room(p, &p->chains[i + n]) &&
+	       (n == 0 || is_next(p, &p->chains[i + n - 1], &p->chains[i + n])))
+		n++;
+	return n >= MANY_ALIKE ? n : 0;
+}
+
+/* Whether the heads are one after the other, too. */
+static bool heads_follow(const struct picture_chain *c, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (c[i].head != c[i - 1].head + 1)
+			return false;
+	return true;
+}
+
+static void put_room(FILE *out, const struct ring_picture *p, const struct picture_chain *c,
+		     size_t n, int indent)
+{
+	const char *what = p->packed ? "ids" : "heads";
+
+	fprintf(out, "%*s[%u] to [%u] ", indent, "", c->at, c[n - 1].at);
+	if (heads_follow(c, n))
+		fprintf(out, "%s %u to %u", what, c->head, c[n - 1].head);
+	else
+		fprintf(out, "%zu %s", n, what);
+	fprintf(out, ", %s: %zu chains of %" PRIu64 " byte%s to write\n",
+		picture_owner_text(PICTURE_DEVICE), n, c->in_len, c->in_len == 1 ? "" : "s");
+}
+
+static void put_chains(FILE *out, const struct ring_picture *p, int indent, bool hex)
+{
+	for (size_t i = 0; i < p->n_chains;) {
+		size_t n = room_run(p, i);
+
+		if (n > 0)
+			put_room(out, p, &p->chains[i], n, indent);
+		else
+			put_whole_chain(out, p, &p->chains[i], indent, hex);
+		i += n > 0 ? n : 1;
+	}
+}
+
+static void put_wrong(FILE *out, const struct ring_picture *p, int indent)
+{
+	char text[256];
+
+	for (size_t i = 0; picture_device_wrong(p, i, text, sizeof(text)); i++)
+		fprintf(out, "%*s! %s\n", indent, "", text);
+}
+
 void picture_print(FILE *out, const struct ring_picture *p, int indent, bool hex)
 {
 	put_windows(out, p, indent);
-	for (size_t i = 0; i < p->n_chains; i++) {
-		const struct picture_chain *c = &p->chains[i];
-
-		put_chain(out, p, c, indent);
-		if (c->n_out > 0)
-			put_data(out, "out:", p->data + c->out_at, c->n_out, c->out_len, indent + 6,
-				 hex);
-		if (c->n_in > 0)
-			put_data(out, "in: ", p->data + c->in_at, c->n_in,
-				 min_u64(c->in_len, c->used_len), indent + 6, hex);
-	}
+	put_chains(out, p, indent, hex);
 	put_returns(out, p, indent);
+	put_wrong(out, p, indent);
 }

@@ -2,6 +2,7 @@
 /* Pictures as they are made: room for them, and what lies behind descriptors. */
 #include "virtio/picture.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -308,6 +309,41 @@ bool picture_chain_broken(const struct picture_chain *c)
 {
 	return c->owner == PICTURE_DEVICE && c->fault != PICTURE_SOUND &&
 	       c->fault != PICTURE_REUSED;
+}
+
+static bool used_ahead(const struct ring_picture *p)
+{
+	uint16_t ahead = (uint16_t)(p->used_idx - p->avail_idx);
+
+	return !p->packed && ahead > 0 && ahead < 0x8000;
+}
+
+bool picture_device_wrong(const struct ring_picture *p, size_t i, char *ret_text, size_t cap)
+{
+	if (used_ahead(p) && i-- == 0) {
+		snprintf(ret_text, cap,
+			 "used index %u is ahead of available index %u: more came back than was "
+			 "offered (VR-055)",
+			 p->used_idx, p->avail_idx);
+		return true;
+	}
+	for (size_t k = 0; k < p->n_used; k++) {
+		const struct picture_used *u = &p->used[k];
+
+		if (u->fault == PICTURE_RETURN_SOUND || i-- > 0)
+			continue;
+		snprintf(ret_text, cap, "used entry [%u] returns id %" PRIu32 ", %s", u->at, u->id,
+			 picture_return_text(u->fault));
+		return true;
+	}
+	return false;
+}
+
+bool picture_device_broken(const struct ring_picture *p)
+{
+	char text[256];
+
+	return picture_device_wrong(p, 0, text, sizeof(text));
 }
 
 /* Both directions are alike: flags or an event of one side, the index of the other. */

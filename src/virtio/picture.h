@@ -43,6 +43,18 @@ enum picture_fault {
 	PICTURE_N_FAULTS,
 };
 
+/*
+ * What is wrong with a used entry. Only what cannot be otherwise is said: rings
+ * are written over, and both sides are ahead of their indices.
+ */
+enum picture_return {
+	PICTURE_RETURN_SOUND,
+	PICTURE_RETURN_RANGE,	    /* its id is no descriptor of this ring */
+	PICTURE_RETURN_NOT_OFFERED, /* it is no head that was offered */
+	PICTURE_RETURN_AGAIN,	    /* more often than it was offered */
+	PICTURE_N_RETURNS,
+};
+
 struct picture_desc {
 	uint64_t addr;
 	uint32_t len;
@@ -71,6 +83,7 @@ struct picture_used {
 	uint16_t at; /* index in the used ring; packed: offset */
 	uint32_t id;
 	uint32_t len;
+	enum picture_return fault;
 };
 
 struct ring_picture {
@@ -98,6 +111,10 @@ struct picture_source {
 	const struct vring *split; /* either this */
 	const struct packed_ring *packed;
 	bool event_idx;
+	/* split: one used entry may stand for many, so what is in the others says nothing. */
+	bool in_order;
+	/* split: the indices began at 0 and have not wrapped, as far as is known. */
+	bool from_zero;
 	/*
 	 * [addr, addr + len) of guest memory, or NULL unless all of it is there in one
 	 * piece. host may be NULL, where guest addresses cannot be looked up: then
@@ -152,6 +169,15 @@ bool picture_windows_sound(const struct ring_picture *p);
 /* Whether the device has it and it is wrong. What is the driver's again may be anything. */
 bool picture_chain_broken(const struct picture_chain *c);
 
+/*
+ * What the device did wrong, one thing after the other from i = 0 on, as a phrase
+ * with the clause; false: no more.
+ */
+bool picture_device_wrong(const struct ring_picture *p, size_t i, char *ret_text, size_t cap);
+
+/* Whether there is any. */
+bool picture_device_broken(const struct ring_picture *p);
+
 /* Whether the driver asks for no call, and the device for no kick, at its next step. */
 bool picture_calls_off(const struct ring_picture *p);
 bool picture_kicks_off(const struct ring_picture *p);
@@ -159,6 +185,9 @@ bool picture_kicks_off(const struct ring_picture *p);
 /* "offered, device's", ...; a sentence for a fault, NULL for PICTURE_SOUND. */
 const char *picture_owner_text(enum picture_owner owner);
 const char *picture_fault_text(enum picture_fault fault);
+
+/* "which was not offered (VR-051)", ...; NULL for PICTURE_RETURN_SOUND. */
+const char *picture_return_text(enum picture_return fault);
 
 /* Lines for people, each after indent spaces; hex: data as a hexdump, too. */
 void picture_print(FILE *out, const struct ring_picture *p, int indent, bool hex);

@@ -126,14 +126,37 @@ conforms() {
 
 # The tester finds the mistake where the answer says, and nothing there without it.
 mistake_is_found() {
-	cases=$(sed -n 's/^# finds: //p' "$1")
+	cases=$(sed -n 's/^# finds: --select //p' "$1")
 	n=$(basename "$1" | cut -c1-2)
 	CC=cc sh "$course/exercises/variant.sh" "$n" "$tmp/variant" &&
 		conforms 1 "$tmp/variant" "$cases" &&
 		conforms 0 "$top_builddir/examples/minimal-backend" "$cases"
 }
 
-plan 23
+# found_first N: the command that the exercises name ends with the case that the answer names.
+found_first() {
+	case=$(sed -n 's/^# finds: --select //p' "$course/exercises/answers/$1"-*.sed)
+	options=$(sed -n "s,^ .*/vhu-conform --exec '/tmp/wrong {socket}' ,,p" \
+		"$course/exercises/README.md")
+	CC=cc sh "$course/exercises/variant.sh" "$1" "$tmp/variant" || return 1
+	# shellcheck disable=SC2086 # they are several words
+	timeout -s KILL 60 "$conform" --exec "$tmp/variant {socket}" $options >"$tmp/said"
+	[ $? -eq 1 ] && [ "$(grep -c '^  fail' "$tmp/said")" -eq 1 ] &&
+		grep -F "  fail  $case: " "$tmp/said"
+}
+
+# The exercise says that the variant works.
+variant_02_prints() {
+	CC=cc sh "$course/exercises/variant.sh" 02 "$tmp/variant" && stop_back_end || return 1
+	rm -f "$tmp/socket"
+	"$tmp/variant" "$tmp/socket" >"$tmp/output" 2>&1 </dev/null &
+	back_end=$!
+	wait_for 10 test -S "$tmp/socket" &&
+		timeout -s KILL 30 "$trace" repl "$tmp/socket" "$course/session.vhu" &&
+		[ "$(grep -c '^Hello, console!' "$tmp/output")" -eq 2 ]
+}
+
+plan 25
 
 mkdir "$tmp/captures"
 check "the captures can be made again" "$course/refresh.sh" captures "$tmp/captures"
@@ -157,3 +180,5 @@ check "a wrong address is seen" \
 for mistake in "$course"/exercises/answers/*.sed; do
 	check "$(basename "$mistake") is found" mistake_is_found "$mistake"
 done
+check "the mistake of variant 03 is the first thing found" found_first 03
+check "variant 02 works" variant_02_prints

@@ -273,6 +273,39 @@ static void split_when_one_is_kept_knows_who_has_what(void **state)
 	rig_close(&rig);
 }
 
+static void split_when_there_is_much_room_is_one_line(void **state)
+{
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	for (uint16_t i = 0; i < 8; i++)
+		rig_desc(&rig, i, rig.data + 64U * i, 64, i == 5 ? 0 : VRING_DESC_F_WRITE, 0);
+	offer_heads(&rig, (const uint16_t[]){ 0, 1, 2, 3, 4, 5, 6, 7 }, 8);
+	return_heads(&rig, (const uint16_t[]){ 0 }, 1);
+	p = take(&rig);
+	assert_says(p, false, "  [0] head 0, returned");
+	assert_says(p, false,
+		    "\n  [1] to [4] heads 1 to 4, the device's: 4 chains of 64 bytes to write\n"
+		    "  [5] head 5, the device's: ");
+	assert_says(p, false, "  [6] head 6, the device's: 0x");
+	assert_says(p, false, "  [7] head 7, the device's: 0x");
+	picture_free(p);
+	vring_set_avail_entry(&rig.driver.ring, 1, 2);
+	vring_set_avail_entry(&rig.driver.ring, 2, 1);
+	p = take(&rig);
+	assert_says(p, false, "[1] to [4] 4 heads, the device's: 4 chains of 64 bytes to write\n");
+	picture_free(p);
+	/* What is not alike, or is wrong, is told. */
+	rig_desc(&rig, 3, RIG_NOWHERE, 64, VRING_DESC_F_WRITE, 0);
+	p = take(&rig);
+	assert_says(p, false, "[1] head 2, the device's: 0x");
+	assert_says(p, false, "[3] head 3, the device's: 0x");
+	picture_free(p);
+	rig_close(&rig);
+}
+
 static void split_when_windows_cannot_be_says_so(void **state)
 {
 	struct ring_picture *p;
@@ -423,6 +456,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(split_when_returns_overtake_knows_who_has_what),
 	UNIT_TEST(split_when_returns_overtake_for_long_knows_who_has_what),
 	UNIT_TEST(split_when_one_is_kept_knows_who_has_what),
+	UNIT_TEST(split_when_there_is_much_room_is_one_line),
 	UNIT_TEST(split_when_windows_cannot_be_says_so),
 	UNIT_TEST(split_when_asked_since_has_all_that_is_new),
 	UNIT_TEST(split_when_too_much_was_offered_counts_the_missed),

@@ -68,6 +68,30 @@ static void unpack_when_a_chain_was_long_knows_the_rest(void **state)
 	rig_close(&rig);
 }
 
+static void unpack_when_a_return_was_wrong_knows_it(void **state)
+{
+	struct picture_used used = { .at = 1, .id = 9, .len = 3 };
+	const struct ring_picture p = {
+		.size = 16, .avail_idx = 2, .used_idx = 2, .used = &used, .n_used = 1
+	};
+
+	(void)state;
+	for (int fault = 0; fault <= PICTURE_N_RETURNS; fault++) {
+		struct ring_picture *q;
+		uint8_t *bytes;
+		size_t len;
+
+		used.fault = (enum picture_return)fault;
+		bytes = picture_pack(&p, &len);
+		q = picture_unpack(bytes, len);
+		assert_int_equal(q != NULL, fault < PICTURE_N_RETURNS);
+		if (q)
+			assert_int_equal(q->used[0].fault, fault);
+		picture_free(q);
+		free(bytes);
+	}
+}
+
 static void unpack_when_cut_or_longer_is_refused(void **state)
 {
 	struct ring_picture *p;
@@ -128,6 +152,7 @@ static void unpack_when_a_byte_differs_is_refused_or_sound(void **state)
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(unpack_when_packed_before_is_the_same),
 	UNIT_TEST(unpack_when_a_chain_was_long_knows_the_rest),
+	UNIT_TEST(unpack_when_a_return_was_wrong_knows_it),
 	UNIT_TEST(unpack_when_cut_or_longer_is_refused),
 	UNIT_TEST(unpack_when_a_byte_differs_is_refused_or_sound),
 };

@@ -130,6 +130,218 @@ static void split_when_chains_come_back_meanwhile_blames_nobody(void **state)
 	assert_int_equal(fault_meanwhile(true, 1), PICTURE_REUSED);
 }
 
+/* Returns. */
+
+static struct ring_picture *take_from_zero(const struct rig *rig)
+{
+	struct picture_source source = source_of(rig);
+	struct ring_picture *p;
+
+	source.from_zero = true;
+	p = picture_take(&source, &(struct picture_want){ .slots = SIZE });
+	assert_non_null(p);
+	return p;
+}
+
+/* What the last return of the picture is, and of all before it. */
+static void assert_last_return(struct ring_picture *p, enum picture_return fault)
+{
+	assert_true(p->n_used > 0);
+	for (size_t i = 0; i + 1 < p->n_used; i++)
+		assert_int_equal(p->used[i].fault, PICTURE_RETURN_SOUND);
+	assert_int_equal(p->used[p->n_used - 1].fault, fault);
+	assert_int_equal(picture_device_broken(p), fault != PICTURE_RETURN_SOUND);
+	picture_free(p);
+}
+
+static void return_when_its_id_was_not_offered_is_wrong(void **state)
+{
+	static const uint16_t heads[] = { 0, 2 }, back[] = { 2, 1 };
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	offer_heads(&rig, heads, 2);
+	return_heads(&rig, back, 1);
+	assert_last_return(take_from_zero(&rig), PICTURE_RETURN_SOUND);
+	return_heads(&rig, back + 1, 1);
+	p = take_from_zero(&rig);
+	assert_says(p, false,
+		    "\n  ! used entry [1] returns id 1, which was not offered (VR-051)\n");
+	assert_last_return(p, PICTURE_RETURN_NOT_OFFERED);
+	/* Of what may have been written over, one is not enough. */
+	assert_last_return(take(&rig), PICTURE_RETURN_SOUND);
+	rig_close(&rig);
+}
+
+static void return_when_it_comes_twice_is_wrong(void **state)
+{
+	static const uint16_t heads[] = { 3, 2, 3 };
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	offer_heads(&rig, heads, 1);
+	return_heads(&rig, heads, 1);
+	offer_heads(&rig, heads + 1, 1);
+	return_heads(&rig, heads, 1);
+	p = take_from_zero(&rig);
+	assert_says(p, false, "! used entry [1] returns id 3, which came back already (VR-050)\n");
+	assert_last_return(p, PICTURE_RETURN_AGAIN);
+	offer_heads(&rig, heads + 2, 1);
+	assert_last_return(take_from_zero(&rig), PICTURE_RETURN_SOUND);
+	rig_close(&rig);
+}
+
+static void return_when_its_id_is_none_is_wrong(void **state)
+{
+	const uint16_t head = 0, none = SIZE;
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	driverq_set_idx(&rig.driver, 100);
+	offer_heads(&rig, &head, 1);
+	return_heads(&rig, &none, 1);
+	p = take_with(&rig, (struct picture_want){
+				    .since = true, .since_avail = 100, .since_used = 100 });
+	assert_says(p, false, "returns id 16, which is no descriptor of this ring (VR-051)\n");
+	assert_last_return(p, PICTURE_RETURN_RANGE);
+	/* It may have been there before the device was. */
+	assert_last_return(take(&rig), PICTURE_RETURN_SOUND);
+	rig_close(&rig);
+}
+
+static void return_when_more_came_back_than_was_offered_is_wrong(void **state)
+{
+	const uint16_t heads[] = { 0, 0 };
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	offer_heads(&rig, heads, 1);
+	return_heads(&rig, heads, 2);
+	p = take(&rig);
+	assert_true(picture_device_broken(p));
+	assert_says(p, false, "! used index 2 is ahead of available index 1: more came back");
+	picture_free(p);
+	rig_close(&rig);
+}
+
+/* After many laps an id that is nowhere in the ring comes back for the second time. */
+static void return_when_rings_were_written_over_is_judged_by_the_latest(void **state)
+{
+	const uint16_t head = 3, wrong = 4;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	for (int i = 0; i < 3 * SIZE; i++) {
+		offer_heads(&rig, &head, 1);
+		return_heads(&rig, &head, 1);
+	}
+	assert_last_return(take(&rig), PICTURE_RETURN_SOUND);
+	for (int i = 0; i < 2; i++) {
+		offer_heads(&rig, &head, 1);
+		return_heads(&rig, &wrong, 1);
+		assert_last_return(take_from_zero(&rig),
+				   i == 0 ? PICTURE_RETURN_SOUND : PICTURE_RETURN_NOT_OFFERED);
+	}
+	rig_close(&rig);
+}
+
+/* One entry may stand for many: what the others had before is not wrong. */
+static void return_when_in_order_is_not_judged(void **state)
+{
+	static const uint16_t heads[] = { 5, 6 };
+	struct picture_source source;
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	offer_heads(&rig, heads, 2);
+	vring_set_used_entry(&rig.driver.ring, 0, 6, 0);
+	vring_set_used_idx(&rig.driver.ring, 2);
+	source = source_of(&rig);
+	source.from_zero = true;
+	source.in_order = true;
+	p = picture_take(&source, &(struct picture_want){ 0 });
+	assert_false(picture_device_broken(p));
+	picture_free(p);
+	rig_close(&rig);
+}
+
+/*
+ * Sound rings, in any order, around the end of the index, and with entries that
+ * each side has written and not published: never anything is wrong.
+ */
+static void play(struct rig *rig, uint64_t *random, bool *held)
+{
+	const struct vring *ring = &rig->driver.ring;
+	uint16_t avail = vring_avail_idx(ring), used = vring_used_idx(ring);
+	uint32_t n = rig_below(random, ring->size / 2);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t head = (uint16_t)rig_below(random, ring->size);
+
+		if (held[head])
+			continue;
+		held[head] = true;
+		vring_set_avail_entry(ring, avail++, head);
+	}
+	vring_set_avail_idx(ring, avail);
+	for (uint32_t i = 0; i < ring->size; i++)
+		if (held[i] && rig_below(random, 3) == 0) {
+			held[i] = false;
+			vring_set_used_entry(ring, used++, i, 7);
+		}
+	vring_set_used_idx(ring, used);
+	/* Ahead of the indices. */
+	n = ring->size - (uint16_t)(avail - used);
+	for (uint32_t i = 0, k = 0; i < ring->size && k < min_size(n, ring->size / 2); i++)
+		if (!held[i]) {
+			vring_set_avail_entry(ring, (uint16_t)(avail + k), (uint16_t)i);
+			k++;
+		}
+	for (uint32_t i = 0, k = 0; i < ring->size; i++)
+		if (held[i])
+			vring_set_used_entry(ring, (uint16_t)(used + k++), i, 7);
+}
+
+static void return_when_all_is_sound_is_never_wrong(void **state)
+{
+	uint64_t random = 5;
+
+	(void)state;
+	for (int round = 0; round < 40; round++) {
+		bool held[SIZE] = { false };
+		struct rig rig;
+
+		rig_open(&rig, SIZE, RIG_V1);
+		driverq_set_idx(&rig.driver, round % 2 == 0 ? 0 : (uint16_t)(65536 - 3 * round));
+		for (int i = 0; i < 100; i++) {
+			struct ring_picture *p;
+
+			play(&rig, &random, held);
+			p = take_from_zero(&rig);
+			if (picture_device_broken(p))
+				fail_msg("%s", text_of(p, false));
+			picture_free(p);
+			p = take_with(&rig, (struct picture_want){ .slots = SIZE });
+			assert_false(picture_device_broken(p));
+			picture_free(p);
+		}
+		rig_close(&rig);
+	}
+}
+
+/* Long chains. */
+
 enum { BIG = 256, N_LONG = 200 };
 
 /* N_LONG descriptors of a ring of BIG, in turn to read and to write. */
@@ -229,6 +441,13 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(split_when_chains_are_wrong_says_how),
 	UNIT_TEST(split_when_a_chain_came_back_is_never_wrong),
 	UNIT_TEST(split_when_chains_come_back_meanwhile_blames_nobody),
+	UNIT_TEST(return_when_its_id_was_not_offered_is_wrong),
+	UNIT_TEST(return_when_it_comes_twice_is_wrong),
+	UNIT_TEST(return_when_its_id_is_none_is_wrong),
+	UNIT_TEST(return_when_more_came_back_than_was_offered_is_wrong),
+	UNIT_TEST(return_when_rings_were_written_over_is_judged_by_the_latest),
+	UNIT_TEST(return_when_in_order_is_not_judged),
+	UNIT_TEST(return_when_all_is_sound_is_never_wrong),
 	UNIT_TEST(split_when_a_chain_is_long_counts_the_rest),
 	UNIT_TEST(split_when_a_table_is_long_counts_the_rest),
 	UNIT_TEST(split_when_all_chains_are_endless_ends),

@@ -114,6 +114,28 @@ static void data_and_latency_bring_pictures(void **state)
 	assert_false(none.proxy.channel);
 }
 
+static bool hides_pictures(const char *rings, const char *only, const char *more)
+{
+	const char *words[6] = {
+		"-r", "x", rings ? rings : "-v", only ? only : "-v", more ? more : "-v", NULL
+	};
+
+	return command(WORDS(words[0], words[1], words[2], words[3], words[4])).filter.no_pictures;
+}
+
+static void pictures_are_hidden_by_names_unless_they_are_asked_for(void **state)
+{
+	(void)state;
+	assert_false(hides_pictures(NULL, NULL, NULL));
+	assert_false(hides_pictures(NULL, NULL, "--not=SET_*"));
+	assert_true(hides_pictures(NULL, "--only=SET_*", NULL));
+	assert_false(hides_pictures("--rings=all", "--only=SET_*", NULL));
+	assert_false(hides_pictures("--rings=asked", "--only=SET_*", NULL));
+	assert_false(hides_pictures(NULL, "--only=SET_*", "--follow-data"));
+	assert_true(hides_pictures("--rings=none", NULL, NULL));
+	assert_true(hides_pictures("--rings=none", NULL, "--follow-data"));
+}
+
 static void filter_follows_its_options(void **state)
 {
 	struct trace_command c =
@@ -203,6 +225,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(inherited_socket_stands_in_for_a_path),
 	UNIT_TEST(sources_that_do_not_fit_together_are_refused),
 	UNIT_TEST(data_and_latency_bring_pictures),
+	UNIT_TEST(pictures_are_hidden_by_names_unless_they_are_asked_for),
 	UNIT_TEST(filter_follows_its_options),
 	UNIT_TEST(names_that_no_message_has_are_refused),
 	UNIT_TEST(device_that_is_in_no_list_is_refused),

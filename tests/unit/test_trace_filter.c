@@ -239,6 +239,40 @@ static void broken_passes_faults_of_what_the_device_has(void **state)
 	rig_free(rig);
 }
 
+static void broken_passes_returns_of_the_back_end(void **state)
+{
+	const struct trace_filter f = { .broken = true };
+	const struct trace_filter front = { .broken = true, .from = TRACE_FROM_FRONTEND };
+	const struct trace_filter back = { .broken = true, .from = TRACE_FROM_BACKEND };
+	struct picture_used used = { .fault = PICTURE_RETURN_SOUND };
+	struct ring_picture picture = { .size = 16, .used = &used, .n_used = 1 };
+	struct trace_record look = { .kind = TRACE_RING, .picture = &picture };
+	struct story_rig *rig = rig_new();
+
+	(void)state;
+	rig_open(rig);
+	rig_tell(rig, look);
+	assert_false(passes(&f, &rig->told) || filter_blames_device(&f, &rig->told));
+	used.fault = PICTURE_RETURN_NOT_OFFERED;
+	assert_true(passes(&f, &rig->told) && filter_blames_device(&f, &rig->told));
+	assert_true(passes(&back, &rig->told) && filter_blames_device(&back, &rig->told));
+	assert_false(passes(&front, &rig->told) || filter_blames_device(&front, &rig->told));
+	rig_free(rig);
+}
+
+static void pictures_that_are_not_wanted_do_not_pass(void **state)
+{
+	const struct trace_filter f = { .no_pictures = true };
+	struct ring_picture picture = { 0 };
+	struct story_rig *rig = rig_new();
+
+	(void)state;
+	assert_true(passes(&f, rig_open(rig)));
+	rig_tell(rig, (struct trace_record){ .kind = TRACE_RING, .picture = &picture });
+	assert_false(passes(&f, &rig->told));
+	rig_free(rig);
+}
+
 static void name_that_no_message_has_is_found(void **state)
 {
 	char name[16] = "";
@@ -268,6 +302,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(sender_passes_what_it_sends),
 	UNIT_TEST(broken_passes_rules_failures_and_faults),
 	UNIT_TEST(broken_passes_faults_of_what_the_device_has),
+	UNIT_TEST(broken_passes_returns_of_the_back_end),
+	UNIT_TEST(pictures_that_are_not_wanted_do_not_pass),
 	UNIT_TEST(name_that_no_message_has_is_found),
 };
 

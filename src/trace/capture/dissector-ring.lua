@@ -134,9 +134,14 @@ local function add_used(tree, range)
 	local text = string.format("[%d] id %d, %d bytes", range(0, 2):le_uint(),
 		range(4, 4):le_uint(), range(8, 4):le_uint())
 	local item = tree:add(F["ring.used"], range, text)
+	local fault = range(2, 2):le_uint()
 	item:add_le(F["ring.used.at"], range(0, 2))
 	item:add_le(F["ring.used.id"], range(4, 4))
 	item:add_le(F["ring.used.len"], range(8, 4))
+	if fault ~= 0 then
+		item:add_proto_expert_info(rule_broken,
+			"used entry: the id is one " .. (RETURNS[fault] or "that is wrong"))
+	end
 end
 
 -- The device's chains; a packed ring's indices do not tell, so they are counted.
@@ -165,6 +170,11 @@ local function add_windows(tree, range, p)
 	tree:add_le(F["ring.avail_event"], range(12, 2))
 	tree:add_le(F["ring.missed"], range(14, 2))
 	tree:add(F["ring.offered"], range(2, 4), n_offered(range, p)):set_generated()
+	local ahead = (p.used_idx - p.avail_idx) % 65536
+	if not p.packed and ahead > 0 and ahead < 0x8000 then
+		tree:add_proto_expert_info(rule_broken,
+			"the used index is ahead of the available index (VR-055)")
+	end
 end
 
 -- record.head is the envelope's; returns the line.

@@ -170,8 +170,13 @@ const Model = (() => {
 			return false;
 		if (filter.ring !== '' && ringOf(record) !== Number(filter.ring)) return false;
 		if (filter.from && (!isMessage || record.dir !== filter.from)) return false;
-		return !filter.broken || Boolean(record.rule || record.failed);
+		return !filter.broken || Boolean(record.rule || record.failed || wrongs(record));
 	}
 
-	return { read, ringOf, picturesOf, passes };
+	/** The rules that the device has broken in a picture; undefined: none, or no picture. */
+	function wrongs(record) {
+		return record.picture && record.picture.wrong;
+	}
+
+	return { wrongs, read, ringOf, picturesOf, passes };
 })();

@@ -212,6 +212,9 @@ const Ring = (() => {
 					: `; kick to used took ${Dom.duration(served)}`,
 				p.missed ? `; ${p.missed} came and went between two pictures` : '',
 			),
+			...(Model.wrongs(record) || []).map((text) =>
+				el('p', { class: 'rule refuse' }, text),
+			),
 		];
 	}
 

@@ -147,39 +147,42 @@ const Summary = (() => {
 		);
 	}
 
+	/** A row that leads to record n. */
+	function finding(n, isNote, texts, goTo, model) {
+		const click = () => goTo(model.placeOf.get(n));
+		const link = el('button', { class: 'link', on: { click } }, `#${n}`);
+		return el(
+			'tr',
+			{ class: isNote ? '' : 'wrong' },
+			el('td', {}, link),
+			texts.map((text) => el('td', {}, text)),
+		);
+	}
+
+	/** What devices did wrong, as pictures show it: each once, though it may be in many. */
+	function wrongsOf(records) {
+		const seen = new Map();
+		for (const r of records)
+			for (const text of Model.wrongs(r) || []) {
+				const key = `${r.ring} ${text}`;
+				if (!seen.has(key)) seen.set(key, { n: r.n, ring: r.ring, text });
+			}
+		return [...seen.values()];
+	}
+
 	/** Notes, too: what implementations differ about. */
 	function broken(records, goTo, model) {
-		const rows = records
+		const ofMessages = records
 			.filter((r) => r.rule)
-			.map((r) =>
-				el(
-					'tr',
-					{ class: r.rule.severity === 'note' ? '' : 'wrong' },
-					el(
-						'td',
-						{},
-						el(
-							'button',
-							{
-								class: 'link',
-								on: {
-									click: () =>
-										goTo(
-											model.placeOf.get(
-												r.n,
-											),
-										),
-								},
-							},
-							`#${r.n}`,
-						),
-					),
-					el('td', {}, r.name || r.kind),
-					el('td', {}, r.rule.text),
-					el('td', {}, r.rule.clauses),
-					el('td', {}, CONSEQUENCE[r.rule.severity]),
-				),
-			);
+			.map(({ n, name, kind, rule }) => {
+				const consequence = CONSEQUENCE[rule.severity];
+				const texts = [name || kind, rule.text, rule.clauses, consequence];
+				return finding(n, rule.severity === 'note', texts, goTo, model);
+			});
+		const ofRings = wrongsOf(records).map(({ n, ring, text }) =>
+			finding(n, false, [`ring ${ring}`, text, '', ''], goTo, model),
+		);
+		const rows = [...ofMessages, ...ofRings];
 		return (
 			Dom.table(
 				'Rules that were not kept',

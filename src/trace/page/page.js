@@ -62,7 +62,7 @@
 		const total = model.records.length;
 		const messages = model.records.filter((r) => r.kind === 'message').length;
 		const broken = model.records.filter(
-			(r) => r.rule && r.rule.severity !== 'note',
+			(r) => (r.rule && r.rule.severity !== 'note') || Model.wrongs(r),
 		).length;
 		byId('about').textContent = [
 			Dom.plural(model.sessions.length, 'session'),

@@ -197,6 +197,8 @@ static struct picture_source source_of(struct trace_rings *r, struct trace_ring 
 		.split = packed ? NULL : &ring->split,
 		.packed = packed ? &ring->packed : NULL,
 		.event_idx = has(r, VIRTIO_F_EVENT_IDX_BIT),
+		.in_order = has(r, VIRTIO_F_IN_ORDER_BIT),
+		.from_zero = ring->from_zero,
 		/* Else descriptors have addresses of an IOMMU's. */
 		.host = has(r, VIRTIO_F_ACCESS_PLATFORM_BIT) ? NULL : guest_host,
 		.arg = r,
@@ -249,6 +251,8 @@ static void tell(struct trace_rings *r, struct trace_ring *ring, const struct ri
 		.picture = p,
 	};
 
+	if (ring->seen && p->avail_idx < ring->seen_avail)
+		ring->from_zero = false;
 	ring->seen = true;
 	ring->seen_avail = p->avail_idx;
 	ring->seen_used = p->used_idx;

@@ -26,7 +26,8 @@ struct trace_ring {
 	struct packed_position avail, used; /* packed: where each side was seen last */
 	uint16_t *lists;		    /* packed; see picture.h */
 
-	bool seen; /* a picture has been told since it was started */
+	bool from_zero; /* split: its indices began there, and have not been seen to wrap */
+	bool seen;	/* a picture has been told since it was started */
 	uint16_t seen_avail, seen_used;
 
 	int fd[N_WATCHED]; /* our copies; -1: none */

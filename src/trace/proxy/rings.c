@@ -108,6 +108,7 @@ static void set_base(struct trace_ring *ring, const struct vhu_msg *msg)
 	vhu_msg_get(msg, &s, sizeof(s));
 	ring->avail = (struct packed_position){ s.num & 0x7fff, (s.num & BIT(15)) != 0 };
 	ring->used = (struct packed_position){ s.num >> 16 & 0x7fff, (s.num & BIT(31)) != 0 };
+	ring->from_zero = s.num == 0;
 	ring->seen = false;
 	forget_lists(ring);
 	ring_unmap(ring);

@@ -196,6 +196,19 @@ static void put_windows(FILE *out, const struct ring_picture *p)
 		json_number(out, "missed", p->n_missed);
 }
 
+/* What the device did wrong. */
+static void put_wrong(FILE *out, const struct ring_picture *p)
+{
+	char text[256];
+
+	for (size_t i = 0; picture_device_wrong(p, i, text, sizeof(text)); i++) {
+		fputs(i == 0 ? ",\"wrong\":[" : ",", out);
+		encode_json_text(out, text);
+	}
+	if (picture_device_broken(p))
+		fputc(']', out);
+}
+
 static void put_picture(FILE *out, const struct trace_told *told, const char *device)
 {
 	const struct ring_picture *p = told->record->picture;
@@ -211,7 +224,9 @@ static void put_picture(FILE *out, const struct trace_told *told, const char *de
 	for (size_t i = 0; i < p->n_used; i++)
 		fprintf(out, "%s{\"at\":%u,\"id\":%" PRIu32 ",\"len\":%" PRIu32 "}",
 			i > 0 ? "," : "", p->used[i].at, p->used[i].id, p->used[i].len);
-	fputs("]}", out);
+	fputc(']', out);
+	put_wrong(out, p);
+	fputc('}', out);
 }
 
 void json_picture(FILE *out, const struct trace_told *told, const struct view_options *options)

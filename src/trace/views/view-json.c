@@ -60,9 +60,9 @@
  *	state	as after above
  *	latency	as of "end", up to now
  *	picture	{packed, event_idx, size, avail_idx, used_idx, avail_flags, used_event,
- *		used_flags, avail_event, calls_off, kicks_off, offered, missed, chains, used};
- *		indices of packed rings are offset and, in bit 15, wrap counter. All but missed
- *		always
+ *		used_flags, avail_event, calls_off, kicks_off, offered, missed, chains, used,
+ *		wrong}; indices of packed rings are offset and, in bit 15, wrap counter. All but
+ *		missed and wrong always
  *	  chains [{at, head, owner, owner_text, fault, reused, used_len, out_len, in_len, out,
  *		out_text, in, in_text, control, descs, more_descs}], oldest first; owner "device"
  *		or "driver"; fault: of what the device has, alone; out, in: the beginnings of what
@@ -70,6 +70,7 @@
  *		in words; more_descs: how many follow descs, which has the first ones
  *	    descs [{number, addr, len, flags, names, next, in_table}]
  *	  used	[{at, id, len}], oldest first, of split rings
+ *	  wrong	[text]: rules that the device has broken, with their clauses
  */
 #include <inttypes.h>
 #include <stdlib.h>
