@@ -174,7 +174,8 @@ data_follows_on_request() {
 
 # What the daemon returns before anybody looks is not measured, but it is looked at.
 latencies_are_looked_for() {
-	one_session --latency && said "$tmp/text" 'ring 1: \(kick\|used\)'
+	one_session --latency && said "$tmp/text" 'chains  *offered  *returned' &&
+		said "$tmp/text" 'ring 1: finish'
 }
 
 rings_none_maps_nothing() {

@@ -388,6 +388,7 @@ unit_tests += %reldir%/test_story
 %canon_reldir%_test_story_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_trace_capture
+%canon_reldir%_test_trace_capture_SOURCES = %reldir%/test_trace_capture.c %reldir%/capture_rig.h
 %canon_reldir%_test_trace_capture_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_trace_compose

@@ -147,6 +147,10 @@ static bool played_special(struct played *p)
 	case VHU_FE_SET_BACKEND_REQ_FD:
 		open_channel(p);
 		return true;
+	case VHU_FE_GET_VRING_BASE: /* anything but the answer, for as long as somebody reads */
+		p->msg.id = VHU_FE_SET_OWNER;
+		for (;;)
+			reply_u64(p, 0);
 	default:
 		return false;
 	}
@@ -306,6 +310,25 @@ static void reply_when_it_does_not_come_is_an_error(void **state)
 				  (struct repl_options){ .timeout_ms = SHORT_MS }),
 			 0);
 	assert_part(rig->said, "-- GET_MAX_MEM_SLOTS: no reply came in time\n");
+	rig_free(rig);
+}
+
+static void reply_when_others_come_without_end_is_given_up(void **state)
+{
+	struct rig *rig = rig_new();
+
+	(void)state;
+	assert_int_equal(run_with(rig, AGREE "GET_VRING_BASE index=0\n",
+				  (struct repl_options){ .timeout_ms = SHORT_MS }),
+			 1);
+	assert_part(rig->complained, "line 5: GET_VRING_BASE: no reply came in time\n");
+	rig_free(rig);
+	rig = rig_new();
+	assert_int_equal(run_with(rig,
+				  AGREE "break-rules on\nGET_VRING_BASE index=0\nexpect-closed\n",
+				  (struct repl_options){ .timeout_ms = SHORT_MS }),
+			 1);
+	assert_part(rig->complained, "line 7: expected the end of the connection, it is open\n");
 	rig_free(rig);
 }
 
@@ -622,6 +645,7 @@ static void backend_when_there_is_none_is_an_error(void **state)
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(reply_when_due_is_awaited),
 	UNIT_TEST(reply_when_it_does_not_come_is_an_error),
+	UNIT_TEST(reply_when_others_come_without_end_is_given_up),
 	UNIT_TEST(reply_when_it_breaks_a_rule_is_an_error),
 	UNIT_TEST(reply_when_it_refuses_changes_nothing),
 	UNIT_TEST(message_when_nobody_asked_is_shown),

@@ -92,7 +92,7 @@ static int expect_name(struct repl *r, const char *name)
 	int64_t deadline = monotonic_ms() + r->plan.timeout_ms;
 
 	while (!r->talk->heard || !is_called(&r->talk->last, name)) {
-		int err = repl_hear(r, deadline);
+		int err = repl_hear_next(r, deadline);
 
 		if (err < 0)
 			return is_missing(r, name, err);
@@ -120,7 +120,7 @@ int repl_expect_closed(struct repl *r, const struct repl_line *line)
 
 	(void)line;
 	do {
-		err = repl_hear(r, deadline);
+		err = repl_hear_next(r, deadline);
 	} while (err == 0);
 	if (err == -ETIMEDOUT)
 		return repl_fail(r, -EPROTO, "expected the end of the connection, it is open");

@@ -78,7 +78,10 @@ repl_verb_fn repl_message;
  */
 int repl_hear(struct repl *r, int64_t deadline_ms);
 
-/* What has come so far is shown. */
+/* The same within a loop, where the deadline ends a flood of messages, too. */
+int repl_hear_next(struct repl *r, int64_t deadline_ms);
+
+/* What has come so far is shown, or much of it: a flood is left for later. */
 void repl_hear_all(struct repl *r);
 
 /* The open ones of the connection and its channel, -1 for others. */

@@ -174,9 +174,16 @@ int repl_hear(struct repl *r, int64_t deadline_ms)
 	return 0;
 }
 
+int repl_hear_next(struct repl *r, int64_t deadline_ms)
+{
+	return monotonic_ms() > deadline_ms ? -ETIMEDOUT : repl_hear(r, deadline_ms);
+}
+
 void repl_hear_all(struct repl *r)
 {
-	while (repl_hear(r, 0) == 0)
+	enum { AT_ONCE = 256 };
+
+	for (unsigned int i = 0; i < AT_ONCE && repl_hear(r, 0) == 0; i++)
 		;
 }
 
@@ -311,7 +318,7 @@ static int await_reply(struct repl *r, const struct vhu_msg *request, const stru
 		int err;
 
 		r->talk->heard = false;
-		err = repl_hear(r, deadline);
+		err = repl_hear_next(r, deadline);
 		if (err == -EINTR)
 			return err;
 		if (err == -ETIMEDOUT)
