@@ -114,6 +114,23 @@ void encode_json_number(FILE *out, double value)
 		fprintf(out, "%.9g", value);
 }
 
+void encode_hex(FILE *out, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < ENCODE_ROW; i++) {
+		fputs(i == ENCODE_ROW / 2 ? "  " : " ", out);
+		if (i < n)
+			fprintf(out, "%02x", bytes[i]);
+		else
+			fputs("  ", out);
+	}
+}
+
+void encode_ascii(FILE *out, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fputc(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.', out);
+}
+
 void encode_xml(FILE *out, const char *text)
 {
 	uint32_t c;

@@ -19,6 +19,13 @@ void encode_json_text(FILE *out, const char *text);
 /* A JSON number; null for what is none. */
 void encode_json_number(FILE *out, double value);
 
+/* A row of a hexdump: up to ENCODE_ROW bytes, each after a blank, as wide as a whole row. */
+enum { ENCODE_ROW = 16 };
+void encode_hex(FILE *out, const uint8_t *bytes, size_t n);
+
+/* Bytes as characters, what cannot be printed as dots. */
+void encode_ascii(FILE *out, const uint8_t *bytes, size_t n);
+
 /* Inside of an XML element, or of an attribute in double quotes. */
 void encode_xml(FILE *out, const char *text);
 

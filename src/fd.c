@@ -121,6 +121,23 @@ int fd_reopen_tty(int fd)
 	return tty_open(path);
 }
 
+bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *ret_len)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len >= sizeof(ret_addr->sun_path))
+		return false;
+	*ret_addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(ret_addr->sun_path, name, len);
+	/* A path ends with its NUL, an abstract name begins with one. */
+	if (name[0] == '@')
+		ret_addr->sun_path[0] = '\0';
+	else
+		len++;
+	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	return true;
+}
+
 int fd_set_cloexec(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);

@@ -7,6 +7,8 @@
 #define VHU_FD_H
 
 #include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base.h"
 
@@ -70,6 +72,12 @@ void fdset_move(struct fdset *dst, struct fdset *src);
  * when fd is no terminal).
  */
 int fd_reopen_tty(int fd);
+
+/*
+ * The address of a socket's path, or of "@NAME" in the abstract namespace. False:
+ * empty or too long.
+ */
+bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *ret_len);
 
 /* Marks an inherited descriptor close-on-exec. Zero or a negative errno. */
 int fd_set_cloexec(int fd);

@@ -152,14 +152,8 @@ static bool manager_address(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t len = path ? strlen(path) : 0;
 
-	if (len < 2 || len >= sizeof(ret_addr->sun_path) || (path[0] != '/' && path[0] != '@'))
-		return false;
-	*ret_addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	memcpy(ret_addr->sun_path, path, len);
-	if (path[0] == '@')
-		ret_addr->sun_path[0] = '\0';
-	*ret_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (path[0] == '/'));
-	return true;
+	return len >= 2 && (path[0] == '/' || path[0] == '@') &&
+	       fd_unix_address(path, ret_addr, ret_len);
 }
 
 void systemd_notify(const char *fmt, ...)

@@ -137,8 +137,9 @@ static struct trace_view *view_new(enum hub_form form, FILE *out, const struct v
 	return view_text_new(out, view);
 }
 
+/* owns: out is closed at the end; after a failure it is still the caller's. */
 static int add_view(struct trace_hub *hub, enum hub_form form, FILE *out, const char *name,
-		    bool color)
+		    bool color, bool owns)
 {
 	struct hub_output *o = calloc(1, sizeof(*o));
 	struct view_options view = hub->view;
@@ -152,6 +153,7 @@ static int add_view(struct trace_hub *hub, enum hub_form form, FILE *out, const 
 	}
 	o->name = name;
 	o->out = out;
+	o->owns_out = owns;
 	append(hub, o);
 	return 0;
 }
@@ -159,7 +161,7 @@ static int add_view(struct trace_hub *hub, enum hub_form form, FILE *out, const 
 int hub_add_stream(struct trace_hub *hub, enum hub_form form, FILE *out, const char *name,
 		   bool color, char *ret_why, size_t why_cap)
 {
-	int err = add_view(hub, form, out, name, color);
+	int err = add_view(hub, form, out, name, color, false);
 
 	return err < 0 ? fail(name, err, ret_why, why_cap) : 0;
 }
@@ -198,15 +200,10 @@ static int add_view_file(struct trace_hub *hub, enum hub_form form, int fd, cons
 		fd_close(fd);
 		return err;
 	}
-	err = add_view(hub, form, out, name, false);
-	if (err < 0) {
+	err = add_view(hub, form, out, name, false, true);
+	if (err < 0)
 		fclose(out);
-		return err;
-	}
-	for (struct hub_output *o = hub->outputs; o; o = o->next)
-		if (o->out == out)
-			o->owns_out = true;
-	return 0;
+	return err;
 }
 
 int hub_add_file(struct trace_hub *hub, enum hub_form form, const char *path, char *ret_why,

@@ -10,12 +10,12 @@
  */
 #include <inttypes.h>
 
+#include "encode.h"
 #include "virtio/picture.h"
 
 enum {
 	PER_LINE = 3, /* descriptors */
 	TEXT_BYTES = 64,
-	HEX_BYTES = 16,
 	MANY_ZEROES = 4,
 	MANY_ALIKE = 3, /* chains */
 };
@@ -187,18 +187,13 @@ static void put_text(FILE *out, const uint8_t *bytes, size_t n)
 
 static void put_hex(FILE *out, const uint8_t *bytes, size_t n, int indent)
 {
-	for (size_t at = 0; at < n; at += HEX_BYTES) {
-		fprintf(out, "%*s%04zx ", indent, "", at);
-		for (size_t i = at; i < at + HEX_BYTES; i++) {
-			if (i < n)
-				fprintf(out, "%s%02x ", i == at + HEX_BYTES / 2 ? " " : "",
-					bytes[i]);
-			else
-				fprintf(out, "%s", i == at + HEX_BYTES / 2 ? "    " : "   ");
-		}
-		fputs(" ", out);
-		for (size_t i = at; i < at + HEX_BYTES && i < n; i++)
-			fputc(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.', out);
+	for (size_t at = 0; at < n; at += ENCODE_ROW) {
+		size_t n_row = min_size(n - at, ENCODE_ROW);
+
+		fprintf(out, "%*s%04zx", indent, "", at);
+		encode_hex(out, bytes + at, n_row);
+		fputs("  ", out);
+		encode_ascii(out, bytes + at, n_row);
 		fputc('\n', out);
 	}
 }

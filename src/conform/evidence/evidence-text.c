@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "conform/evidence/evidence-events.h"
+#include "encode.h"
 
 enum {
 	DUMP_MESSAGES = 2,
 	DUMP_BYTES = 256,
-	DUMP_ROW = 16,
 };
 
 static const char *arrow(const struct event *event)
@@ -107,18 +107,9 @@ static void put_events(const struct evidence *e, FILE *out)
 static void put_row(FILE *out, const uint8_t *bytes, size_t at, size_t n)
 {
 	fprintf(out, "  %04zx ", at);
-	for (size_t i = 0; i < DUMP_ROW; i++) {
-		if (i < n)
-			fprintf(out, "%s%02x", i == DUMP_ROW / 2 ? "  " : " ", bytes[at + i]);
-		else
-			fprintf(out, "%s  ", i == DUMP_ROW / 2 ? "  " : " ");
-	}
+	encode_hex(out, bytes + at, n);
 	fputs("  |", out);
-	for (size_t i = 0; i < n; i++) {
-		int c = bytes[at + i];
-
-		fputc(c >= 0x20 && c < 0x7f ? c : '.', out);
-	}
+	encode_ascii(out, bytes + at, n);
 	fputc('|', out);
 }
 
@@ -126,8 +117,8 @@ static void put_rows(FILE *out, const uint8_t *bytes, size_t from, size_t to, co
 {
 	size_t end = min_size(to, from + DUMP_BYTES);
 
-	for (size_t at = from; at < end; at += DUMP_ROW) {
-		put_row(out, bytes, at, min_size(DUMP_ROW, end - at));
+	for (size_t at = from; at < end; at += ENCODE_ROW) {
+		put_row(out, bytes, at, min_size(ENCODE_ROW, end - at));
 		fprintf(out, "%s%s\n", at == from && *what ? " " : "", at == from ? what : "");
 	}
 	if (end < to)

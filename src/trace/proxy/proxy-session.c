@@ -133,22 +133,18 @@ static void turn_away(struct proxy_session *s, int err)
 	proxy_session_close(s, "the back-end cannot be reached");
 }
 
-/* A socket, or a negative errno. The length of connect was checked. */
+/* A socket, or a negative errno. */
 static int connect_to(const char *connect_name)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t len = strlen(connect_name);
+	struct sockaddr_un addr;
+	socklen_t len;
 
 	if (fd < 0)
 		return -errno;
-	memcpy(addr.sun_path, connect_name, len);
-	if (connect_name[0] == '@')
-		addr.sun_path[0] = '\0';
-	else
-		len++;
-	len += offsetof(struct sockaddr_un, sun_path);
-	if (connect(fd, (const struct sockaddr *)&addr, (socklen_t)len) < 0)
+	if (!fd_unix_address(connect_name, &addr, &len))
+		return -ENAMETOOLONG;
+	if (connect(fd, (const struct sockaddr *)&addr, len) < 0)
 		return -errno;
 	return fd_take(&fd);
 }

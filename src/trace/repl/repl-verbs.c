@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "encode.h"
 #include "fdkind.h"
 #include "trace/repl/repl-private.h"
 #include "vhu/words.h"
@@ -238,19 +239,14 @@ int repl_show(struct repl *r, const struct repl_line *line)
 
 /* Memory. */
 
-enum { ROW = 16, MAX_READ = 65536 };
+enum { MAX_READ = 65536 };
 
 static void print_row(FILE *out, uint64_t at, const uint8_t *bytes, size_t n)
 {
 	fprintf(out, "    %08" PRIx64 " ", at);
-	for (size_t i = 0; i < ROW; i++)
-		if (i < n)
-			fprintf(out, "%s%02x", i == ROW / 2 ? "  " : " ", bytes[i]);
-		else
-			fputs(i == ROW / 2 ? "    " : "   ", out);
+	encode_hex(out, bytes, n);
 	fputs("  ", out);
-	for (size_t i = 0; i < n; i++)
-		fputc(bytes[i] >= 0x20 && bytes[i] < 0x7f ? bytes[i] : '.', out);
+	encode_ascii(out, bytes, n);
 	fputc('\n', out);
 }
 
@@ -259,7 +255,7 @@ int repl_read(struct repl *r, const struct repl_line *line)
 	const char *name = line->words[1];
 	int fd = player_memory_fd(&r->player, name);
 	uint64_t at = 0, len = 0;
-	uint8_t row[ROW];
+	uint8_t row[ENCODE_ROW];
 	int err = fd < 0 ? -EINVAL : player_number(&r->player, line->words[2], &at);
 
 	if (err == 0)
@@ -268,8 +264,8 @@ int repl_read(struct repl *r, const struct repl_line *line)
 		return err;
 	if (len > MAX_READ || at > INT64_MAX - MAX_READ)
 		return repl_fail(r, -EINVAL, "at most %d bytes are read", MAX_READ);
-	for (uint64_t end = at + len; at < end; at += ROW) {
-		size_t n = (size_t)min_u64(ROW, end - at);
+	for (uint64_t end = at + len; at < end; at += ENCODE_ROW) {
+		size_t n = (size_t)min_u64(ENCODE_ROW, end - at);
 
 		if (pread(fd, row, n, (off_t)at) != (ssize_t)n)
 			return repl_fail(r, -EINVAL, "%s ends before 0x%" PRIx64, name, end);

@@ -68,22 +68,15 @@ struct player_conn *repl_conn(struct repl *r)
 static int connect_socket(void *arg, int *ret_fd)
 {
 	const struct repl *r = arg;
-	const char *path = r->options->socket;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
+	struct sockaddr_un addr;
+	socklen_t len;
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
-	if (len == 0 || len >= sizeof(addr.sun_path))
+	if (!fd_unix_address(r->options->socket, &addr, &len))
 		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, len);
-	if (*path == '@')
-		addr.sun_path[0] = '\0';
-	else
-		len++;
-	len += offsetof(struct sockaddr_un, sun_path);
-	if (connect(fd, (const struct sockaddr *)&addr, (socklen_t)len) < 0)
+	if (connect(fd, (const struct sockaddr *)&addr, len) < 0)
 		return -errno;
 	*ret_fd = fd_take(&fd);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <string.h>
 
+#include "encode.h"
 #include "trace/views/views-private.h"
 
 enum { COLUMNS = 100 };
@@ -58,8 +59,7 @@ static void put_row(FILE *out, const struct view_dump *dump, const uint8_t *row,
 	if (!dump->ascii)
 		return;
 	fputc('|', out);
-	for (size_t i = 0; i < n; i++)
-		fputc(row[i] >= 0x20 && row[i] < 0x7f ? row[i] : '.', out);
+	encode_ascii(out, row, n);
 	fputc('|', out);
 }
 
