@@ -14,6 +14,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/fdkind.h \
 	%reldir%/histogram.c \
 	%reldir%/histogram.h \
+	%reldir%/journal.c \
+	%reldir%/journal.h \
 	%reldir%/list.h \
 	%reldir%/log.c \
 	%reldir%/log.h \

@@ -24,6 +24,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/port-journal.c \
+	%reldir%/port-journal.h \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
 	%reldir%/port.c \

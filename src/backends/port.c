@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/port-journal.h"
 #include "backends/port-private.h"
 #include "clock.h"
 
@@ -37,6 +38,8 @@ int port_init(struct port *port, size_t history)
 
 void port_fini(struct port *port)
 {
+	if (port->awaited.port)
+		port_leave(&port->awaited);
 	assert(list_empty(&port->clients) && !port->walk);
 	bytering_fini(&port->out);
 	bytering_fini(&port->in);
@@ -96,7 +99,7 @@ static bool held_bytes(const struct port *port, uint64_t *ret_n)
 		if (!c->holds)
 			continue;
 		found = true;
-		slowest = min_u64(slowest, c->pos);
+		slowest = min_u64(slowest, c->keeps ? c->sent : c->pos);
 	}
 	/* What is gone from the ring, nobody needs to wait for. */
 	if (slowest < port->out.tail)
@@ -113,7 +116,8 @@ static struct port_client *now_client(const struct port *port)
 {
 	struct port_client *c;
 
-	if (port->n_clients != 1 || port->overflow != PORT_HOLD || port->n_replayers > 0)
+	if (port->n_clients != 1 || port->overflow != PORT_HOLD || port->n_replayers > 0 ||
+	    port->journal)
 		return NULL;
 	c = list_first(&port->clients, struct port_client, link);
 	return c->takes_now && c->holds && c->pos == port->out.head && !c->notice ? c : NULL;
@@ -282,7 +286,8 @@ static size_t take_queued(struct port *port, const struct iovec *iov, unsigned i
 		bytering_consume(&port->in, len);
 		taken += len;
 	}
-	bytering_rewind(&port->in);
+	if (!port->journal)
+		bytering_rewind(&port->in);
 	return taken;
 }
 
@@ -306,6 +311,12 @@ static size_t take_now(struct port *port, const struct iovec *iov, unsigned int 
 	return taken;
 }
 
+static void tell_input_room(struct port *port)
+{
+	if (port->writer && port->writer->ops->input_room)
+		port->writer->ops->input_room(port->writer);
+}
+
 size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n)
 {
 	bool queued = bytering_used(&port->in) > 0;
@@ -317,10 +328,18 @@ size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned in
 	if (taken == 0)
 		return 0;
 	port->counters.input += taken;
-	if (queued && port->writer && port->writer->ops->input_room)
-		port->writer->ops->input_room(port->writer);
+	if (queued && !port->journal)
+		tell_input_room(port);
 	check_host_open(port);
 	return taken;
+}
+
+void port_input_taken(struct port *port, uint16_t used)
+{
+	if (!port->journal)
+		return;
+	port_journal_guest_took(port->journal, port, used);
+	tell_input_room(port);
 }
 
 size_t port_take_input(struct port *port, void *buf, size_t len)
@@ -336,9 +355,22 @@ static void tell_input(struct port *port)
 		port->dev_ops->input_ready(port);
 }
 
+/* In a journal, what the guest takes stays until that is committed, and so does room for a receive.
+ */
+static size_t input_room(const struct port *port)
+{
+	const struct port_journal *j = port->journal;
+	size_t used;
+
+	if (!j)
+		return bytering_room(&port->in);
+	used = (size_t)(port->in.head - j->now.in_tail) + PORT_JOURNAL_RECEIVE;
+	return used < port->in.size ? port->in.size - used : 0;
+}
+
 size_t port_input(struct port *port, const void *data, size_t len)
 {
-	size_t n = bytering_put(&port->in, data, len);
+	size_t n = bytering_put(&port->in, data, min_size(len, input_room(port)));
 
 	if (n == 0)
 		return 0;
@@ -471,6 +503,27 @@ static uint64_t replay_start(const struct port *port, uint64_t replay)
 	return port->out.head - min_u64(replay, port->out.head); /* what is gone is told as lost */
 }
 
+void port_await(struct port *port, uint64_t pos)
+{
+	static const struct port_client_ops no_ops;
+	const struct port_client_options options = { .holds = true, .passive = true };
+
+	port_join(port, &port->awaited, &no_ops, &options);
+	port->awaited.pos = pos;
+}
+
+/* Takes the place of the one that output was held for. */
+static void take_place(struct port_client *client)
+{
+	struct port *port = client->port;
+
+	if (!port->awaited.port || !client->holds || client->passive)
+		return;
+	client->pos = client->replay_end = port->awaited.pos;
+	port_leave(&port->awaited);
+	port->awaited.port = NULL;
+}
+
 void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops,
 	       const struct port_client_options *options)
 {
@@ -489,6 +542,7 @@ void port_join(struct port *port, struct port_client *client, const struct port_
 	list_append(&port->clients, &client->link);
 	port->n_clients++;
 	port->n_openers += !client->passive;
+	take_place(client);
 	check_host_open(port);
 	port_wake_stalled(port); /* who had output without the ring is not alone any more */
 	if (client->writes && (!port->writer || options->steals))

@@ -15,6 +15,7 @@
 
 struct port;
 struct port_client;
+struct port_journal;
 struct port_walk;
 
 enum {
@@ -92,8 +93,10 @@ struct port_client {
 	bool writes, holds, passive, shows;
 	bool takes_now, full; /* see output_now() */
 	bool gives_now;	      /* see input_now(); set it with port_input_offer() */
+	bool keeps;	      /* output is kept for it until it was sent: see `sent` */
 	char what[PORT_WHAT_MAX];
 	uint64_t pos;	     /* next byte to read, as a position in the whole stream */
+	uint64_t sent;	     /* of a client that keeps: next byte to send; it sets it */
 	uint64_t replay_end; /* what is before it was there when the client joined */
 	struct replay replay;
 	const char *notice;  /* a line to be told with the next read, or NULL; static */
@@ -117,6 +120,8 @@ struct port {
 	struct list_node clients;
 	struct port_walk *walk;		   /* over clients, the latest begun; port.c's */
 	struct port_client *writer;	   /* the one whose input counts, or NULL */
+	struct port_client awaited;	   /* joined: holds output for a client that is to come */
+	struct port_journal *journal;	   /* NULL: what is here is lost with the process */
 	unsigned int n_clients, n_openers; /* all; those that are not passive */
 	unsigned int last_client_id;
 	unsigned int n_replayers;     /* attachments that give old output to whoever joins */
@@ -171,6 +176,12 @@ size_t port_take_input(struct port *port, void *buf, size_t len);
 size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n);
 
 /*
+ * The chains of what was taken bring the ring's used index there: for a journal,
+ * at the end of a turn and before that is published.
+ */
+void port_input_taken(struct port *port, uint16_t used);
+
+/*
  * Bytes for the guest; 0 while input is disabled. More may come with the same
  * call of port_take_input_v() if port_input_flows().
  */
@@ -196,6 +207,12 @@ bool port_host_open(const struct port *port);
 void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops,
 	       const struct port_client_options *options);
 void port_leave(struct port_client *client);
+
+/*
+ * Output from pos on is held until a client comes that holds: that one has it,
+ * and the writer's place is free meanwhile.
+ */
+void port_await(struct port *port, uint64_t pos);
 
 /* The client goes on reading, but has no input to give any more. */
 void port_end_input(struct port_client *client);

@@ -57,6 +57,10 @@ static void read_done(struct op *op, int res)
 	bool polled = s->rd_polling;
 
 	s->rd_polling = false;
+	if (s->recorded && polled && res > 0 && !closing(s) && !s->input_paused) {
+		res = (int)s->ops->recorded_read(s);
+		polled = false;
+	}
 	/* What comes with the end is read, so that the end is seen. */
 	s->bulk &= polled && res == POLLIN;
 	if (s->bulk && !closing(s) && !s->input_paused) {
@@ -88,7 +92,7 @@ void stream_read(struct stream *s)
 	len = s->ops->input_space(s, &buf);
 	if (len == 0 || closing(s))
 		return;
-	if (!s->bulk) {
+	if (!s->bulk && !s->recorded) {
 		op_read(&s->rd, s->in_fd, buf, len);
 		return;
 	}
@@ -112,6 +116,11 @@ void stream_resume(struct stream *s)
 
 static void write_chunk(struct stream *s)
 {
+	if (s->recorded) {
+		s->wr_polling = true;
+		op_poll(&s->wr, s->out_fd, POLLOUT);
+		return;
+	}
 	op_write(&s->wr, s->out_fd, s->out + s->out_done, s->out_len - s->out_done);
 }
 
@@ -132,6 +141,11 @@ static void write_done(struct op *op, int res)
 	s->wr_polling = false;
 	/* A poll always tells this too, so it is no way to wait for room any more. */
 	s->half_closed |= polled && res == POLLRDHUP;
+	if (s->recorded && polled && res > 0 && !closing(s)) {
+		res = (int)s->ops->recorded_write(s, s->out + s->out_done,
+						  s->out_len - s->out_done);
+		polled = false;
+	}
 	if (res > 0 && !polled)
 		s->out_done += (size_t)res; /* a cancelled write may have written some, too */
 	if (closing(s))

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/port-journal.h"
 #include "virtio/batch.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
@@ -80,7 +81,7 @@ static bool input_flows(const struct console_port *p)
 	return !multiport(p->con) || (p->con->queues[QUEUE_CTRL_TX] && p->guest_open);
 }
 
-static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
+static enum vq_service fill_input(struct console_port *p, struct vqueue *q, unsigned int budget)
 {
 	struct batch b;
 
@@ -98,6 +99,15 @@ static enum vq_service serve_input(struct console_port *p, struct vqueue *q, uns
 			return VQ_DRAINED;
 	}
 	return VQ_MORE;
+}
+
+static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
+{
+	enum vq_service found = fill_input(p, q, budget);
+
+	if (p->port)
+		port_input_taken(p->port, virtq_used(&q->vq));
+	return found;
 }
 
 /*
@@ -134,6 +144,9 @@ static enum vq_service serve_output(struct console_port *p, struct vqueue *q, un
 		drained = !batch_fill_out(&b, OUTPUT_MAX);
 		all = output_batch(p, &b);
 	}
+	if (port->journal)
+		port_journal_guest_gave(port->journal, port, virtq_used(&q->vq), p->out_base,
+					p->out_done);
 	port_output_done(port);
 	if (all)
 		return drained ? VQ_DRAINED : VQ_MORE;
@@ -381,6 +394,10 @@ static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 	/* The chain that was taken in part is another one, or another driver's. */
 	if ((fresh && port_number(p) == 0) || virtq_base(&q->vq) != p->out_base)
 		p->out_done = 0;
+	if (p->port && p->port->journal && p->out_done == 0) {
+		p->out_base = virtq_base(&q->vq);
+		p->out_done = port_journal_out_done(p->port->journal, p->con->guest, p->out_base);
+	}
 }
 
 static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
@@ -396,6 +413,22 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 	if (!is_ctrl_queue(q->idx) && q->idx % 2 == 1)
 		start_output(queue_port(con, q), q, fresh);
 	open_single(con);
+}
+
+/* Whose rings these are, and how far the daemon before this one had come with them. */
+static uint16_t console_queue_resume(struct vdev *dev, unsigned int idx, uint64_t guest,
+				     uint16_t used)
+{
+	struct console *con = to_console(dev);
+	const struct vqueue q = { .idx = idx };
+	struct port *port;
+
+	con->guest = guest;
+	if (is_ctrl_queue(idx))
+		return used;
+	port = queue_port(con, &q)->port;
+	return port && port->journal ? port_journal_resume(port->journal, guest, idx % 2, used)
+				     : used;
 }
 
 static void console_queue_stop(struct vdev *dev, struct vqueue *q)
@@ -437,6 +470,7 @@ static const struct vdev_ops console_ops = {
 	.config_write = console_config_write,
 	.queue_start = console_queue_start,
 	.queue_stop = console_queue_stop,
+	.queue_resume = console_queue_resume,
 	.queue_service = console_queue_service,
 	.reset = console_reset,
 	.set_present = console_set_present,

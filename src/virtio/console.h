@@ -27,6 +27,7 @@ struct console {
 	uint64_t features;	/* what the driver accepted */
 	bool single;		/* the driver at work has no control queues: port 0 alone */
 	bool present;		/* a front-end is connected */
+	uint64_t guest;		/* by its in-flight record; 0: it has none */
 };
 
 /*

@@ -50,6 +50,14 @@ struct vdev_ops {
 	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
 
 	/*
+	 * A split ring is about to start for the guest of that in-flight record (never 0),
+	 * with the used index that its memory holds. Returns the index up to which chains
+	 * were returned, by this process or the one before: the carrier publishes it first.
+	 * May be NULL.
+	 */
+	uint16_t (*queue_resume)(struct vdev *dev, unsigned int idx, uint64_t guest, uint16_t used);
+
+	/*
 	 * Takes chains until their chain_cost() adds up to budget; the carrier
 	 * publishes and notifies afterwards.
 	 */

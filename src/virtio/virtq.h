@@ -135,6 +135,12 @@ void virtq_set_memory(struct virtq *q, const struct vring *ring, struct gmem *me
 /* Drops the memory and forgets held chains; virtq_base() stays. Publish first. */
 void virtq_stop(struct virtq *q);
 
+/* The used index that the next publish will show, of a split ring. */
+static inline uint16_t virtq_used(const struct virtq *q)
+{
+	return q->used_idx;
+}
+
 /* The next available index to be taken: what GET_VRING_BASE returns. */
 uint16_t virtq_base(const struct virtq *q);
 
