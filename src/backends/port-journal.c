@@ -131,7 +131,7 @@ void port_journal_begin(struct port_journal *j, struct port *port)
 		j->now = (struct port_commit){ 0 };
 		*j->transfers = (struct port_transfers){ 0 };
 	}
-	j->was = j->now;
+	j->found_ring[0] = j->found_ring[1] = j->found_out_done = true;
 	port->journal = j;
 	bytering_lend(&port->in, j->in, PORT_JOURNAL_INPUT);
 	port->in.head = j->now.in_head;
@@ -217,25 +217,34 @@ void port_journal_guest_took(struct port_journal *j, const struct port *port, ui
 	journal_commit(&j->file, &j->now);
 }
 
+/* What was found is of use once, to the rings of the guest that was there. */
+static bool found_for(struct port_journal *j, uint64_t guest, bool *found)
+{
+	const bool use = *found && guest != 0 && guest == j->now.guest;
+
+	*found = false;
+	return use;
+}
+
 uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
 			     uint16_t used)
 {
-	const uint16_t returned = j->was.used[ring];
-	const bool same = guest != 0 && guest == j->was.guest;
+	const uint16_t returned = j->now.used[ring];
 
-	j->now.guest = guest;
-	/* Published at once, or never more than a ring's size later. */
-	if (!same || (uint16_t)(returned - used) > INT16_MAX + 1)
-		j->now.used[ring] = used;
-	else
-		j->now.used[ring] = returned;
+	/* It is published at once, so it is never more than a ring's size ahead. */
+	if (found_for(j, guest, &j->found_ring[ring]) && (uint16_t)(returned - used) <= INT16_MAX)
+		return returned;
+	if (guest != j->now.guest) {
+		j->now.guest = guest;
+		j->found_ring[0] = j->found_ring[1] = j->found_out_done = false;
+	}
+	j->now.used[ring] = used;
 	journal_commit(&j->file, &j->now);
-	return j->now.used[ring];
+	return used;
 }
 
-uint64_t port_journal_out_done(const struct port_journal *j, uint64_t guest, uint16_t next)
+uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint16_t next)
 {
-	const bool same = guest != 0 && guest == j->was.guest && next == j->was.next_out;
-
-	return same ? j->was.out_done : 0;
+	return found_for(j, guest, &j->found_out_done) && next == j->now.next_out ? j->now.out_done
+										  : 0;
 }

@@ -44,11 +44,12 @@ struct port_transfers; /* the calls to the kernel, in the journal */
 struct port_journal {
 	struct journal file;
 	struct port_commit now; /* the next commit */
-	struct port_commit was; /* what was found, for the rings that start */
 	struct port_transfers *transfers;
 	uint8_t *received, *in, *out; /* in the file */
 	size_t out_size;
-	bool client; /* one is recorded */
+	bool client;	    /* one is recorded */
+	bool found_ring[2]; /* what was found of it was not asked for yet */
+	bool found_out_done;
 };
 
 /*
@@ -94,13 +95,13 @@ void port_journal_guest_took(struct port_journal *j, const struct port *port, ui
 
 /*
  * A ring (0: receive, 1: transmit) of this guest starts, whose memory has that
- * used index. Returns up to where chains were returned. Another guest than the
- * one before: from here on the journal is about it.
+ * used index. Returns up to where chains were returned, perhaps by the process
+ * before this one. Another guest than before: from here on the journal is about it.
  */
 uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
 			     uint16_t used);
 
-/* What was taken of the transmit chain at index next; 0 of any other. */
-uint64_t port_journal_out_done(const struct port_journal *j, uint64_t guest, uint16_t next);
+/* What the process before this one took of the transmit chain at index next. */
+uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint16_t next);
 
 #endif

@@ -208,6 +208,16 @@ void console_ctrl_port_removed(struct console_ctrl *ctrl, unsigned int port_idx,
 	p->port = NULL;
 }
 
+void console_ctrl_forget(struct console_ctrl *ctrl, unsigned int port_idx)
+{
+	struct console_port *p = &ctrl->ports[port_idx];
+
+	p->draining = true;
+	p->ready = false;
+	p->told_open = false;
+	set_todo(ctrl, p, BIT(CONSOLE_PORT_REMOVE));
+}
+
 void console_ctrl_drained(struct console_ctrl *ctrl, unsigned int port_idx)
 {
 	struct console_port *p = &ctrl->ports[port_idx];

@@ -82,6 +82,9 @@ void console_ctrl_port_added(struct console_ctrl *ctrl, unsigned int port_idx);
 void console_ctrl_port_removed(struct console_ctrl *ctrl, unsigned int port_idx, bool waits);
 void console_ctrl_drained(struct console_ctrl *ctrl, unsigned int port_idx);
 
+/* The driver knows a port that is not there: PORT_REMOVE is told. */
+void console_ctrl_forget(struct console_ctrl *ctrl, unsigned int port_idx);
+
 /* The host side of a port was opened or closed, or its size changed. */
 void console_ctrl_host_open_changed(struct console_ctrl *ctrl, unsigned int port_idx);
 void console_ctrl_size_changed(struct console_ctrl *ctrl, unsigned int port_idx);

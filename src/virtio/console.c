@@ -8,6 +8,7 @@
 
 #include "backends/port-journal.h"
 #include "virtio/batch.h"
+#include "virtio/console-journal.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
@@ -36,9 +37,9 @@ static bool multiport(const struct console *con)
 
 /* Queues 0 and 1 are port 0's, 2p+2 and 2p+3 port p's; receive queues are even. */
 
-static bool is_ctrl_queue(unsigned int queue_idx)
+bool console_is_ctrl_queue(unsigned int idx)
 {
-	return queue_idx == QUEUE_CTRL_RX || queue_idx == QUEUE_CTRL_TX;
+	return idx == QUEUE_CTRL_RX || idx == QUEUE_CTRL_TX;
 }
 
 static struct console_port *queue_port(const struct console *con, const struct vqueue *q)
@@ -250,14 +251,16 @@ static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 					     unsigned int budget)
 {
 	struct console *con = to_console(dev);
+	enum vq_service found;
 
 	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
 		return VQ_WAITING; /* not a queue then (VC-002) */
-	if (q->idx == QUEUE_CTRL_RX)
-		return serve_ctrl_to_driver(con, q, budget);
-	if (q->idx == QUEUE_CTRL_TX)
-		return serve_ctrl_from_driver(con, q, budget);
-	return serve_data(con, q, budget);
+	if (!console_is_ctrl_queue(q->idx))
+		return serve_data(con, q, budget);
+	found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
+					: serve_ctrl_from_driver(con, q, budget);
+	console_journal_note(con, q->idx, virtq_used(&q->vq));
+	return found;
 }
 
 static uint64_t console_features(const struct vdev *dev)
@@ -410,7 +413,7 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 		find_mode(con);
 	if (q->idx == QUEUE_CTRL_TX && multiport(con))
 		start_ctrl(con, fresh);
-	if (!is_ctrl_queue(q->idx) && q->idx % 2 == 1)
+	if (!console_is_ctrl_queue(q->idx) && q->idx % 2 == 1)
 		start_output(queue_port(con, q), q, fresh);
 	open_single(con);
 }
@@ -423,8 +426,8 @@ static uint16_t console_queue_resume(struct vdev *dev, unsigned int idx, uint64_
 	const struct vqueue q = { .idx = idx };
 	struct port *port;
 
-	con->guest = guest;
-	if (is_ctrl_queue(idx))
+	used = console_journal_resume(con, idx, guest, used);
+	if (console_is_ctrl_queue(idx))
 		return used;
 	port = queue_port(con, &q)->port;
 	return port && port->journal ? port_journal_resume(port->journal, guest, idx % 2, used)
@@ -437,7 +440,7 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
-	if (is_ctrl_queue(q->idx) || q->idx % 2 == 0)
+	if (console_is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
 	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));
 	wake_ctrl(con);

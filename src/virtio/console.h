@@ -20,6 +20,8 @@ enum {
 /* Two for port 0, two for control, two for each further port. */
 #define CONSOLE_N_QUEUES(n_ports) (2 * ((n_ports) + 1))
 
+struct console_journal;
+
 struct console {
 	struct vdev vdev;
 	struct console_ctrl ctrl;
@@ -28,6 +30,7 @@ struct console {
 	bool single;		/* the driver at work has no control queues: port 0 alone */
 	bool present;		/* a front-end is connected */
 	uint64_t guest;		/* by its in-flight record; 0: it has none */
+	struct console_journal *journal; /* NULL: none (virtio/console-journal.h) */
 };
 
 /*
@@ -52,6 +55,9 @@ void console_add_port(struct console *con, unsigned int port_idx, struct port *p
  * for it is given back unread. The driver is told.
  */
 void console_remove_port(struct console *con, unsigned int port_idx);
+
+/* Whether queue idx is one of the two for control. */
+bool console_is_ctrl_queue(unsigned int idx);
 
 /* NULL: no port has that number. */
 struct port *console_port(const struct console *con, unsigned int port_idx);

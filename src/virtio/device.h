@@ -50,8 +50,8 @@ struct vdev_ops {
 	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
 
 	/*
-	 * A split ring is about to start for the guest of that in-flight record (never 0),
-	 * with the used index that its memory holds. Returns the index up to which chains
+	 * A split ring is about to start for the guest of that in-flight record (0: it has
+	 * none), with the used index that its memory holds. Returns the index up to which chains
 	 * were returned, by this process or the one before: the carrier publishes it first.
 	 * May be NULL.
 	 */
