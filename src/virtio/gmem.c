@@ -339,6 +339,18 @@ enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *ma
 	return gmem_new(regions, n, ret_mem);
 }
 
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem)
+{
+	struct gmem_region *region;
+	enum gmem_result result = gmem_region_map(desc, fd, &region);
+
+	if (result != GMEM_OK)
+		return result;
+	result = gmem_new(&region, 1, ret_mem);
+	gmem_region_unref(region);
+	return result;
+}
+
 struct gmem *gmem_ref(struct gmem *mem)
 {
 	if (mem)
@@ -417,6 +429,20 @@ void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len)
 	if (!span || !range_within(addr, len, span->guest_addr, span->size))
 		return NULL;
 	return span->host + (addr - span->guest_addr);
+}
+
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr)
+{
+	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
+		const struct gmem_span *span = &mem->spans[i];
+		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)span->host);
+
+		if (off < span->size) {
+			*ret_guest_addr = span->guest_addr + off;
+			return true;
+		}
+	}
+	return false;
 }
 
 size_t gmem_run(const struct gmem *mem, uint64_t guest_addr, uint64_t len, void **ret_host)

@@ -99,6 +99,12 @@ enum gmem_result gmem_with(const struct gmem *old, struct gmem_region *add, stru
 enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *match,
 			      struct gmem **ret_mem);
 
+/*
+ * A table of the one region that desc says of the file fd (stays the caller's):
+ * what else than guest memory a front-end shares, with the same care.
+ */
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem);
+
 /* Returns mem, with one more reference. NULL is allowed. */
 struct gmem *gmem_ref(struct gmem *mem);
 
@@ -115,6 +121,9 @@ size_t gmem_n_regions(const struct gmem *mem);
  */
 void *gmem_host_from_user(const struct gmem *mem, uint64_t addr, uint64_t len);
 void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len);
+
+/* The guest address of a byte that one of the above pointed at. False: host is in no region. */
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr);
 
 /*
  * How many of the len bytes at guest_addr one region holds contiguously, from
