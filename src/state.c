@@ -218,7 +218,8 @@ static void check_envelope(struct state_reader *r, size_t len, uint32_t kind, ui
 	} else if (get32(r->buf + 8) != kind) {
 		state_fail(r, "a state of another thing: expected kind 0x%x, found 0x%x", kind,
 			   get32(r->buf + 8));
-	} else if (checksum(r->buf, len - STATE_CHECK_LEN) != get64(r->buf + len - STATE_CHECK_LEN)) {
+	} else if (checksum(r->buf, len - STATE_CHECK_LEN) !=
+		   get64(r->buf + len - STATE_CHECK_LEN)) {
 		state_fail(r, "cut off or changed: expected the checksum to be that of %zu bytes",
 			   len - STATE_CHECK_LEN);
 	} else if (get32(r->buf + 12) < 1 || get32(r->buf + 12) > max_version) {

@@ -28,10 +28,10 @@ enum port_state_how {
 /* A port's state, read and ready to be put in force without any way to fail. */
 struct port_state {
 	enum port_state_how how;
-	struct bytering in;	/* what the port's own will be */
-	const uint8_t *output;	/* in the reader's bytes */
-	size_t output_len;	/* all of it */
-	size_t history_len;	/* the part in front that was delivered */
+	struct bytering in;    /* what the port's own will be */
+	const uint8_t *output; /* in the reader's bytes */
+	size_t output_len;     /* all of it */
+	size_t history_len;    /* the part in front that was delivered */
 	uint16_t cols, rows;
 	uint64_t out_head, in_head; /* PORT_STATE_HERE: positions */
 	uint64_t delivered;

@@ -38,7 +38,7 @@ struct port_device_ops {
 	void (*output_room)(struct port *port);	      /* after port_output_stalled(): room again */
 	void (*host_open_changed)(struct port *port); /* port_host_open() has another value */
 	void (*size_changed)(struct port *port);      /* cols, rows have another value */
-	void (*frozen)(struct port *port);	      /* after port_freeze(): nothing is under way */
+	void (*frozen)(struct port *port); /* after port_freeze(): nothing is under way */
 };
 
 /*
@@ -136,13 +136,13 @@ struct port {
 	char name[PORT_NAME_MAX + 1]; /* as the guest is told; "": none */
 	bool console;
 	enum port_overflow overflow;
-	bool output_disabled; /* what comes from the guest is discarded */
-	bool input_disabled;  /* what is there for the guest is withheld */
-	bool told_open;	      /* port_host_open() as the device was last told */
-	bool present;	      /* a front-end is connected */
-	bool guest_open;      /* the guest has opened the port */
-	bool stalled;	      /* the device waits for room */
-	bool frozen;	      /* see port_freeze() */
+	bool output_disabled;	 /* what comes from the guest is discarded */
+	bool input_disabled;	 /* what is there for the guest is withheld */
+	bool told_open;		 /* port_host_open() as the device was last told */
+	bool present;		 /* a front-end is connected */
+	bool guest_open;	 /* the guest has opened the port */
+	bool stalled;		 /* the device waits for room */
+	bool frozen;		 /* see port_freeze() */
 	unsigned int n_stopping; /* clients that still read */
 	uint64_t delivered;	 /* output up to here was read by a client, if it ever will be */
 	uint64_t stalled_since;
