@@ -28,7 +28,7 @@ enum {
 	STATE_FIELD_LEN = 8,  /* of a field's own header */
 	STATE_CHECK_LEN = 8,  /* the checksum */
 	STATE_DEPTH_MAX = 8,  /* of groups within groups */
-	STATE_WHY_MAX = 192,  /* of a reader's sentence, with its NUL */
+	STATE_WHY_MAX = 256,  /* of a reader's sentence, with its NUL */
 	STATE_OPTIONAL = 256, /* added to a tag when it is written: a reader may pass it over */
 	STATE_TAG_MAX = 255,
 };

@@ -24,8 +24,11 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/port-freeze.c \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
+	%reldir%/port-state.c \
+	%reldir%/port-state.h \
 	%reldir%/port.c \
 	%reldir%/port.h \
 	%reldir%/pty-device.c \

@@ -34,7 +34,7 @@ struct port_state {
 	size_t history_len;    /* the part in front that was delivered */
 	uint16_t cols, rows;
 	uint64_t out_head, in_head; /* PORT_STATE_HERE: positions */
-	uint64_t delivered;
+	uint64_t delivered, begin;
 	struct port_counters counters;
 };
 

@@ -144,7 +144,10 @@ struct port {
 	bool stalled;		 /* the device waits for room */
 	bool frozen;		 /* see port_freeze() */
 	unsigned int n_stopping; /* clients that still read */
-	uint64_t delivered;	 /* output up to here was read by a client, if it ever will be */
+	uint64_t
+		delivered; /* output before this was read by a client, here or where it came from */
+	uint64_t begin;	   /* output before this was another's, or went elsewhere */
+	bool owing;	   /* the first client that holds is given all from `delivered` on */
 	uint64_t stalled_since;
 	uint16_t cols, rows; /* 0: unknown */
 	struct port_counters counters;
@@ -278,6 +281,9 @@ void port_enable_input(struct port *port, bool on);
 void port_freeze(struct port *port);
 bool port_is_frozen(const struct port *port); /* and nothing is being read */
 void port_input_stopped(struct port_client *client);
+
+/* Clients and device look what there is for them: contents came by themselves. */
+void port_wake_all(struct port *port);
 
 /* Everything goes on. port_forget(): without the contents, which are elsewhere now. */
 void port_thaw(struct port *port);

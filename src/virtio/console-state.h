@@ -28,4 +28,12 @@ int console_load(struct console *con, struct state_reader *r, enum port_state_ho
 void console_apply_loaded(struct console *con);
 void console_drop_loaded(struct console *con);
 
+/* Rows of the console's vdev_ops, and of its ports' port_device_ops. */
+void console_freeze(struct vdev *dev);
+void console_thaw(struct vdev *dev, bool moved);
+int console_write_state(struct vdev *dev, struct state_writer *ret_state);
+int console_read_state(struct vdev *dev, const void *state, size_t len, char *ret_why,
+		       size_t why_cap);
+void console_port_frozen(struct port *port);
+
 #endif

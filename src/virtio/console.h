@@ -27,6 +27,10 @@ struct console {
 	uint64_t features;	/* what the driver accepted */
 	bool single;		/* the driver at work has no control queues: port 0 alone */
 	bool present;		/* a front-end is connected */
+	bool frozen;		/* see vdev_ops.freeze() */
+	bool freezing;		/* and not all of it stands still */
+	bool ctrl_resumes;	/* its state was loaded: a control queue from index 0 is no news */
+	struct console_loaded *loaded; /* console-state.c's; NULL: none */
 };
 
 /*
