@@ -179,6 +179,8 @@ static size_t input_space(struct stream *s, void **ret_buf)
 {
 	struct client *c = from_stream(s);
 
+	if (c->member.port->frozen)
+		return 0;
 	if (!input_passed(c)) {
 		if (c->deaf)
 			linger(c);
@@ -262,7 +264,7 @@ static void linger_done(struct op *op, int res)
 
 	if (res != -ETIME || c->dropped || (c->deaf && c->in_len == 0))
 		return;
-	if (moved || (!c->deaf && stream_writing(&c->stream)))
+	if (moved || (!c->deaf && stream_writing(&c->stream)) || c->member.port->frozen)
 		linger(c);
 	else
 		client_drop(c, "it closed the connection");
@@ -379,6 +381,11 @@ static ssize_t recorded_write(struct stream *s, const void *buf, size_t len)
 	return n;
 }
 
+static void halted(struct stream *s)
+{
+	port_input_stopped(&from_stream(s)->member);
+}
+
 static const struct stream_ops stream_ops = {
 	.input_space = input_space,
 	.input = input,
@@ -389,6 +396,7 @@ static const struct stream_ops stream_ops = {
 	.readable = readable,
 	.recorded_read = recorded_read,
 	.recorded_write = recorded_write,
+	.halted = halted,
 };
 
 /* The port's side */
@@ -415,6 +423,24 @@ static void input_room(struct port_client *m)
 		stream_read(&c->stream);
 }
 
+static bool input_stop(struct port_client *m)
+{
+	return stream_halt(&from_member(m)->stream);
+}
+
+static size_t input_held(struct port_client *m, const void **ret_data)
+{
+	struct client *c = from_member(m);
+
+	*ret_data = c->in + c->in_at;
+	return c->in_len;
+}
+
+static void input_forget(struct port_client *m)
+{
+	from_member(m)->in_len = 0;
+}
+
 static void disconnect(struct port_client *m, const char *why)
 {
 	client_drop(from_member(m), why);
@@ -426,6 +452,9 @@ static const struct port_client_ops member_ops = {
 	.disconnect = disconnect,
 	.output_now = output_now,
 	.input_now = input_now,
+	.input_stop = input_stop,
+	.input_held = input_held,
+	.input_forget = input_forget,
 };
 
 /* Telnet's side */

@@ -26,8 +26,11 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/outfile.h \
 	%reldir%/port-journal.c \
 	%reldir%/port-journal.h \
+	%reldir%/port-freeze.c \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
+	%reldir%/port-state.c \
+	%reldir%/port-state.h \
 	%reldir%/port.c \
 	%reldir%/port.h \
 	%reldir%/pty-device.c \

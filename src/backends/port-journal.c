@@ -143,9 +143,8 @@ void port_journal_begin(struct port_journal *j, struct port *port)
 	/* What was overwritten since is lost to a client that was not waited for. */
 	if (port->out.head - sent > port->out.size)
 		sent = port->out.head - port->out.size;
-	port->out.tail = sent;
-	if (j->transfers->client)
-		port_await(port, sent);
+	port->out.tail = port->begin = port->delivered = sent;
+	port->owing = sent < port->out.head || j->transfers->client;
 }
 
 bool port_journal_join(struct port_journal *j, uint64_t pos)
@@ -182,10 +181,14 @@ ssize_t port_journal_send(struct port_journal *j, int fd, uint64_t pos, const vo
 ssize_t port_journal_receive(struct port_journal *j, int fd)
 {
 	struct port_transfers *t = j->transfers;
-	struct transfer *receive = &t->receives[(t->n_receives + 1) % 2];
+	const struct transfer *last = &t->receives[t->n_receives % 2];
+	/* One that brought nothing is tried again: a commit is at most one receive behind. */
+	const uint64_t n =
+		transferred(last) > 0 || t->n_receives == 0 ? t->n_receives + 1 : t->n_receives;
+	struct transfer *receive = &t->receives[n % 2];
 
 	prepare(receive, 0, j->received, PORT_JOURNAL_RECEIVE);
-	store_u64(&t->n_receives, t->n_receives + 1);
+	store_u64(&t->n_receives, n);
 	j->now.receive = t->n_receives;
 	j->now.received_to = 0;
 	if (recvmmsg(fd, &receive->msg, 1, MSG_DONTWAIT, NULL) < 0)
@@ -201,7 +204,7 @@ void port_journal_input(struct port_journal *j, const struct port *port, size_t 
 }
 
 void port_journal_guest_gave(struct port_journal *j, const struct port *port, uint16_t used,
-			     uint16_t next_out, uint64_t out_done)
+			     uint32_t next_out, uint64_t out_done)
 {
 	j->now.out_head = port->out.head;
 	j->now.used[1] = used;
@@ -243,7 +246,7 @@ uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned in
 	return used;
 }
 
-uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint16_t next)
+uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint32_t next)
 {
 	return found_for(j, guest, &j->found_out_done) && next == j->now.next_out ? j->now.out_done
 										  : 0;

@@ -35,7 +35,7 @@ struct port_commit {
 	uint64_t receive, received_to; /* of that receive, so many bytes are in the queue */
 	uint64_t guest;		       /* whose used indices these are; 0: nobody's */
 	uint16_t used[2];	       /* of the receive and the transmit ring */
-	uint16_t next_out;	       /* of the transmit chain that was taken in part: where, */
+	uint32_t next_out;	       /* of the transmit chain that was taken in part: where, */
 	uint64_t out_done;	       /* and how many bytes of it */
 };
 
@@ -90,7 +90,7 @@ void port_journal_input(struct port_journal *j, const struct port *port, size_t 
 
 /* What chains up to used index used have brought the port, or taken; before it is published. */
 void port_journal_guest_gave(struct port_journal *j, const struct port *port, uint16_t used,
-			     uint16_t next_out, uint64_t out_done);
+			     uint32_t next_out, uint64_t out_done);
 void port_journal_guest_took(struct port_journal *j, const struct port *port, uint16_t used);
 
 /*
@@ -102,6 +102,6 @@ uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned in
 			     uint16_t used);
 
 /* What the process before this one took of the transmit chain at index next. */
-uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint16_t next);
+uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint32_t next);
 
 #endif

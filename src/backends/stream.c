@@ -51,9 +51,8 @@ bool stream_writing(const struct stream *s)
 	return op_armed(&s->wr) || op_armed(&s->rest.op);
 }
 
-static void read_done(struct op *op, int res)
+static void read_on(struct stream *s, int res)
 {
-	struct stream *s = container_of(op, struct stream, rd);
 	bool polled = s->rd_polling;
 
 	s->rd_polling = false;
@@ -82,6 +81,18 @@ static void read_done(struct op *op, int res)
 	}
 }
 
+static void read_done(struct op *op, int res)
+{
+	struct stream *s = container_of(op, struct stream, rd);
+
+	read_on(s, res);
+	if (!s->halting || op_armed(&s->rd))
+		return;
+	s->halting = false;
+	if (!closing(s))
+		s->ops->halted(s);
+}
+
 void stream_read(struct stream *s)
 {
 	void *buf;
@@ -98,6 +109,16 @@ void stream_read(struct stream *s)
 	}
 	s->rd_polling = true;
 	op_poll(&s->rd, s->in_fd, POLLIN);
+}
+
+bool stream_halt(struct stream *s)
+{
+	if (op_armed(&s->nap.op))
+		op_cancel(&s->nap.op);
+	s->halting = op_armed(&s->rd);
+	if (s->halting)
+		op_cancel(&s->rd);
+	return !s->halting;
 }
 
 void stream_pause(struct stream *s)

@@ -16,7 +16,6 @@ enum {
 	SEEN_GUEST_OPEN = 0x04,
 	SEEN_TOLD_OPEN = 0x08,
 	SEEN_DRAINING = 0x10,
-	SEEN_REMOVE_WAITS = 0x20,
 };
 
 struct seen_port {
@@ -77,8 +76,7 @@ static struct seen_port see(const struct console_port *p)
 		.flags = (uint8_t)((p->known ? SEEN_KNOWN : 0) | (p->ready ? SEEN_READY : 0) |
 				   (p->guest_open ? SEEN_GUEST_OPEN : 0) |
 				   (p->told_open ? SEEN_TOLD_OPEN : 0) |
-				   (p->draining ? SEEN_DRAINING : 0) |
-				   (p->remove_waits ? SEEN_REMOVE_WAITS : 0)),
+				   (p->draining ? SEEN_DRAINING : 0)),
 		.todo = (uint8_t)p->todo,
 	};
 }
@@ -109,24 +107,23 @@ void console_journal_note(struct console *con, unsigned int idx, uint16_t used)
 static void bring_back_port(struct console_ctrl *ctrl, unsigned int idx,
 			    const struct seen_port *seen)
 {
-	struct console_port *p = &ctrl->ports[idx];
-	struct port *port = p->port;
+	const struct console_port was = {
+		.known = seen->flags & SEEN_KNOWN,
+		.ready = seen->flags & SEEN_READY,
+		.guest_open = seen->flags & SEEN_GUEST_OPEN,
+		.told_open = seen->flags & SEEN_TOLD_OPEN,
+		.draining = seen->flags & SEEN_DRAINING,
+		.todo = seen->todo,
+	};
 
-	p->known = seen->flags & SEEN_KNOWN;
-	p->ready = seen->flags & SEEN_READY;
-	p->told_open = seen->flags & SEEN_TOLD_OPEN;
-	p->draining = seen->flags & SEEN_DRAINING;
-	p->remove_waits = seen->flags & SEEN_REMOVE_WAITS;
-	p->todo = seen->todo;
-	if (!port) {
-		p->guest_open = false;
-		if (p->known)
+	console_ctrl_restore_port(ctrl, idx, &was);
+	if (!ctrl->ports[idx].port) {
+		if (was.known)
 			console_ctrl_forget(ctrl, idx);
 		return;
 	}
-	if (!p->known)
+	if (!was.known)
 		console_ctrl_port_added(ctrl, idx);
-	console_ctrl_set_guest_open(p, seen->flags & SEEN_GUEST_OPEN);
 	console_ctrl_host_open_changed(ctrl, idx);
 	console_ctrl_size_changed(ctrl, idx);
 }

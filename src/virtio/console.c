@@ -9,6 +9,7 @@
 #include "backends/port-journal.h"
 #include "virtio/batch.h"
 #include "virtio/console-journal.h"
+#include "virtio/console-state.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
@@ -292,6 +293,7 @@ static void find_mode(struct console *con)
 	if (con->single == !multiport(con))
 		return;
 	con->single = !multiport(con);
+	con->ctrl_resumes = false;
 	console_ctrl_reset(&con->ctrl); /* it is another driver */
 	open_single(con);
 }
@@ -383,11 +385,12 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
  */
 static void start_ctrl(struct console *con, bool fresh)
 {
-	if (fresh) {
+	if (fresh && !con->ctrl_resumes) {
 		console_ctrl_reset(&con->ctrl);
 		for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
 			con->ctrl.ports[i].out_done = 0;
 	}
+	con->ctrl_resumes = false;
 	wake_all(con);
 }
 
@@ -395,10 +398,11 @@ static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
 	q->latency = p->port ? &p->port->latency : NULL;
 	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0) || virtq_position(&q->vq) != p->out_base)
+	if ((fresh && port_number(p) == 0 && !p->resumes) || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
+	p->resumes = false;
 	if (p->port && p->port->journal && p->out_done == 0) {
-		p->out_base = virtq_base(&q->vq);
+		p->out_base = virtq_position(&q->vq);
 		p->out_done = port_journal_out_done(p->port->journal, p->con->guest, p->out_base);
 	}
 }
@@ -407,6 +411,8 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 {
 	struct console *con = to_console(dev);
 
+	console_thaw(dev, false);
+	console_apply_loaded(con);
 	con->queues[q->idx] = q;
 	q->latency = NULL;
 	if (multiport(con) || q->idx < QUEUE_CTRL_RX)
@@ -450,6 +456,9 @@ static void console_reset(struct vdev *dev)
 {
 	struct console *con = to_console(dev);
 
+	console_thaw(dev, false);
+	console_drop_loaded(con);
+	con->ctrl_resumes = false;
 	console_ctrl_reset(&con->ctrl);
 	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
 		con->ctrl.ports[i].out_done = 0;
@@ -461,6 +470,8 @@ static void console_set_present(struct vdev *dev, bool present)
 	struct console *con = to_console(dev);
 
 	con->present = present;
+	con->ctrl_resumes = false;
+	console_drop_loaded(con);
 	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
 		if (con->ctrl.ports[i].port)
 			port_set_present(con->ctrl.ports[i].port, present);
@@ -477,6 +488,10 @@ static const struct vdev_ops console_ops = {
 	.queue_service = console_queue_service,
 	.reset = console_reset,
 	.set_present = console_set_present,
+	.freeze = console_freeze,
+	.thaw = console_thaw,
+	.save = console_write_state,
+	.load = console_read_state,
 };
 
 static void port_input_ready(struct port *port)
@@ -519,6 +534,7 @@ static const struct port_device_ops console_port_ops = {
 	.output_room = port_output_room_again,
 	.host_open_changed = port_host_open_changed,
 	.size_changed = port_size_changed,
+	.frozen = console_port_frozen,
 };
 
 int console_init(struct console *con, unsigned int max_ports, bool rows_first)
@@ -543,6 +559,7 @@ int console_init(struct console *con, unsigned int max_ports, bool rows_first)
 
 void console_fini(struct console *con)
 {
+	console_drop_loaded(con);
 	free(con->queues);
 	free(con->ctrl.ports);
 	con->queues = NULL;
@@ -566,6 +583,8 @@ void console_add_port(struct console *con, unsigned int port_idx, struct port *p
 	if (port_idx == 0 && (port->cols || port->rows))
 		config_size_changed(con);
 	port_set_present(port, con->present);
+	if (con->frozen)
+		port_freeze(port);
 	vqueue_wake(port_rx(p));
 	vqueue_wake(port_tx(p));
 	wake_ctrl(con);
@@ -590,6 +609,10 @@ void console_remove_port(struct console *con, unsigned int port_idx)
 		config_size_changed(con);
 	vqueue_wake(tx);
 	wake_ctrl(con);
+	if (con->frozen) {
+		port_thaw(port);
+		console_freeze(&con->vdev); /* it may have been the one to be waited for */
+	}
 }
 
 struct port *console_port(const struct console *con, unsigned int port_idx)

@@ -31,6 +31,10 @@ struct console {
 	bool present;		/* a front-end is connected */
 	uint64_t guest;		/* by its in-flight record; 0: it has none */
 	struct console_journal *journal; /* NULL: none (virtio/console-journal.h) */
+	bool frozen;			 /* see vdev_ops.freeze() */
+	bool freezing;			 /* and not all of it stands still */
+	bool ctrl_resumes; /* its state was loaded: a control queue from index 0 is no news */
+	struct console_loaded *loaded; /* console-state.c's; NULL: none */
 };
 
 /*

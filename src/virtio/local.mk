@@ -41,6 +41,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 	%reldir%/console-journal.h \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
+	%reldir%/console-state.c \
+	%reldir%/console-state.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h

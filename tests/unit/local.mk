@@ -20,6 +20,9 @@ unit_tests += %reldir%/test_log
 unit_tests += %reldir%/test_bytering
 %canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_journal
+%canon_reldir%_test_journal_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
@@ -104,6 +107,9 @@ unit_tests += %reldir%/test_port_clients
 unit_tests += %reldir%/test_port_now
 %canon_reldir%_test_port_now_SOURCES = %reldir%/test_port_now.c %reldir%/port_rig.h
 %canon_reldir%_test_port_now_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_port_journal
+%canon_reldir%_test_port_journal_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
