@@ -130,7 +130,24 @@ static inline uint16_t packed_desc_flags(const struct packed_ring *ring, uint32_
 }
 
 /* A descriptor, its flags first. offset must be below ring->size. */
-struct packed_desc packed_desc_load(const struct packed_ring *ring, uint32_t offset);
+static inline struct packed_desc packed_desc_load(const struct packed_ring *ring, uint32_t offset)
+{
+	const struct packed_slot *slot = &ring->desc[offset];
+	struct packed_desc desc = { .flags = shm_load_acquire_le16(&slot->flags) };
+
+	desc.addr = shm_load_le64(&slot->addr);
+	desc.len = shm_load_le32(&slot->len);
+	desc.id = shm_load_le16(&slot->id);
+	return desc;
+}
+
+/* What a used descriptor says beside its flags; its address means nothing and stays. */
+static inline void packed_used_store(const struct packed_ring *ring, uint32_t offset, uint16_t id,
+				     uint32_t len)
+{
+	shm_store_le32(&ring->desc[offset].len, len);
+	shm_store_le16(&ring->desc[offset].id, id);
+}
 
 /* Everything of a descriptor but its flags. */
 void packed_desc_store_body(const struct packed_ring *ring, uint32_t offset,
@@ -159,6 +176,12 @@ static inline uint32_t packed_base(struct packed_position avail, struct packed_p
 {
 	return (uint32_t)avail.offset | (uint32_t)avail.wrap << 15 | (uint32_t)used.offset << 16 |
 	       (uint32_t)used.wrap << 31;
+}
+
+/* One of them: bits 0-15 are the available position's, bits 16-31 the used one's. */
+static inline struct packed_position packed_position_from(uint16_t half)
+{
+	return (struct packed_position){ .offset = half & 0x7fff, .wrap = (half & 0x8000) != 0 };
 }
 
 #endif
