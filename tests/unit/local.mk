@@ -50,6 +50,17 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_dirtylog
+%canon_reldir%_test_dirtylog_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_inflight
+%canon_reldir%_test_inflight_SOURCES = %reldir%/test_inflight.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_inflight_packed
+%canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
