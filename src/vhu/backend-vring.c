@@ -269,6 +269,7 @@ static void go_live(struct vqio *v)
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;
+	vhu_state_ring_started(v->b);
 	dev->ops->queue_start(dev, &v->q, v->base == 0);
 	log_debug(v->who, "live: %u entries from index %u", v->num, v->base);
 }
