@@ -163,6 +163,7 @@ enum vhu_outcome vhu_on_RESET_DEVICE(struct vhu_backend *b, struct vhu_msg *msg,
 		b->vqs[i].enabled = false;
 	b->status = 0;
 	b->config_pending = false;
+	vhu_state_reset(b);
 	b->dev->ops->reset(b->dev);
 	b->dev->ops->set_features(b->dev, b->nego.features);
 	return VHU_DONE;
@@ -274,7 +275,5 @@ UNSUPPORTED(GET_INFLIGHT_FD)
 UNSUPPORTED(SET_INFLIGHT_FD)
 UNSUPPORTED(GPU_SET_SOCKET)
 UNSUPPORTED(GET_SHARED_OBJECT)
-UNSUPPORTED(SET_DEVICE_STATE_FD)
-UNSUPPORTED(CHECK_DEVICE_STATE)
 UNSUPPORTED(GET_SHMEM_CONFIG)
 UNSUPPORTED(GET_VRING_BASE_SKIP_DRAIN)

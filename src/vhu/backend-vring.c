@@ -270,6 +270,7 @@ static void go_live(struct vqio *v)
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;
+	vhu_state_ring_started(v->b);
 	dev->ops->queue_start(dev, &v->q,
 			      virtq_base_is_fresh(v->b->nego.features, virtq_base(&v->q.vq)));
 	log_debug(v->who, "live: %u entries from base 0x%x", v->num, v->base);

@@ -20,7 +20,7 @@ static const uint64_t protocol_features =
 	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |
 	BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |
 	BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) |
-	BIT(VHU_PF_STATUS_BIT);
+	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_DEVICE_STATE_BIT);
 
 static struct vhu_backend *to_backend(struct vhu_conn *conn)
 {
@@ -135,6 +135,7 @@ static void release(struct vhu_backend *b)
 	scope_fini(&b->timer_scope);
 	gmem_unref(b->mem);
 	b->mem = NULL;
+	vhu_state_release(b);
 	b->dev->ops->set_present(b->dev, false);
 	b->closed(b, b->closed_arg);
 }
@@ -175,6 +176,7 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 		scope_cancel(&b->vqs[i].scope, ring_closed);
 	}
 	scope_cancel(&b->timer_scope, timer_closed);
+	b->n_open += vhu_state_close(b);
 	vhu_channel_close(b);
 	vhu_conn_close(&b->conn, conn_closed);
 }
@@ -213,7 +215,8 @@ static void send_reply(struct vhu_backend *b)
 
 /*
  * A refusal: the acknowledgement if one was asked for, the empty reply by
- * which GET_CONFIG says no (VU-145), else the end of the session.
+ * which GET_CONFIG says no (VU-145), the error of SET_DEVICE_STATE_FD (VU-198),
+ * else the end of the session.
  */
 static void answer_refusal(struct vhu_backend *b)
 {
@@ -224,6 +227,10 @@ static void answer_refusal(struct vhu_backend *b)
 
 	vhu_msg_init_reply(&b->reply, b->msg);
 	if (b->msg->id == VHU_FE_GET_CONFIG && vhu_backend_has_protocol(b, VHU_PF_CONFIG_BIT)) {
+		send_reply(b);
+	} else if (b->msg->id == VHU_FE_SET_DEVICE_STATE_FD &&
+		   vhu_backend_has_protocol(b, VHU_PF_DEVICE_STATE_BIT)) {
+		vhu_msg_put_u64(&b->reply, VHU_DEVICE_STATE_NOFD | VHU_STATE_FAILED);
 		send_reply(b);
 	} else if (asked && !(desc && vhu_has_own_reply(desc, &b->nego))) {
 		vhu_msg_put_u64(&b->reply, 1);
@@ -248,6 +255,8 @@ void vhu_backend_act(struct vhu_backend *b)
 
 	vhu_msg_init_reply(&b->reply, msg);
 	outcome = handlers[msg->id](b, msg, &b->reply);
+	if (outcome == VHU_LATER)
+		return;
 	if (outcome == VHU_DONE) {
 		vhu_observe(&b->nego, msg);
 		vhu_backend_note_rings(b, msg);

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
+#include "vhu/backend-state.h"
 #include "vhu/backend-vring.h"
 #include "vhu/conn.h"
 #include "vhu/rules.h"
@@ -35,6 +36,7 @@ enum {
 enum vhu_outcome {
 	VHU_DONE,    /* in force; answer as the row says */
 	VHU_REFUSED, /* not executed: negative acknowledgement if asked for, else close */
+	VHU_LATER,   /* not yet: the part that it waits for calls vhu_backend_act() again */
 };
 
 /* What keeps front-ends from filling the log, however many sessions they make of it. */
@@ -56,6 +58,7 @@ struct vhu_backend {
 	char who[32];
 	struct vhu_conn conn;
 	struct vhu_channel *channel; /* NULL: none given */
+	struct vhu_state *state;     /* NULL: the device's was never moved */
 	struct vhu_nego nego;
 	struct gmem *mem; /* NULL: no table yet */
 	struct vqio *vqs;
