@@ -11,6 +11,8 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
+	%reldir%/iotlb.c \
+	%reldir%/iotlb.h \
 	%reldir%/packed.c \
 	%reldir%/packed.h \
 	%reldir%/picture-pack.c \
