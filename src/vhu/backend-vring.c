@@ -243,21 +243,22 @@ static void err_done(struct op *op, int res)
 	(void)res;
 }
 
-static bool map_ring(const struct vqio *v, struct vring *ret_ring)
+static bool map_ring(const struct vqio *v, struct virtq_ring *ret_ring)
 {
 	const struct gmem *mem = v->b->mem;
-	void *desc = gmem_host_from_user(mem, v->addr.desc, vring_desc_bytes(v->num));
-	void *avail = gmem_host_from_user(mem, v->addr.avail, vring_avail_bytes(v->num));
-	void *used = gmem_host_from_user(mem, v->addr.used, vring_used_bytes(v->num));
+	uint64_t features = v->b->nego.features;
+	struct virtq_areas len = virtq_area_bytes(features, v->num);
 
-	return desc && avail && used && vring_map(ret_ring, desc, avail, used, v->num);
+	return virtq_ring_map(ret_ring, features, gmem_host_from_user(mem, v->addr.desc, len.desc),
+			      gmem_host_from_user(mem, v->addr.avail, len.driver),
+			      gmem_host_from_user(mem, v->addr.used, len.device), v->num);
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
 static void go_live(struct vqio *v)
 {
 	struct vdev *dev = v->b->dev;
-	struct vring ring;
+	struct virtq_ring ring;
 
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
@@ -269,8 +270,9 @@ static void go_live(struct vqio *v)
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;
-	dev->ops->queue_start(dev, &v->q, v->base == 0);
-	log_debug(v->who, "live: %u entries from index %u", v->num, v->base);
+	dev->ops->queue_start(dev, &v->q,
+			      virtq_base_is_fresh(v->b->nego.features, virtq_base(&v->q.vq)));
+	log_debug(v->who, "live: %u entries from base 0x%x", v->num, v->base);
 }
 
 void vqio_start(struct vqio *v)
@@ -300,7 +302,7 @@ void vqio_stop(struct vqio *v)
 
 void vqio_remap(struct vqio *v)
 {
-	struct vring ring;
+	struct virtq_ring ring;
 
 	if (!v->live) {
 		go_live(v);
@@ -404,7 +406,7 @@ enum vhu_outcome vhu_on_SET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *ms
 	(void)reply;
 	if (v->live)
 		vqio_stop(v);
-	v->base = (uint16_t)num;
+	v->base = num;
 	return VHU_DONE;
 }
 

@@ -32,7 +32,7 @@ struct vqio {
 	uint32_t num;
 	struct vhu_vring_addr addr;
 	bool num_set, addr_set;
-	uint16_t base; /* next available index while not live */
+	uint32_t base; /* as SET_VRING_BASE carries it, while not live */
 	bool enabled;
 
 	bool started;  /* between SET_VRING_KICK and GET_VRING_BASE */

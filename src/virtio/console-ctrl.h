@@ -43,7 +43,7 @@ struct console_port {
 	uint64_t todo;	     /* BIT(event) still to be sent */
 	struct console *con; /* from here on console.c's */
 	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
-	uint16_t out_base;   /* at this index of the ring */
+	uint32_t out_base;   /* at this position of the ring */
 };
 
 struct console_ctrl {

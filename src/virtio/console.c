@@ -115,7 +115,7 @@ static bool output_batch(struct console_port *p, struct batch *b)
 	if (n_left == 0)
 		return true;
 	p->out_done = n_left == b->n_chains ? done + len : len;
-	p->out_base = virtq_base(b->vq);
+	p->out_base = virtq_position(b->vq);
 	return false;
 }
 
@@ -379,7 +379,7 @@ static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
 	q->latency = p->port ? &p->port->latency : NULL;
 	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0) || virtq_base(&q->vq) != p->out_base)
+	if ((fresh && port_number(p) == 0) || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
 }
 

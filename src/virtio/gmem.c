@@ -419,6 +419,20 @@ void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len)
 	return span->host + (addr - span->guest_addr);
 }
 
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr)
+{
+	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
+		const struct gmem_span *span = &mem->spans[i];
+		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)span->host);
+
+		if (off < span->size) {
+			*ret_guest_addr = span->guest_addr + off;
+			return true;
+		}
+	}
+	return false;
+}
+
 size_t gmem_run(const struct gmem *mem, uint64_t guest_addr, uint64_t len, void **ret_host)
 {
 	const struct gmem_span *span;

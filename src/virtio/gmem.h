@@ -116,6 +116,9 @@ size_t gmem_n_regions(const struct gmem *mem);
 void *gmem_host_from_user(const struct gmem *mem, uint64_t addr, uint64_t len);
 void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len);
 
+/* The guest address of a byte that one of the above pointed at. False: host is in no region. */
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr);
+
 /*
  * How many of the len bytes at guest_addr one region holds contiguously, from
  * guest_addr on; *ret_host is where. 0: nothing is mapped there (or len is 0)

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 %canon_reldir%_libvirtio_a_SOURCES = \
 	%reldir%/batch.c \
 	%reldir%/batch.h \
+	%reldir%/dirtylog.h \
 	%reldir%/driverq-packed.c \
 	%reldir%/driverq-packed.h \
 	%reldir%/driverq.c \
@@ -12,6 +13,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
 	%reldir%/iotlb.c \
+	%reldir%/inflight.h \
 	%reldir%/iotlb.h \
 	%reldir%/packed.c \
 	%reldir%/packed.h \
@@ -22,6 +24,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/picture-text.c \
 	%reldir%/picture.c \
 	%reldir%/picture.h \
+	%reldir%/virtq-log.c \
 	%reldir%/virtq.c \
 	%reldir%/virtq.h \
 	%reldir%/vring.c \

@@ -38,6 +38,44 @@ const char *virtq_fault_text(enum virtq_fault fault)
 	return fault_texts[fault];
 }
 
+static bool is_packed(uint64_t features)
+{
+	return (features & BIT(VIRTIO_F_RING_PACKED_BIT)) != 0;
+}
+
+bool virtq_size_valid(uint64_t features, uint64_t size)
+{
+	return is_packed(features) ? packed_size_valid(size) : vring_size_valid(size);
+}
+
+struct virtq_areas virtq_area_bytes(uint64_t features, uint32_t size)
+{
+	if (is_packed(features))
+		return (struct virtq_areas){ packed_desc_bytes(size), PACKED_EVENT_BYTES,
+					     PACKED_EVENT_BYTES };
+	return (struct virtq_areas){ vring_desc_bytes(size), vring_avail_bytes(size),
+				     vring_used_bytes(size) };
+}
+
+bool virtq_ring_map(struct virtq_ring *ring, uint64_t features, void *desc, void *driver,
+		    void *device, uint32_t size)
+{
+	struct virtq_ring mapped = { .packed = is_packed(features), .size = size };
+
+	if (mapped.packed ? !packed_map(&mapped.pack, desc, driver, device, size)
+			  : !vring_map(&mapped.split, desc, driver, device, size))
+		return false;
+	*ring = mapped;
+	return true;
+}
+
+bool virtq_base_is_fresh(uint64_t features, uint32_t base)
+{
+	if (is_packed(features))
+		return base == 0x80008000 || base == 0x8000;
+	return base == 0;
+}
+
 int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features)
 {
 	*q = (struct virtq){ .features = features, .max_size = max_size };
@@ -72,12 +110,12 @@ void virtq_fini(struct virtq *q)
  * Adopts ring and mem, or neither. The available index is read again at the
  * next pop, so the fast path needs no check for a queue without a ring.
  */
-static void virtq_bind(struct virtq *q, const struct vring *ring, struct gmem *mem)
+static void virtq_bind(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem)
 {
 	struct gmem *old = q->mem;
 
 	q->mem = gmem_ref(mem);
-	q->ring = ring ? *ring : (struct vring){ .size = 0 };
+	q->ring = ring ? *ring : (struct virtq_ring){ .size = 0 };
 	q->window = (struct gmem_window){ .size = 0 };
 	q->avail_idx = q->last_avail;
 	gmem_unref(old);
@@ -90,26 +128,26 @@ static void virtq_forget_held(struct virtq *q)
 	q->n_held = 0;
 }
 
-void virtq_start(struct virtq *q, const struct vring *ring, struct gmem *mem, uint16_t last_avail,
+void virtq_start(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem, uint32_t base,
 		 uint64_t features)
 {
 	assert(ring->size <= q->max_size);
 	virtq_forget_held(q);
 	q->features = features;
 	q->event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;
-	q->last_avail = last_avail;
+	q->last_avail = (uint16_t)base;
 	q->size = ring->size;
 	q->fault = virtq_allocate(q, ring->size) ? VIRTQ_FAULT_NONE : VIRTQ_FAULT_NO_MEMORY;
 	virtq_bind(q, ring, mem);
-	q->used_idx = vring_used_idx(&q->ring);
+	q->used_idx = vring_used_idx(&q->ring.split);
 	q->published_idx = q->used_idx;
 	q->call_forced = true;
-	vring_set_used_flags(&q->ring, 0);
+	vring_set_used_flags(&q->ring.split, 0);
 	if (q->event_idx)
-		vring_set_avail_event(&q->ring, last_avail);
+		vring_set_avail_event(&q->ring.split, q->last_avail);
 }
 
-void virtq_set_memory(struct virtq *q, const struct vring *ring, struct gmem *mem)
+void virtq_set_memory(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem)
 {
 	assert(!ring || ring->size == q->size);
 	virtq_bind(q, ring, ring ? mem : NULL);
@@ -121,9 +159,29 @@ void virtq_stop(struct virtq *q)
 	virtq_bind(q, NULL, NULL);
 }
 
-uint16_t virtq_base(const struct virtq *q)
+uint32_t virtq_base(const struct virtq *q)
 {
 	return q->last_avail;
+}
+
+uint32_t virtq_position(const struct virtq *q)
+{
+	return q->last_avail;
+}
+
+bool virtq_missing(const struct virtq *q, uint64_t *ret_iova, uint8_t *ret_perm)
+{
+	if (!q->missing)
+		return false;
+	*ret_iova = q->missing_iova;
+	*ret_perm = q->missing_perm;
+	return true;
+}
+
+void virtq_set_iotlb(struct virtq *q, const struct iotlb *tlb)
+{
+	q->tlb = tlb;
+	q->missing = false;
 }
 
 enum virtq_fault virtq_broken(const struct virtq *q)
@@ -146,7 +204,7 @@ static bool virtq_reload(struct virtq *q)
 
 	if (q->ring.size == 0 || q->fault != VIRTQ_FAULT_NONE)
 		return false;
-	idx = vring_avail_idx(&q->ring);
+	idx = vring_avail_idx(&q->ring.split);
 	if ((uint16_t)(idx - q->last_avail) > q->ring.size) {
 		virtq_break(q, VIRTQ_FAULT_AVAIL_JUMP);
 		return false;
@@ -348,7 +406,7 @@ static enum virtq_fault gather_indirect(struct gather *g, const struct vring_des
 /* The whole chain that begins with desc; each descriptor is loaded once. */
 static enum virtq_fault gather_chain(struct gather *g, struct vring_desc desc)
 {
-	const struct vring *ring = &g->q->ring;
+	const struct vring *ring = &g->q->ring.split;
 	enum virtq_fault fault;
 
 	while (!(desc.flags & VRING_DESC_F_INDIRECT)) {
@@ -412,7 +470,7 @@ static inline bool virtq_single(struct virtq *q, const struct vring_desc *desc, 
 /* Marks head, found at last_avail, as taken. */
 static inline void virtq_take(struct virtq *q, uint16_t head)
 {
-	q->head_at[vring_slot(&q->ring, q->last_avail)] = head;
+	q->head_at[vring_slot(&q->ring.split, q->last_avail)] = head;
 	q->held[head] = 1;
 	q->n_held++;
 	q->last_avail++;
@@ -432,12 +490,12 @@ enum pop_result virtq_pop(struct virtq *q, struct chain *ret_chain)
 
 	if (q->last_avail == q->avail_idx && !virtq_reload(q))
 		return q->fault != VIRTQ_FAULT_NONE ? POP_BROKEN : POP_EMPTY;
-	head = vring_avail_entry(&q->ring, q->last_avail);
+	head = vring_avail_entry(&q->ring.split, q->last_avail);
 	if (head >= q->ring.size)
 		return virtq_fail(q, VIRTQ_FAULT_HEAD_RANGE);
 	if (q->held[head])
 		return virtq_fail(q, VIRTQ_FAULT_HEAD_IN_USE);
-	desc = vring_desc_load(&q->ring, head);
+	desc = vring_desc_load(&q->ring.split, head);
 	if (!virtq_single(q, &desc, &chain)) {
 		enum virtq_fault fault = virtq_gather(q, &desc, &chain);
 
@@ -455,7 +513,7 @@ void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
 	assert(head < q->ring.size && q->held[head]);
 	q->held[head] = 0;
 	q->n_held--;
-	vring_set_used_entry(&q->ring, q->used_idx, head, len);
+	vring_set_used_entry(&q->ring.split, q->used_idx, head, len);
 	q->used_idx++;
 }
 
@@ -469,11 +527,11 @@ static bool virtq_call_wanted(struct virtq *q, uint16_t old_idx, uint16_t new_id
 
 	q->call_forced = false;
 	if ((q->features & BIT(VIRTIO_F_NOTIFY_ON_EMPTY_BIT)) && q->n_held == 0 &&
-	    vring_avail_idx(&q->ring) == q->last_avail)
+	    vring_avail_idx(&q->ring.split) == q->last_avail)
 		return true;
 	if (!q->event_idx)
-		return !(vring_avail_flags(&q->ring) & VRING_AVAIL_F_NO_INTERRUPT);
-	return forced || vring_event_passed(vring_used_event(&q->ring), new_idx, old_idx);
+		return !(vring_avail_flags(&q->ring.split) & VRING_AVAIL_F_NO_INTERRUPT);
+	return forced || vring_event_passed(vring_used_event(&q->ring.split), new_idx, old_idx);
 }
 
 bool virtq_publish(struct virtq *q)
@@ -482,7 +540,7 @@ bool virtq_publish(struct virtq *q)
 
 	if (old_idx == q->used_idx || q->ring.size == 0)
 		return false;
-	vring_set_used_idx(&q->ring, q->used_idx);
+	vring_set_used_idx(&q->ring.split, q->used_idx);
 	q->published_idx = q->used_idx;
 	full_barrier();
 	return virtq_call_wanted(q, old_idx, q->used_idx);
@@ -507,7 +565,7 @@ void virtq_unpop(struct virtq *q, unsigned int n)
 void virtq_kicks_off(struct virtq *q)
 {
 	if (q->ring.size > 0 && !q->event_idx)
-		vring_set_used_flags(&q->ring, VRING_USED_F_NO_NOTIFY);
+		vring_set_used_flags(&q->ring.split, VRING_USED_F_NO_NOTIFY);
 }
 
 bool virtq_kicks_on(struct virtq *q)
@@ -515,18 +573,18 @@ bool virtq_kicks_on(struct virtq *q)
 	if (q->ring.size == 0 || q->fault != VIRTQ_FAULT_NONE)
 		return false;
 	if (q->event_idx)
-		vring_set_avail_event(&q->ring, q->last_avail);
+		vring_set_avail_event(&q->ring.split, q->last_avail);
 	else
-		vring_set_used_flags(&q->ring, 0);
+		vring_set_used_flags(&q->ring.split, 0);
 	full_barrier();
-	return vring_avail_idx(&q->ring) != q->last_avail;
+	return vring_avail_idx(&q->ring.split) != q->last_avail;
 }
 
 bool virtq_has_avail(const struct virtq *q)
 {
 	if (q->ring.size == 0 || q->fault != VIRTQ_FAULT_NONE)
 		return false;
-	return q->avail_idx != q->last_avail || vring_avail_idx(&q->ring) != q->last_avail;
+	return q->avail_idx != q->last_avail || vring_avail_idx(&q->ring.split) != q->last_avail;
 }
 
 size_t chain_read(const struct chain *chain, size_t offset, void *buf, size_t len)

@@ -88,11 +88,16 @@ static void set_up(struct rig *r)
 	unsigned char *host =
 		map_memory(r, ring_len + tables_len + round_up((size_t)r->size * BUFFER_BYTES));
 
+	struct virtq_ring ring;
+
 	if (driverq_init(&r->driver, host, GUEST_BASE, r->size, features) < 0 ||
 	    virtq_init(&r->device, VRING_MAX_SIZE, features) < 0)
 		die("no ring");
 	driverq_set_tables(&r->driver, host + ring_len, GUEST_BASE + ring_len, TABLE_SIZE);
-	virtq_start(&r->device, &r->driver.ring, r->mem, 0, features);
+	if (!virtq_ring_map(&ring, features, host, host + (r->driver.avail_addr - GUEST_BASE),
+			    host + (r->driver.used_addr - GUEST_BASE), r->size))
+		die("no ring");
+	virtq_start(&r->device, &ring, r->mem, 0, features);
 	r->data = GUEST_BASE + ring_len + tables_len;
 }
 

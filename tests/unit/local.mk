@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 # One program per module, linked with its own layer and those below.
-EXTRA_DIST += %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
+EXTRA_DIST += %reldir%/driver_ring.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
 
 # Without _SOURCES, automake takes the .c file of the program's name.
 

@@ -13,6 +13,7 @@
 #include "unit.h"
 
 #include "base.h"
+#include "driver_ring.h"
 #include "virtio/driverq.h"
 #include "virtio/features.h"
 #include "virtio/gmem.h"
@@ -80,9 +81,11 @@ static inline size_t rig_page_up(size_t n)
 	return (n + 4095) & ~(size_t)4095;
 }
 
-static inline void rig_start(struct rig *rig, uint16_t base)
+static inline void rig_start(struct rig *rig, uint32_t base)
 {
-	virtq_start(&rig->device, &rig->driver.ring, rig->mem, base, rig->features);
+	struct virtq_ring ring = driver_ring(&rig->driver, rig->mem);
+
+	virtq_start(&rig->device, &ring, rig->mem, base, rig->features);
 }
 
 /*

@@ -189,6 +189,7 @@ static bool device_take_one(struct pair *p)
 	switch (virtq_pop(q, &chain)) {
 	case POP_EMPTY:
 		return false;
+	case POP_MISSING:
 	case POP_BROKEN:
 		return device_fails(p, virtq_fault_text(virtq_broken(q)));
 	case POP_CHAIN:
