@@ -28,6 +28,7 @@ enum {
 };
 
 struct vhu_frontend_ring;
+struct vhu_frontend_iotlb;
 
 /*
  * Does some of the other side's work while the front-end waits, for a back-end
@@ -80,8 +81,12 @@ struct vhu_frontend {
 	bool channel_silent;	    /* requests on it are not answered for now */
 	struct vhu_msg *unanswered; /* of them, the first; NULL: none. The others are its like */
 	struct vhu_frontend_heard heard;
+	unsigned int n_awaited; /* requests that await their reply right now */
+	struct vhu_frontend_iotlb
+		*iotlb; /* frontend-iotlb.h; NULL: misses are acknowledged alone */
 
 	/* frontend-rings.h */
+	uint64_t iova_shift; /* from guest addresses to the device's; not 0: with ACCESS_PLATFORM */
 	int mem_fd;
 	uint8_t *mem_map;
 	size_t mem_len;
@@ -154,7 +159,9 @@ int vhu_frontend_set_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t va
 int vhu_frontend_get_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t *ret_value);
 int vhu_frontend_vring(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t idx, uint32_t num,
 		       bool need_reply);
-int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint16_t *ret_base);
+
+/* GET_VRING_BASE. *ret_base is as SET_VRING_BASE takes it: packed rings have both positions. */
+int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint32_t *ret_base);
 
 /* Gives ring idx a descriptor (lent; -1: the no-fd bit). id: SET_VRING_KICK, _CALL or _ERR. */
 int vhu_frontend_vring_fd(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t idx, int fd,

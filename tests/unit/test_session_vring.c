@@ -262,7 +262,7 @@ static void ring_from_a_base_goes_on_from_there(void **state)
 	rig_join(rig);
 	for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
 		setup_but_for_ring(rig);
-		driverq_set_idx(&rig->fe.rings[GUEST_TX].q, bases[i]);
+		driverq_set_base(&rig->fe.rings[GUEST_TX].q, bases[i]);
 		assert_fe_ok(rig, one_message(rig, NUM));
 		assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_BASE, GUEST_TX,
 						     bases[i], true));

@@ -72,7 +72,7 @@ int trial_make_memory(struct trial *t, const struct trial_plan *plan)
 			err = vhu_frontend_make_ring(fe, i, ring_size(plan), fe->nego.features);
 	t->slots.tables = false; /* rings made anew have none */
 	if (err == 0 && plan->base > 0) {
-		driverq_set_idx(&fe->rings[trial_ring(t)].q, plan->base);
+		driverq_set_base(&fe->rings[trial_ring(t)].q, plan->base);
 		fe->rings[trial_ring(t)].base = plan->base;
 	}
 	return trial_step(t, err, "guest memory and rings");
