@@ -42,13 +42,23 @@ struct vhu_frontend_iotlb {
 	unsigned int n_unknown; /* misses without an entry, or with too few rights: refused */
 	unsigned int n_fails;	/* access failures that the back-end reported */
 	struct vhu_iotlb last_miss;
-	struct vhu_msg *waiting; /* misses not served yet */
+	bool serving;
+	struct vhu_frontend_miss {
+		struct vhu_iotlb iotlb;
+		bool due; /* an answer */
+	} waiting[VHU_IOTLB_WAITING];
 	unsigned int n_waiting;
 };
 
 /* An empty table that serves fe's misses from now on, over all connections, until fini. */
-int vhu_frontend_iotlb_init(struct vhu_frontend *fe, struct vhu_frontend_iotlb *tlb);
-void vhu_frontend_iotlb_fini(struct vhu_frontend *fe, struct vhu_frontend_iotlb *tlb);
+void vhu_frontend_iotlb_init(struct vhu_frontend *fe, struct vhu_frontend_iotlb *tlb);
+void vhu_frontend_iotlb_fini(struct vhu_frontend *fe);
+
+/* A message about it on the channel (frontend.c calls this). */
+int vhu_frontend_iotlb_hear(struct vhu_frontend *fe, const struct vhu_msg *msg);
+
+/* Serves the misses that wait, unless the main socket is in use. Does nothing without a table. */
+int vhu_frontend_iotlb_serve(struct vhu_frontend *fe);
 
 /* Adds an entry, which the back-end learns of when it misses it. -ENOSPC, or -EEXIST: overlaps. */
 int vhu_frontend_iotlb_map(struct vhu_frontend *fe, const struct vhu_frontend_translation *entry);

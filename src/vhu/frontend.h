@@ -81,7 +81,7 @@ struct vhu_frontend {
 	bool channel_silent;	    /* requests on it are not answered for now */
 	struct vhu_msg *unanswered; /* of them, the first; NULL: none. The others are its like */
 	struct vhu_frontend_heard heard;
-	unsigned int n_awaited; /* requests that await their reply right now */
+	unsigned int n_busy; /* uses of the main socket under way: no request may come between */
 	struct vhu_frontend_iotlb
 		*iotlb; /* frontend-iotlb.h; NULL: misses are acknowledged alone */
 
@@ -149,6 +149,9 @@ int vhu_frontend_await_close(struct vhu_frontend *fe, int timeout_ms);
 int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t n_fds,
 				int timeout_ms);
 
+/* Waits until a descriptor is writable, or its other side is gone. */
+int vhu_frontend_await_writable(struct vhu_frontend *fe, int fd, int timeout_ms);
+
 /* Lets ms pass, while the channel is served and the pump runs. */
 int vhu_frontend_pass_time(struct vhu_frontend *fe, int ms);
 
@@ -178,6 +181,9 @@ int vhu_frontend_open_channel(struct vhu_frontend *fe, bool need_reply);
 
 /* Handles what has come on the channel; waits for nothing. */
 int vhu_frontend_serve_channel(struct vhu_frontend *fe);
+
+/* Answers a request of the back-end's, on its channel. */
+int vhu_frontend_answer(struct vhu_frontend *fe, const struct vhu_msg *msg, uint64_t value);
 
 /* Answers the requests left over while channel_silent was set, and clears that. */
 int vhu_frontend_speak(struct vhu_frontend *fe);
