@@ -237,6 +237,10 @@ unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_iommu
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_bulk_LDADD = $(LIBALL) $(CMOCKA_LIBS)
