@@ -26,6 +26,7 @@ struct dirty_log;
  */
 enum gmem_result dirty_log_map(uint64_t size, uint64_t offset, int fd, struct dirty_log **ret_log);
 
+/* Returns log, with one more reference. NULL is allowed. */
 struct dirty_log *dirty_log_ref(struct dirty_log *log);
 
 /* Unmaps with the last reference. NULL is allowed. */
@@ -33,9 +34,12 @@ void dirty_log_unref(struct dirty_log *log);
 
 /*
  * Marks the pages of [guest_addr, guest_addr + len). True when a bit was set
- * that was clear, or some page lies past the log's end; *log may be NULL: false.
+ * that was clear, or some page lies past the log's end. NULL is allowed: false.
  */
 bool dirty_log_mark(struct dirty_log *log, uint64_t guest_addr, uint64_t len);
+
+/* Whether a mark has returned true since this was last asked. */
+bool dirty_log_take_changed(struct dirty_log *log);
 
 /* Pages that could not be marked, as the log was too short for them. */
 uint64_t dirty_log_n_missed(const struct dirty_log *log);

@@ -339,6 +339,18 @@ enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *ma
 	return gmem_new(regions, n, ret_mem);
 }
 
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem)
+{
+	struct gmem_region *region;
+	enum gmem_result result = gmem_region_map(desc, fd, &region);
+
+	if (result != GMEM_OK)
+		return result;
+	result = gmem_new(&region, 1, ret_mem);
+	gmem_region_unref(region);
+	return result;
+}
+
 struct gmem *gmem_ref(struct gmem *mem)
 {
 	if (mem)

@@ -99,6 +99,12 @@ enum gmem_result gmem_with(const struct gmem *old, struct gmem_region *add, stru
 enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *match,
 			      struct gmem **ret_mem);
 
+/*
+ * A table of the one region that desc says of the file fd (stays the caller's):
+ * what else than guest memory a front-end shares, with the same care.
+ */
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem);
+
 /* Returns mem, with one more reference. NULL is allowed. */
 struct gmem *gmem_ref(struct gmem *mem);
 

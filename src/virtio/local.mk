@@ -5,6 +5,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 %canon_reldir%_libvirtio_a_SOURCES = \
 	%reldir%/batch.c \
 	%reldir%/batch.h \
+	%reldir%/dirtylog.c \
 	%reldir%/dirtylog.h \
 	%reldir%/driverq-packed.c \
 	%reldir%/driverq-packed.h \
@@ -13,6 +14,10 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
 	%reldir%/iotlb.c \
+	%reldir%/inflight-packed.c \
+	%reldir%/inflight-private.h \
+	%reldir%/inflight-split.c \
+	%reldir%/inflight.c \
 	%reldir%/inflight.h \
 	%reldir%/iotlb.h \
 	%reldir%/packed.c \
