@@ -53,6 +53,8 @@ noinst_LIBRARIES += %reldir%/libfrontend.a
 	%reldir%/frontend-log.h \
 	%reldir%/frontend-migrate.c \
 	%reldir%/frontend-migrate.h \
+	%reldir%/frontend-postcopy.c \
+	%reldir%/frontend-postcopy.h \
 	%reldir%/frontend-requests.c \
 	%reldir%/frontend-rings.c \
 	%reldir%/frontend-rings.h \

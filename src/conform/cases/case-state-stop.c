@@ -324,7 +324,7 @@ static int resume_all(struct trial *t)
 	int err = 0;
 
 	for (unsigned int i = 0; i < t->fe.n_rings && err == 0; i++)
-		err = setup_resume(t, i, t->fe.rings[i].base);
+		err = setup_resume(t, i, (uint16_t)t->fe.rings[i].base);
 	return err;
 }
 
