@@ -31,6 +31,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-iommu.c \
+	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
