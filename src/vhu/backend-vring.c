@@ -262,6 +262,32 @@ static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 	return device && virtq_ring_map(ret_ring, features, desc, driver, device, v->num);
 }
 
+/*
+ * A process before this one may have returned chains that it did not live to
+ * publish; the device knows. Of packed rings nothing is known but their record.
+ */
+static void resume_ring(struct vqio *v, const struct virtq_ring *ring)
+{
+	const struct vdev_ops *ops = v->b->dev->ops;
+	const struct inflight *record = v->q.vq.record;
+	uint16_t used, returned;
+
+	if (!ops->queue_resume)
+		return;
+	if (ring->packed) {
+		ops->queue_resume(v->b->dev, v->q.idx, 0, 0);
+		return;
+	}
+	used = virtq_ring_used(ring);
+	returned = ops->queue_resume(v->b->dev, v->q.idx, record ? inflight_identity(record) : 0,
+				     used);
+	if (returned == used)
+		return;
+	log_info(v->who, "%u chains were returned before and are published now",
+		 (uint16_t)(returned - used));
+	virtq_ring_publish(ring, returned);
+}
+
 /* A started ring whose settings are complete goes live as soon as memory allows. */
 static void go_live(struct vqio *v)
 {
@@ -277,6 +303,7 @@ static void go_live(struct vqio *v)
 				"waits: its addresses are not inside one shared region each");
 		return;
 	}
+	resume_ring(v, &ring);
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;

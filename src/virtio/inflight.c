@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "virtio/inflight-private.h"
@@ -19,6 +20,7 @@ struct inflight {
 	uint32_t n_rings;
 	uint32_t size;
 	bool packed;
+	uint64_t identity;
 };
 
 static uint64_t head_bytes(bool packed)
@@ -60,6 +62,16 @@ static struct inflight *record_alloc(uint32_t n_rings, uint32_t size, bool packe
 	return record;
 }
 
+/* Files in memory have numbers that are not given twice while a machine runs. */
+static uint64_t file_identity(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return 1;
+	return (uint64_t)st.st_ino ^ (uint64_t)st.st_dev << 48 ^ BIT(63);
+}
+
 static enum gmem_result record_map(struct inflight *record, uint64_t offset, int fd)
 {
 	uint64_t bytes = inflight_bytes(record->n_rings, record->size, record->packed);
@@ -69,6 +81,7 @@ static enum gmem_result record_map(struct inflight *record, uint64_t offset, int
 	if (offset % sizeof(uint64_t) != 0)
 		return GMEM_MAP_FAILED; /* its words could not be stored whole */
 	result = gmem_map_one(&desc, fd, &record->mem);
+	record->identity = file_identity(fd);
 	if (result == GMEM_OK)
 		record->bytes = gmem_host_from_guest(record->mem, 0, bytes);
 	return result;
@@ -154,6 +167,11 @@ void inflight_unref(struct inflight *record)
 		return;
 	gmem_unref(record->mem);
 	free(record);
+}
+
+uint64_t inflight_identity(const struct inflight *record)
+{
+	return record->identity;
 }
 
 bool inflight_fits(const struct inflight *record, uint32_t idx, uint32_t size, bool packed)

@@ -86,6 +86,12 @@ void inflight_unref(struct inflight *record);
  */
 bool inflight_fits(const struct inflight *record, uint32_t idx, uint32_t size, bool packed);
 
+/*
+ * A number for the record's file, the same in each process that has it, and never 0:
+ * a guest keeps its record when back-ends come and go.
+ */
+uint64_t inflight_identity(const struct inflight *record);
+
 /* Whether the record lost its file. */
 bool inflight_faulted(const struct inflight *record);
 

@@ -191,3 +191,13 @@ void virtq_split_kicks_on(struct virtq *q)
 		virtq_log_area(q, USED_FLAGS, 2);
 	}
 }
+
+uint16_t virtq_ring_used(const struct virtq_ring *ring)
+{
+	return vring_used_idx(&ring->split);
+}
+
+void virtq_ring_publish(const struct virtq_ring *ring, uint16_t used)
+{
+	vring_set_used_idx(&ring->split, used);
+}

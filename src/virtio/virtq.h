@@ -248,6 +248,13 @@ void virtq_written(struct virtq *q, const struct iovec *iov, unsigned int n, uin
  */
 void virtq_set_memory(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem);
 
+/*
+ * A split ring that has not started: its used index, and up to where it is
+ * published on behalf of a device that died before it could.
+ */
+uint16_t virtq_ring_used(const struct virtq_ring *ring);
+void virtq_ring_publish(const struct virtq_ring *ring, uint16_t used);
+
 /* Drops the memory and forgets held chains; virtq_base() stays. Publish first. */
 void virtq_stop(struct virtq *q);
 
