@@ -31,6 +31,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-iommu.c \
+	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \
@@ -45,6 +47,12 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 # The front-end role.
 noinst_LIBRARIES += %reldir%/libfrontend.a
 %canon_reldir%_libfrontend_a_SOURCES = \
+	%reldir%/frontend-iotlb.c \
+	%reldir%/frontend-iotlb.h \
+	%reldir%/frontend-log.c \
+	%reldir%/frontend-log.h \
+	%reldir%/frontend-migrate.c \
+	%reldir%/frontend-migrate.h \
 	%reldir%/frontend-requests.c \
 	%reldir%/frontend-rings.c \
 	%reldir%/frontend-rings.h \

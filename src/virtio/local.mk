@@ -17,6 +17,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/inflight-private.h \
 	%reldir%/inflight-split.c \
 	%reldir%/inflight.c \
+	%reldir%/iotlb.c \
 	%reldir%/inflight.h \
 	%reldir%/iotlb.h \
 	%reldir%/packed.c \

@@ -47,6 +47,9 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_iotlb
+%canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
