@@ -162,7 +162,7 @@ void driverq_set_base(struct driverq *q, uint32_t base)
 {
 	assert(driverq_n_held(q) == 0);
 	if (q->packed)
-		driverq_packed_set_position(q->packed, packed_position_from((uint16_t)base));
+		driverq_packed_set_position(q->packed, packed_base_avail(base));
 	else
 		split_set_base(q, (uint16_t)base);
 }
