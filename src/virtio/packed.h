@@ -65,6 +65,9 @@ struct packed_slot {
 	uint16_t flags;
 };
 
+/* Where a fresh ring begins (VR-082). */
+#define PACKED_START ((struct packed_position){ .offset = 0, .wrap = true })
+
 /* Borrowed memory. */
 struct packed_ring {
 	struct packed_slot *desc;
@@ -182,6 +185,12 @@ static inline uint32_t packed_base(struct packed_position avail, struct packed_p
 static inline struct packed_position packed_position_from(uint16_t half)
 {
 	return (struct packed_position){ .offset = half & 0x7fff, .wrap = (half & 0x8000) != 0 };
+}
+
+/* The first of the two, where the driver or a device that starts again goes on. */
+static inline struct packed_position packed_base_avail(uint32_t base)
+{
+	return (struct packed_position){ .offset = base & 0x7fff, .wrap = (base & 0x8000) != 0 };
 }
 
 #endif

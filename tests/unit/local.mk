@@ -73,6 +73,9 @@ unit_tests += %reldir%/test_batch
 unit_tests += %reldir%/test_driverq
 %canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_driverq_layouts
+%canon_reldir%_test_driverq_layouts_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_driverq_packed
 %canon_reldir%_test_driverq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
