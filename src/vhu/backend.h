@@ -13,6 +13,8 @@
 #include "log.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
+#include "vhu/backend-inflight.h"
+#include "vhu/backend-log.h"
 #include "vhu/backend-vring.h"
 #include "vhu/conn.h"
 #include "vhu/rules.h"
@@ -58,6 +60,8 @@ struct vhu_backend {
 	struct vhu_channel *channel; /* NULL: none given */
 	struct vhu_nego nego;
 	struct gmem *mem; /* NULL: no table yet */
+	struct vhu_backend_log log;
+	struct vhu_backend_inflight inflight;
 	struct vqio *vqs;
 	unsigned int n_vqs;
 	struct list_node ready_rings; /* to be served, the next one first */
