@@ -10,6 +10,8 @@
 #include "fd.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
+#include "virtio/features.h"
+#include "virtio/iotlb.h"
 
 static void arm_kick(struct vqio *v)
 {
@@ -153,6 +155,8 @@ static bool serve(struct vqio *v)
 		broken(v);
 		return false;
 	}
+	if (vhu_iommu_lacks(v))
+		return false;
 	return found == VQ_MORE || (found == VQ_DRAINED && await_kick(v));
 }
 
@@ -252,15 +256,19 @@ static void err_done(struct op *op, int res)
 	(void)res;
 }
 
-static bool map_ring(const struct vqio *v, struct virtq_ring *ret_ring)
+/* An area that lacks its translation is asked for before the next one is looked up. */
+static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 {
-	const struct gmem *mem = v->b->mem;
 	uint64_t features = v->b->nego.features;
 	struct virtq_areas len = virtq_area_bytes(features, v->num);
+	/* A packed ring is written where it is read. */
+	uint8_t both =
+		features & BIT(VIRTIO_F_RING_PACKED_BIT) ? IOTLB_READ | IOTLB_WRITE : IOTLB_READ;
+	void *desc = vhu_iommu_area(v, v->addr.desc, len.desc, both);
+	void *driver = desc ? vhu_iommu_area(v, v->addr.avail, len.driver, IOTLB_READ) : NULL;
+	void *device = driver ? vhu_iommu_area(v, v->addr.used, len.device, IOTLB_WRITE) : NULL;
 
-	return virtq_ring_map(ret_ring, features, gmem_host_from_user(mem, v->addr.desc, len.desc),
-			      gmem_host_from_user(mem, v->addr.avail, len.driver),
-			      gmem_host_from_user(mem, v->addr.used, len.device), v->num);
+	return device && virtq_ring_map(ret_ring, features, desc, driver, device, v->num);
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
@@ -272,8 +280,10 @@ static void go_live(struct vqio *v)
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
 	if (!map_ring(v, &ring)) {
-		vhu_backend_warn(v->b, v->who,
-				 "waits: its addresses are not inside one shared region each");
+		if (!v->lack.waits)
+			vhu_backend_warn(
+				v->b, v->who,
+				"waits: its addresses are not inside one shared region each");
 		return;
 	}
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
@@ -293,6 +303,8 @@ void vqio_start(struct vqio *v)
 
 void vqio_stop(struct vqio *v)
 {
+	bool was_started = v->started;
+
 	v->started = false;
 	v->kicked_ns = 0;
 	if (v->live) {
@@ -306,6 +318,8 @@ void vqio_stop(struct vqio *v)
 		v->base = virtq_base(&v->q.vq);
 		virtq_stop(&v->q.vq);
 	}
+	if (was_started)
+		vhu_iommu_ring_stopped(v);
 	vqio_update(v);
 }
 
@@ -355,6 +369,7 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned 
 	op_init(&v->err, &v->scope, err_done);
 	timer_init(&v->poll, &v->scope, poll_done);
 	list_init(&v->ready_link);
+	list_init(&v->lack.due);
 	loop_watch_init(&v->watch, look);
 	return virtq_init(&v->q.vq, max_size, 0);
 }
@@ -362,6 +377,7 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned 
 void vqio_fini(struct vqio *v)
 {
 	list_remove(&v->ready_link);
+	list_remove(&v->lack.due);
 	loop_unwatch(v->b->loop, &v->watch);
 	scope_fini(&v->scope);
 	virtq_fini(&v->q.vq);

@@ -12,6 +12,7 @@
 #define VHU_VHU_BACKEND_VRING_H
 
 #include "loop.h"
+#include "vhu/backend-iommu.h"
 #include "vhu/proto.h"
 #include "virtio/device.h"
 
@@ -50,6 +51,7 @@ struct vqio {
 	struct op kick, call, err;
 	struct timer poll;
 	struct list_node ready_link; /* in b->ready_rings: it is to be served */
+	struct vqio_lack lack;	     /* a translation that it waits for */
 	struct loop_watch watch;     /* no kick is asked for while it is on */
 };
 

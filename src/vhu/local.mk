@@ -35,6 +35,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-inflight.h \
 	%reldir%/backend-log.c \
 	%reldir%/backend-log.h \
+	%reldir%/backend-iommu.c \
+	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \

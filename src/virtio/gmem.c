@@ -488,6 +488,23 @@ bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_win
 	return true;
 }
 
+bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr, struct gmem_window *ret_window)
+{
+	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
+		const struct gmem_region *region = mem->regions[i];
+
+		if (user_addr - region->desc.user_addr >= region->desc.size)
+			continue;
+		*ret_window = (struct gmem_window){
+			.guest_addr = region->desc.user_addr,
+			.size = region->desc.size,
+			.host = region->host,
+		};
+		return true;
+	}
+	return false;
+}
+
 /* Only mmap() and stores: safe in a handler. True when the fault is dealt with. */
 static bool fault_repair(uintptr_t addr)
 {

@@ -139,6 +139,10 @@ bool gmem_covers(const struct gmem *mem, uint64_t guest_addr, uint64_t len);
 /* The whole region around guest_addr; false, and nothing written, when there is none. */
 bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_window *ret_window);
 
+/* The same for the front-end's addresses: guest_addr of the window is a user address then. */
+bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr,
+			 struct gmem_window *ret_window);
+
 /*
  * Makes the process survive a front-end that truncates a mapped file: from
  * then on a SIGBUS inside a mapped region puts private zero pages in its place

@@ -40,9 +40,18 @@ void iotlb_free(struct iotlb *tlb);
  */
 int iotlb_update(struct iotlb *tlb, const struct iotlb_entry *entry);
 
-/* Removes what is known of [iova, iova + size). */
+/* Removes what is known of [iova, iova + size); it may end at 2^64. Nothing if size is 0. */
 void iotlb_invalidate(struct iotlb *tlb, uint64_t iova, uint64_t size);
 void iotlb_clear(struct iotlb *tlb);
+
+/* How many translations there are, after cuts. */
+size_t iotlb_n_entries(const struct iotlb *tlb);
+
+/* Whether anything is known of [iova, iova + size). */
+bool iotlb_knows(const struct iotlb *tlb, uint64_t iova, uint64_t size);
+
+/* The whole translation around iova, whatever its permission; false: none, nothing written. */
+bool iotlb_find(const struct iotlb *tlb, uint64_t iova, struct iotlb_entry *ret_entry);
 
 /*
  * The stretch around iova that one translation and one region of mem hold, for

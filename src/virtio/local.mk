@@ -13,6 +13,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
+	%reldir%/iotlb.c \
 	%reldir%/inflight-packed.c \
 	%reldir%/inflight-private.h \
 	%reldir%/inflight-split.c \

@@ -57,6 +57,8 @@ unit_tests += %reldir%/test_inflight
 unit_tests += %reldir%/test_inflight_packed
 %canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
 %canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_iotlb
+%canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
@@ -247,6 +249,10 @@ session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_iommu
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
