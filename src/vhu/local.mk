@@ -32,6 +32,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
 	%reldir%/backend-mem.c \
+	%reldir%/backend-postcopy.c \
+	%reldir%/backend-postcopy.h \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
 	%reldir%/backend-vring.c \
