@@ -140,6 +140,7 @@ static void release(struct vhu_backend *b)
 	task_cancel(&b->serve_rings);
 	scope_fini(&b->timer_scope);
 	vhu_iommu_fini(b);
+	vhu_postcopy_release(b);
 	gmem_unref(b->mem);
 	b->mem = NULL;
 	vhu_state_release(b);
@@ -229,8 +230,7 @@ static void send_reply(struct vhu_backend *b)
 static void answer_refusal(struct vhu_backend *b)
 {
 	const struct vhu_desc *desc = vhu_desc_find(VHU_FE, b->msg->id);
-	bool asked = (b->msg->flags & VHU_FLAG_NEED_REPLY) &&
-		     vhu_backend_has_protocol(b, VHU_PF_REPLY_ACK_BIT);
+	bool asked = vhu_reply_due(&b->nego, b->msg);
 	char why[96];
 
 	vhu_msg_init_reply(&b->reply, b->msg);
@@ -269,19 +269,20 @@ void vhu_backend_act(struct vhu_backend *b)
 	outcome = handlers[msg->id](b, msg, &b->reply);
 	if (outcome == VHU_LATER)
 		return;
-	if (outcome == VHU_DONE) {
+	if (outcome != VHU_REFUSED) {
 		vhu_observe(&b->nego, msg);
 		vhu_backend_note_rings(b, msg);
 	}
 	if (b->closing)
 		return;
 	vhu_quiesce_resume(b);
-	due = vhu_reply_due(&b->nego, msg);
+	due = outcome == VHU_ANSWERED || vhu_reply_due(&b->nego, msg);
 	if (outcome == VHU_REFUSED)
 		answer_refusal(b);
-	else if (due && !vhu_has_own_reply(vhu_desc_find(VHU_FE, msg->id), &b->nego))
+	else if (due && outcome == VHU_DONE &&
+		 !vhu_has_own_reply(vhu_desc_find(VHU_FE, msg->id), &b->nego))
 		vhu_msg_put_u64(&b->reply, 0);
-	if (outcome == VHU_DONE && due)
+	if (outcome != VHU_REFUSED && due)
 		send_reply(b);
 	read_next(b);
 }
@@ -311,7 +312,7 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	b->msg = msg;
 	log_message(b, "<-", msg);
-	rule = vhu_check_request(&b->nego, msg);
+	rule = vhu_postcopy_is_leave(b, msg) ? VHU_OK : vhu_check_request(&b->nego, msg);
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE) {
 		refuse_rule(b, rule);
 		return;
@@ -368,6 +369,8 @@ static void offer(struct vhu_backend *b, const struct vhu_backend_options *optio
 	if (options->iommu)
 		b->nego.offered_features |= BIT(VIRTIO_F_ACCESS_PLATFORM_BIT);
 	b->nego.offered_protocol = protocol_features;
+	if (vhu_postcopy_works(b->who))
+		b->nego.offered_protocol |= BIT(VHU_PF_PAGEFAULT_BIT);
 	b->nego.n_queues = b->n_vqs;
 	b->nego.max_queue_size = options->max_queue_size;
 }

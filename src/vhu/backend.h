@@ -16,6 +16,7 @@
 #include "vhu/backend-inflight.h"
 #include "vhu/backend-iommu.h"
 #include "vhu/backend-log.h"
+#include "vhu/backend-postcopy.h"
 #include "vhu/backend-state.h"
 #include "vhu/backend-vring.h"
 #include "vhu/conn.h"
@@ -37,9 +38,10 @@ enum {
 
 /* What became of a message. */
 enum vhu_outcome {
-	VHU_DONE,    /* in force; answer as the row says */
-	VHU_REFUSED, /* not executed: negative acknowledgement if asked for, else close */
-	VHU_LATER,   /* not yet: the part that it waits for calls vhu_backend_act() again */
+	VHU_DONE,     /* in force; answer as the row says */
+	VHU_REFUSED,  /* not executed: negative acknowledgement if asked for, else close */
+	VHU_ANSWERED, /* in force; reply is what the row does not say */
+	VHU_LATER,    /* not yet: the part that it waits for calls vhu_backend_act() again */
 };
 
 /* What keeps front-ends from filling the log, however many sessions they make of it. */
@@ -61,8 +63,9 @@ struct vhu_backend {
 	struct vdev *dev;
 	char who[32];
 	struct vhu_conn conn;
-	struct vhu_channel *channel; /* NULL: none given */
-	struct vhu_state *state;     /* NULL: the device's was never moved */
+	struct vhu_channel *channel;   /* NULL: none given */
+	struct vhu_postcopy *postcopy; /* NULL: not advised of */
+	struct vhu_state *state;       /* NULL: the device's was never moved */
 	struct vhu_nego nego;
 	struct gmem *mem; /* NULL: no table yet */
 	struct vhu_backend_log log;

@@ -38,6 +38,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-iommu.c \
 	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
+	%reldir%/backend-postcopy.c \
+	%reldir%/backend-postcopy.h \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
 	%reldir%/backend-vring.c \

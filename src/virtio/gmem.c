@@ -196,6 +196,17 @@ struct gmem_region *gmem_region_ref(struct gmem_region *region)
 	return region;
 }
 
+void *gmem_region_host(const struct gmem_region *region)
+{
+	return region->host;
+}
+
+void *gmem_region_mapping(const struct gmem_region *region, size_t *ret_len)
+{
+	*ret_len = region->map_len;
+	return region->map;
+}
+
 void gmem_region_unref(struct gmem_region *region)
 {
 	int err;

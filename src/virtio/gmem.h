@@ -80,6 +80,10 @@ enum gmem_result gmem_region_map_to_read(const struct gmem_desc *desc, int fd,
 /* Returns region, with one more reference. */
 struct gmem_region *gmem_region_ref(struct gmem_region *region);
 
+/* Where its first byte is here; and all that is mapped for it, in whole pages. */
+void *gmem_region_host(const struct gmem_region *region);
+void *gmem_region_mapping(const struct gmem_region *region, size_t *ret_len);
+
 /* Drops a reference; unmaps with the last. NULL is allowed. */
 void gmem_region_unref(struct gmem_region *region);
 
