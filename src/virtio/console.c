@@ -377,9 +377,15 @@ static void start_ctrl(struct console *con, bool fresh)
 
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
+	/*
+	 * The chain that was taken in part is another one, or another driver's. With
+	 * control queues those tell of a new driver; without them, an index of 0 may
+	 * be that of a pause, but then the chain is there already.
+	 */
+	bool new_driver = fresh && !multiport(p->con) && !virtq_has_avail(&q->vq);
+
 	q->latency = p->port ? &p->port->latency : NULL;
-	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0) || virtq_base(&q->vq) != p->out_base)
+	if (new_driver || virtq_base(&q->vq) != p->out_base)
 		p->out_done = 0;
 }
 

@@ -130,9 +130,10 @@ static bool hear_all(struct model *m)
 	}
 	model_expect(m, result == DRIVERQ_EMPTY, "the control queue to be kept: %s",
 		     driverq_result_text(result));
-	if (!m->ctrl_withheld && m->n_ctrl_kept > 0)
-		post_kept(m);
-	return any;
+	if (m->ctrl_withheld || m->n_ctrl_kept == 0)
+		return any;
+	post_kept(m);
+	return true;
 }
 
 /* What the device has taken: it knows now. */

@@ -236,7 +236,6 @@ bool host_join(struct model_port *p, struct model_client *mc, struct rng *r)
 		.writes = !rng_one_in(r, 4),
 		.steals = rng_one_in(r, 4),
 		.holds = !rng_one_in(r, 3),
-		.passive = rng_one_in(r, 4),
 		.replay = rng_one_in(r, 3) ? rng_below(r, 200000) : 0,
 		.what = "model",
 	};
@@ -244,6 +243,7 @@ bool host_join(struct model_port *p, struct model_client *mc, struct rng *r)
 
 	if (mc->joined)
 		return false;
+	options.passive = !options.writes && rng_one_in(r, 2); /* as a log */
 	mc->joined = true;
 	mc->reading = rng_one_in(r, 2);
 	mc->chunks = rng_make(rng_next(r));
