@@ -458,7 +458,13 @@ static int serve_one(struct vhu_frontend *fe)
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE)
 		return fail_rule(fe, -EPROTO, &msg, rule);
 	note(fe, &msg);
-	return vhu_reply_due(&fe->nego, &msg) ? answer_or_keep(fe, &msg) : 0;
+	err = vhu_reply_due(&fe->nego, &msg) ? answer_or_keep(fe, &msg) : 0;
+	/* It has closed this channel without waiting for us, as it was given another. */
+	if (err == -ECONNRESET) {
+		fe->channel_fd = fd_close(fe->channel_fd);
+		return 0;
+	}
+	return err;
 }
 
 int vhu_frontend_serve_channel(struct vhu_frontend *fe)

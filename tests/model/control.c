@@ -136,6 +136,15 @@ static bool hear_all(struct model *m)
 	return true;
 }
 
+static bool will_open(const struct model *m, uint32_t id)
+{
+	for (unsigned int i = 0; i < m->n_tells; i++)
+		if (m->tells[i].id == id && m->tells[i].event == CONSOLE_PORT_OPEN &&
+		    m->tells[i].value)
+			return true;
+	return false;
+}
+
 /* What the device has taken: it knows now. */
 static void note_told(struct model *m, const struct model_tell *t)
 {
@@ -143,9 +152,9 @@ static void note_told(struct model *m, const struct model_tell *t)
 
 	if (t->event == CONSOLE_PORT_READY)
 		num->ready = num->added;
-	if (t->event == CONSOLE_PORT_OPEN && !t->value && !num->open) {
+	if (t->event == CONSOLE_PORT_OPEN && !t->value) {
 		driver_collect(m, model_rx(t->id)); /* what came before it knew */
-		num->maybe_open = false;
+		num->maybe_open = will_open(m, t->id);
 	}
 }
 
