@@ -480,7 +480,13 @@ static int serve_one(struct vhu_frontend *fe)
 	note(fe, &msg);
 	if (msg.id == VHU_BE_IOTLB_MSG && fe->iotlb)
 		return vhu_frontend_iotlb_hear(fe, &msg);
-	return vhu_reply_due(&fe->nego, &msg) ? answer_or_keep(fe, &msg) : 0;
+	err = vhu_reply_due(&fe->nego, &msg) ? answer_or_keep(fe, &msg) : 0;
+	/* It has closed this channel without waiting for us, as it was given another. */
+	if (err == -ECONNRESET) {
+		fe->channel_fd = fd_close(fe->channel_fd);
+		return 0;
+	}
+	return err;
 }
 
 int vhu_frontend_serve_channel(struct vhu_frontend *fe)

@@ -401,9 +401,14 @@ static void start_ctrl(struct console *con, bool fresh)
 
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
+	/*
+	 * The chain that was taken in part is another one, or another driver's. An
+	 * index of 0 may be that of a pause, but then the chain is there already.
+	 */
+	bool anew = fresh && !p->resumes && !virtq_has_avail(&q->vq);
+
 	q->latency = p->port ? &p->port->latency : NULL;
-	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0 && !p->resumes) || virtq_position(&q->vq) != p->out_base)
+	if (anew || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
 	p->resumes = false;
 	if (p->port && p->port->journal && p->out_done == 0) {

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The front-end: sessions, rings that start and stop, a guest that boots. */
+#include <sys/socket.h>
+
+#include "model.h"
+
+static const uint64_t known_protocol = BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) |
+				       BIT(VHU_PF_BACKEND_REQ_BIT) | BIT(VHU_PF_CONFIG_BIT) |
+				       BIT(VHU_PF_RESET_DEVICE_BIT) |
+				       BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) |
+				       BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) | BIT(VHU_PF_STATUS_BIT);
+
+static bool has_enable(const struct model *m)
+{
+	return m->fe.nego.features & BIT(VHU_F_PROTOCOL_FEATURES_BIT);
+}
+
+bool session_has(const struct model *m, unsigned int bit)
+{
+	return vhu_frontend_has_protocol(&m->fe, bit);
+}
+
+void session_pump(struct model *m, unsigned int n)
+{
+	while (n-- > 0)
+		if (loop_step(m->loop, false) < 0)
+			model_fail(m, "the loop to go on");
+}
+
+static void ended(struct vhu_backend *b, void *arg)
+{
+	struct model *m = arg;
+
+	vhu_backend_free(b);
+	m->b = NULL;
+}
+
+static void connect_pair(struct model *m)
+{
+	struct vhu_backend_options options = { .who = "model", .max_queue_size = MODEL_RING_MAX };
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ||
+	    vhu_backend_new(m->loop, &m->con.vdev, fds[0], &options, ended, m, &m->b) < 0)
+		model_fail(m, "a session");
+	vhu_frontend_attach(&m->fe, fds[1]);
+}
+
+static uint64_t choose_protocol(struct rng *r)
+{
+	uint64_t protocol = known_protocol & rng_next(r);
+
+	if (rng_one_in(r, 3))
+		protocol |= BIT(VHU_PF_BACKEND_REQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT);
+	if (!(protocol & BIT(VHU_PF_BACKEND_REQ_BIT)) || !(protocol & BIT(VHU_PF_REPLY_ACK_BIT)) ||
+	    rng_one_in(r, 2))
+		protocol &= ~BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT);
+	return protocol;
+}
+
+static void set_features(struct model *m, bool with_protocol)
+{
+	uint64_t features = m->features;
+
+	if (with_protocol)
+		features |= BIT(VHU_F_PROTOCOL_FEATURES_BIT);
+	session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_FEATURES, features, false));
+	for (unsigned int i = 0; i < MODEL_RINGS; i++)
+		m->rings[i].enabled |= !with_protocol;
+}
+
+static void check_max_ports(struct model *m)
+{
+	uint32_t max = 0;
+
+	if (!session_has(m, VHU_PF_CONFIG_BIT))
+		return;
+	session_must(m, vhu_frontend_get_config(&m->fe, 4, sizeof(max), 0, &max));
+	model_expect(m, le32toh(max) == m->n_numbers, "max_nr_ports %u, not %u", m->n_numbers, max);
+}
+
+/* A session in which nothing but memory is set up. */
+void session_connect(struct model *m, struct rng *r)
+{
+	bool with_protocol = !rng_one_in(r, 8);
+	uint64_t value;
+
+	model_say(m, "a session begins");
+	connect_pair(m);
+	m->protocol = with_protocol ? choose_protocol(r) : 0;
+	session_must(m, vhu_frontend_simple(&m->fe, VHU_FE_SET_OWNER, false));
+	session_must(m, vhu_frontend_get_u64(&m->fe, VHU_FE_GET_FEATURES, &value));
+	if (with_protocol) {
+		session_must(m, vhu_frontend_get_u64(&m->fe, VHU_FE_GET_PROTOCOL_FEATURES, &value));
+		m->protocol &= value;
+		session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_PROTOCOL_FEATURES,
+						     m->protocol, false));
+	}
+	set_features(m, with_protocol);
+	if (session_has(m, VHU_PF_BACKEND_REQ_BIT))
+		session_must(m, vhu_frontend_open_channel(&m->fe, rng_one_in(r, 2)));
+	check_max_ports(m);
+	memory_tell(m, rng_one_in(r, 2));
+	if (session_has(m, VHU_PF_STATUS_BIT) && rng_one_in(r, 2))
+		session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_STATUS, 0x0f, false));
+}
+
+/* All rings have stopped; what came back is there. */
+static void note_stopped(struct model *m, unsigned int ring)
+{
+	struct model_ring *d = &m->rings[ring];
+
+	d->started = false;
+	d->armed = false;
+	if (!m->booted || ring >= m->n_set_up)
+		return;
+	if (model_is_ctrl(ring))
+		return;
+	driver_collect(m, ring);
+	m->fe.rings[ring].base = model_q(m, ring)->last_used;
+}
+
+/* A control ring's used entries are heard later: what the device took is in memory. */
+static void note_base(struct model *m, unsigned int ring)
+{
+	struct driverq *q = model_q(m, ring);
+
+	note_stopped(m, ring);
+	if (model_is_ctrl(ring) && m->booted && ring < m->n_set_up)
+		m->fe.rings[ring].base = vring_used_idx(&q->ring);
+}
+
+void session_disconnect(struct model *m)
+{
+	model_say(m, "the session ends");
+	vhu_frontend_disconnect(&m->fe);
+	for (unsigned int i = 0; m->b; i++) {
+		model_expect(m, i < 10000, "the session to end");
+		session_pump(m, 1);
+	}
+	for (unsigned int i = 0; i < m->n_rings; i++) {
+		note_base(m, i);
+		m->rings[i].enabled = false;
+	}
+}
+
+void session_enable_ring(struct model *m, unsigned int ring, bool on)
+{
+	if (!has_enable(m))
+		return;
+	session_must(m, vhu_frontend_vring(&m->fe, VHU_FE_SET_VRING_ENABLE, ring, on, true));
+	if (!on && !session_has(m, VHU_PF_REPLY_ACK_BIT))
+		session_must(m, vhu_frontend_ping(&m->fe));
+	m->rings[ring].enabled = on;
+}
+
+void session_stop_ring(struct model *m, unsigned int ring)
+{
+	struct vhu_frontend_ring *fr = &m->fe.rings[ring];
+	uint16_t base;
+
+	session_must(m, vhu_frontend_vring_base(&m->fe, ring, &base));
+	note_base(m, ring);
+	model_say(m, "ring %u stops at %u", ring, base);
+	model_expect(m, base == fr->base, "ring %u: base %u, as all that was taken is back, not %u",
+		     ring, fr->base, base);
+}
+
+static void send_ring_fd(struct model *m, enum vhu_fe_id id, unsigned int ring, int fd, bool ack)
+{
+	if (session_has(m, VHU_PF_INBAND_NOTIFICATIONS_BIT))
+		fd = -1;
+	session_must(m, vhu_frontend_vring_fd(&m->fe, id, ring, fd, ack));
+}
+
+void session_start_ring(struct model *m, unsigned int ring, struct rng *r)
+{
+	struct vhu_frontend_ring *fr = &m->fe.rings[ring];
+	bool call_first = !rng_one_in(r, 3), enable_first = rng_one_in(r, 2);
+	bool ack = rng_one_in(r, 3);
+
+	model_say(m, "ring %u of %u starts at %u", ring, fr->size, fr->base);
+	session_must(m, vhu_frontend_vring(&m->fe, VHU_FE_SET_VRING_NUM, ring, fr->size, ack));
+	session_must(m, vhu_frontend_vring(&m->fe, VHU_FE_SET_VRING_BASE, ring, fr->base, ack));
+	session_must(m, vhu_frontend_vring_addr(&m->fe, ring, 0, 0, ack));
+	if (enable_first)
+		session_enable_ring(m, ring, true);
+	if (call_first)
+		send_ring_fd(m, VHU_FE_SET_VRING_CALL, ring, fr->call_peer, ack);
+	send_ring_fd(m, VHU_FE_SET_VRING_KICK, ring, fr->kick_fd, ack);
+	m->rings[ring].started = true;
+	if (!call_first)
+		send_ring_fd(m, VHU_FE_SET_VRING_CALL, ring, fr->call_peer, ack);
+	if (!enable_first)
+		session_enable_ring(m, ring, true);
+}
+
+/* Ends what the driver before had. */
+void session_shut(struct model *m)
+{
+	bool by_reset = m->b && session_has(m, VHU_PF_RESET_DEVICE_BIT);
+
+	if (by_reset)
+		session_must(m, vhu_frontend_simple(&m->fe, VHU_FE_RESET_DEVICE, true));
+	if (by_reset)
+		session_must(m, vhu_frontend_ping(&m->fe));
+	for (unsigned int i = 0; i < m->n_rings; i++) {
+		if (by_reset) {
+			note_base(m, i);
+			m->rings[i].enabled = false;
+		} else if (m->b && m->rings[i].started) {
+			session_stop_ring(m, i);
+		}
+	}
+	for (unsigned int i = 0; i < m->n_numbers; i++) {
+		struct model_number *num = &m->numbers[i];
+
+		if (num->port)
+			host_forget_output(num->port);
+		num->bound = false;
+	}
+	m->booted = false;
+}
+
+static uint8_t *take(struct model *m, unsigned int region, size_t len, uint64_t *ret_addr)
+{
+	struct vhu_frontend_region *reg = &m->fe.regions[region];
+	size_t at = (reg->n_taken + 15) & ~(size_t)15;
+
+	model_expect(m, at + len <= reg->wire.size, "room in guest memory");
+	reg->n_taken = at + len;
+	*ret_addr = reg->wire.guest_addr + at;
+	return reg->host + at;
+}
+
+static void make_ring(struct model *m, unsigned int ring, struct rng *r)
+{
+	enum { TABLE = 6 };
+	unsigned int size = 1U << rng_below(r, 9);
+	struct model_ring *d = &m->rings[ring];
+	uint8_t *tables;
+	uint64_t addr;
+
+	session_must(m, vhu_frontend_make_ring(&m->fe, ring, size, m->features));
+	driver_reset_ring(m, ring);
+	if (model_is_ctrl(ring))
+		return;
+	tables = take(m, REGION_RINGS, driverq_table_bytes(size, TABLE), &addr);
+	driverq_set_tables(model_q(m, ring), tables, addr, TABLE);
+	for (unsigned int i = 0; i < MODEL_ARENAS; i++)
+		d->arenas[i].host = take(m, REGION_DATA + i, MODEL_ARENA_LEN, &d->arenas[i].addr);
+	/* As one that has long been in use: its index is about to wrap. */
+	if (model_multiport(m) && rng_one_in(r, 4)) {
+		uint16_t idx = (uint16_t)(UINT16_MAX - rng_below(r, 300));
+
+		driverq_set_idx(model_q(m, ring), idx);
+		m->fe.rings[ring].base = idx;
+	}
+}
+
+static void make_control(struct model *m)
+{
+	unsigned int size = m->fe.rings[MODEL_CTRL_RX].size;
+
+	m->n_ctrl_in = (unsigned int)min_size(size, MODEL_CTRL_BUFS);
+	for (unsigned int i = 0; i < m->n_ctrl_in; i++)
+		m->ctrl_in[i] = take(m, REGION_RINGS, MODEL_CTRL_BUF_LEN, &m->ctrl_in_addr[i]);
+	m->ctrl_out = take(m, REGION_RINGS, CONSOLE_MSG_LEN, &m->ctrl_out_addr);
+}
+
+static uint64_t choose_features(struct rng *r)
+{
+	uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT);
+
+	if (!rng_one_in(r, 5))
+		features |= BIT(CONSOLE_F_MULTIPORT_BIT);
+	if (!rng_one_in(r, 4))
+		features |= BIT(CONSOLE_F_SIZE_BIT);
+	if (rng_one_in(r, 2))
+		features |= BIT(VIRTIO_F_EVENT_IDX_BIT);
+	if (rng_one_in(r, 2))
+		features |= BIT(VIRTIO_F_INDIRECT_DESC_BIT);
+	return features;
+}
+
+void session_boot(struct model *m, struct rng *r)
+{
+	m->features = choose_features(r);
+	m->n_set_up = model_multiport(m) ? m->n_rings : 2;
+	model_say(m, "a driver boots with features 0x%llx", (unsigned long long)m->features);
+	if (!m->plugged && m->b)
+		session_disconnect(m);
+	m->plugged = true;
+	for (unsigned int i = 0; i < N_REGIONS; i++)
+		m->fe.regions[i].n_taken = 0;
+	for (unsigned int i = 0; i < m->n_set_up; i++)
+		make_ring(m, i, r);
+	if (model_multiport(m))
+		make_control(m);
+	if (!m->b)
+		session_connect(m, r);
+	else
+		set_features(m, has_enable(m));
+	m->booted = true;
+	for (unsigned int i = 0; i < m->n_set_up; i++)
+		session_start_ring(m, i, r);
+	control_begin(m);
+	m->numbers[0].bound = !model_multiport(m) && m->numbers[0].port;
+}
