@@ -40,6 +40,7 @@ struct flow {
 	uint8_t *host; /* of Q_N_SLOTS buffers */
 	unsigned int n_offered, n_back;
 	uint64_t n_in, n_out; /* bytes that went in at one end, came out at the other */
+	uint64_t n_before;    /* of n_out, those of guests before this one */
 	uint8_t seed;
 };
 
@@ -392,10 +393,29 @@ static inline void q_make_guest(uint64_t protocol, uint64_t features)
 				     inband ? VHU_CALL_NONE : VHU_CALL_EVENTFD));
 	flow_tx.n_offered = flow_tx.n_back = 0;
 	flow_rx.n_offered = flow_rx.n_back = 0;
-	flow_tx.n_in = flow_tx.n_out; /* what the last guest still had to say died with it */
+	flow_tx.n_in = flow_tx.n_before = flow_tx.n_out;
 	q_make_memory(features);
 	q_ok(guest_init(&guest, &rig->fe, features));
 	guest.caller_posts = true;
+}
+
+/*
+ * The guest goes. What it got back was taken, and reaches the peer; of what it did
+ * not, a part of the first chain may have.
+ */
+static inline void q_end_guest(void)
+{
+	uint64_t n_taken;
+
+	flow_collect(&flow_rx);
+	flow_collect(&flow_tx);
+	n_taken = flow_tx.n_before + (uint64_t)flow_tx.n_back * Q_SLOT_LEN;
+	q_until((peer_read(), flow_tx.n_out >= n_taken));
+	rig_step(rig);
+	peer_read();
+	q_check(flow_tx.n_out - n_taken < Q_SLOT_LEN);
+	guest_fini(&guest);
+	rig_forget_guest(rig);
 }
 
 /* The guest's driver starts and a program opens the port. */

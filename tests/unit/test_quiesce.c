@@ -6,11 +6,8 @@
  * everything held is let go, and nothing may touch it; no byte is lost or doubled.
  * VU-065 to VU-068, VU-079, VU-109 to VU-111, VU-118, VU-134, VR-104, VR-108
  */
+#include "quiesce_canary.h"
 #include "quiesce_holds.h"
-
-#include <string.h>
-
-enum { CANARY = 0xa5 };
 
 /* What is the front-end's again, once it has the answer. */
 enum ends {
@@ -304,89 +301,18 @@ static const struct quiet_case cases[] = {
 
 /* Memory that was given back, and descriptors. */
 
-static uint8_t *kept[Q_N_REGIONS]; /* what was in a region that is filled with the canary */
-
-static bool is_given_back(const struct quiet_case *c, unsigned int idx, unsigned int region)
+static unsigned int given_back(const struct quiet_case *c, unsigned int idx)
 {
 	switch (c->ends) {
 	case ENDS_RING_MEMORY:
-		return region == region_of_ring(idx);
+		return 1u << region_of_ring(idx);
 	case ENDS_DATA_MEMORY:
-		return region > 0;
+		return CANARY_ALL & ~1u;
 	case ENDS_ALL_MEMORY:
-		return true;
+		return CANARY_ALL;
 	default:
-		return false;
+		return 0;
 	}
-}
-
-static void fill_given_back(const struct quiet_case *c, unsigned int idx)
-{
-	for (unsigned int i = 0; i < Q_N_REGIONS; i++) {
-		if (!is_given_back(c, idx, i))
-			continue;
-		kept[i] = malloc(Q_REGION_LEN);
-		assert_non_null(kept[i]);
-		memcpy(kept[i], rig->fe.regions[i].host, Q_REGION_LEN);
-		memset(rig->fe.regions[i].host, CANARY, Q_REGION_LEN);
-	}
-}
-
-static void check_canary(const char *what, const uint8_t *at, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (at[i] != CANARY)
-			q_fail("%s was written to at byte 0x%zx after the answer", what, i);
-}
-
-static void put_back(void)
-{
-	for (unsigned int i = 0; i < Q_N_REGIONS; i++) {
-		if (!kept[i])
-			continue;
-		check_canary("guest memory", rig->fe.regions[i].host, Q_REGION_LEN);
-		memcpy(rig->fe.regions[i].host, kept[i], Q_REGION_LEN);
-		free(kept[i]);
-		kept[i] = NULL;
-	}
-}
-
-/* The places at which the daemon had mapped memory that it let go of. */
-static struct span freed[SPANS_MAX];
-static unsigned int n_freed;
-
-static void fill_freed(const struct span *before, unsigned int n_before)
-{
-	struct span after[SPANS_MAX];
-	unsigned int n_after = q_find_mappings(after);
-
-	n_freed = 0;
-	for (unsigned int i = 0; i < n_before; i++) {
-		size_t len = before[i].end - before[i].start;
-		bool there = false;
-
-		for (unsigned int k = 0; k < n_after; k++)
-			there |= after[k].start < before[i].end && before[i].start < after[k].end;
-		if (there)
-			continue;
-		if (mmap((void *)before[i].start, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
-			 0) != (void *)before[i].start)
-			q_fail("something else is where memory was mapped");
-		memset((void *)before[i].start, CANARY, len);
-		freed[n_freed++] = before[i];
-	}
-}
-
-static void check_freed(void)
-{
-	for (unsigned int i = 0; i < n_freed; i++) {
-		size_t len = freed[i].end - freed[i].start;
-
-		check_canary("what was mapped", (void *)freed[i].start, len);
-		munmap((void *)freed[i].start, len);
-	}
-	n_freed = 0;
 }
 
 static bool is_readable(int fd)
@@ -447,14 +373,13 @@ static void let_go_and_look(const struct quiet_case *c, unsigned int idx)
 {
 	unsigned int heard = heard_of(c, idx);
 
-	fill_given_back(c, idx);
+	canary_fill(given_back(c, idx));
 	drain_calls(c, idx);
 	let_go();
 	if (c->ends == ENDS_ALL_MEMORY)
 		port_resize(&q_host->port, 80, (uint16_t)(q_host->port.rows + 1));
 	rig_settle(rig);
-	check_freed();
-	put_back();
+	canary_check();
 	flow_collect(&flow_tx);
 	flow_collect(&flow_rx);
 	check_calls(c, idx);
@@ -474,14 +399,14 @@ static void try_case(const struct quiet_case *c, const struct hold *h, uint64_t 
 	n_before = q_find_mappings(before);
 	q_check(n_before > 0);
 	q_ok(c->send(idx));
-	fill_freed(before, n_before);
-	q_check(!c->unmaps || n_freed > 0);
+	canary_fill_freed(before, n_before);
+	q_check(!c->unmaps || canary_n_freed > 0);
 	let_go_and_look(c, idx);
 	c->resume(idx);
 	q_finish(6000);
 	rig_disconnect(rig);
 	if (old_memory) {
-		check_canary("the file of before", old_memory, rig->fe.mem_len);
+		canary_check_bytes("the file of before", old_memory, rig->fe.mem_len);
 		munmap(old_memory, rig->fe.mem_len);
 		old_memory = NULL;
 	}
