@@ -262,7 +262,8 @@ unit_tests += %reldir%/test_session_vring
 %canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
 %canon_reldir%_test_session_vring_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
-quiesce_rig = %reldir%/quiesce_canary.h %reldir%/quiesce_holds.h %reldir%/quiesce_rig.h \
+quiesce_rig = %reldir%/quiesce_canary.h %reldir%/quiesce_holds.h %reldir%/quiesce_messages.h \
+	%reldir%/quiesce_rig.h \
 	%reldir%/ports_rig.h $(session_rig)
 
 unit_tests += %reldir%/test_quiesce

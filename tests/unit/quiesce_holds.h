@@ -11,6 +11,7 @@ struct hold {
 	const char *name;
 	struct flow *flow; /* whose ring the message names */
 	bool pty;	   /* the host's side, else a socket */
+	bool timer;	   /* let go, it goes on by a timer of 10 ms */
 	uint64_t protocol; /* besides the usual */
 	void (*begin)(void);
 };
@@ -191,7 +192,7 @@ static const struct hold holds[] = {
 	{ "bytes that have just arrived", &flow_rx, .begin = hold_arrived },
 	{ "a socket's send pending", &flow_tx, .begin = hold_send },
 	{ "a terminal's write pending", &flow_tx, .pty = true, .begin = hold_send },
-	{ "output straight to a full socket", &flow_tx, .begin = hold_output_now },
+	{ "output straight to a full socket", &flow_tx, .timer = true, .begin = hold_output_now },
 	{ "input that waits in the port", &flow_rx, .begin = hold_typed },
 	{ "more input than the port holds", &flow_rx, .pty = true, .begin = hold_full_input },
 	{ "input straight from a socket", &flow_rx, .begin = hold_input_now },
@@ -200,7 +201,7 @@ static const struct hold holds[] = {
 	{ "a call of the input ring stuck", &flow_rx, .begin = hold_call_rx },
 	{ "an in-band call not acknowledged", &flow_tx,
 	  .protocol = BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT), .begin = hold_inband },
-	{ "a ring polled by a timer", &flow_tx, .begin = hold_polled },
+	{ "a ring polled by a timer", &flow_tx, .timer = true, .begin = hold_polled },
 };
 
 static inline void drain_fd(int fd)
@@ -235,12 +236,13 @@ static inline void let_go(void)
 		q_ok(vhu_frontend_speak(&rig->fe));
 	raw_kick(Q_RX);
 	raw_kick(Q_TX);
-	for (unsigned int n_quiet = 0; n_quiet < 3;) {
+	/* A tick ends a step in which nothing else came. */
+	for (unsigned int n_ticks = 0; n_ticks < 2;) {
 		size_t n = peer_write(left);
 
 		left -= n;
 		rig_step(rig);
-		n_quiet = peer_read() || n > 0 ? 0 : n_quiet + 1;
+		n_ticks = peer_read() || n > 0 ? 0 : n_ticks + !op_armed(&rig->tick.op);
 	}
 }
 

@@ -411,7 +411,7 @@ static inline void q_end_guest(void)
 	flow_collect(&flow_tx);
 	n_taken = flow_tx.n_before + (uint64_t)flow_tx.n_back * Q_SLOT_LEN;
 	q_until((peer_read(), flow_tx.n_out >= n_taken));
-	rig_step(rig);
+	q_ok(loop_step(rig->loop, false));
 	peer_read();
 	q_check(flow_tx.n_out - n_taken < Q_SLOT_LEN);
 	guest_fini(&guest);
