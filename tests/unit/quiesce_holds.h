@@ -174,8 +174,7 @@ static inline void hold_inband(void)
 		flow_show(&flow_tx, 1);
 		q_until(flow_collect(&flow_tx));
 	}
-	rig_settle(rig);
-	q_check(rig->fe.heard.n_unanswered > 0);
+	q_until((vhu_frontend_serve_channel(&rig->fe), rig->fe.heard.n_unanswered > 0));
 }
 
 /* A ring that nobody kicks is looked at by a timer. */

@@ -213,6 +213,7 @@ static inline void restart_all(unsigned int idx)
 static inline void restart_driver(unsigned int idx)
 {
 	(void)idx;
+	q_drain();
 	for (unsigned int i = 0; i < Q_N_RINGS; i++)
 		vhu_frontend_reset_ring(&rig->fe, i);
 	flow_tx.n_offered = flow_tx.n_back = 0;

@@ -399,6 +399,13 @@ static inline void q_make_guest(uint64_t protocol, uint64_t features)
 	guest.caller_posts = true;
 }
 
+/* All that the port has taken so far reaches the peer. */
+static inline void q_drain(void)
+{
+	q_until((peer_read(), flow_tx.n_out >= q_host->port.counters.output));
+	q_check(flow_tx.n_out == q_host->port.counters.output);
+}
+
 /*
  * The guest goes. What it got back was taken, and reaches the peer; of what it did
  * not, a part of the first chain may have.
@@ -410,9 +417,7 @@ static inline void q_end_guest(void)
 	flow_collect(&flow_rx);
 	flow_collect(&flow_tx);
 	n_taken = flow_tx.n_before + (uint64_t)flow_tx.n_back * Q_SLOT_LEN;
-	q_until((peer_read(), flow_tx.n_out >= n_taken));
-	q_ok(loop_step(rig->loop, false));
-	peer_read();
+	q_drain();
 	q_check(flow_tx.n_out - n_taken < Q_SLOT_LEN);
 	guest_fini(&guest);
 	rig_forget_guest(rig);

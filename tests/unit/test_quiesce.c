@@ -172,7 +172,60 @@ static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state
 		      n_tried);
 }
 
+/* A chain that lies nowhere breaks the ring, of which a full descriptor cannot be told. */
+static void stick_error(void)
+{
+	const struct driverq_buf bad = { .addr = 0x10, .len = 1 };
+
+	make_full_call(false);
+	q_ok(vhu_frontend_vring_fd(&rig->fe, VHU_FE_SET_VRING_ERR, Q_TX, held_call, true));
+	q_ok(driverq_add(&rig->fe.rings[Q_TX].q, &bad, 1, 0, false, &rig->fe));
+	q_ok(vhu_frontend_publish(&rig->fe, Q_TX));
+	q_until(op_armed(&rig->b->vqs[Q_TX].err));
+}
+
+static void try_with_error(const struct quiet_case *c)
+{
+	struct span before[SPANS_MAX];
+	unsigned int n_before;
+
+	label_case(c, "an error that cannot be told");
+	q_begin_host(false);
+	q_begin_session(q_protocol, q_features);
+	q_finish(Q_SLOT_LEN);
+	stick_error();
+	n_before = q_find_mappings(before);
+	q_ok(c->send(Q_TX));
+	q_check(scope_idle(&rig->b->vqs[Q_TX].scope) || !op_armed(&rig->b->vqs[Q_TX].err));
+	canary_fill_freed(before, n_before);
+	canary_fill(given_back(c, Q_TX));
+	drain_fd(held_call);
+	let_go();
+	canary_check();
+	q_check(!is_readable(held_call));
+	rig_disconnect(rig);
+	forget_old();
+	q_end_guest();
+	q_end_host();
+}
+
+/* VU-136: the ring is over, and so is what was to be said of it. */
+static void error_that_cannot_be_told_is_taken_back_before_an_answer(void **state)
+{
+	uint64_t offered = offered_protocol(), protocol;
+	unsigned int n_fds = fd_count_open();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (!find_gate(vhu_desc_find(VHU_FE, cases[i].id), offered, &protocol))
+			continue;
+		try_with_error(&cases[i]);
+		q_check(fd_count_open() == n_fds);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
+	Q_TEST(error_that_cannot_be_told_is_taken_back_before_an_answer),
 	Q_TEST(nothing_is_touched_after_the_answer_and_no_byte_is_lost),
 };
 UNIT_MAIN(tests)

@@ -5,8 +5,7 @@
  * Nothing is left, the next session works, and no byte of a port that holds is
  * lost or doubled: VU-232 to VU-238, VC-062, VC-089
  */
-#include "quiesce_canary.h"
-#include "quiesce_holds.h"
+#include "quiesce_messages.h"
 
 #include "vhu/codec.h"
 
@@ -403,9 +402,70 @@ static void session_may_end_with_anything_under_way(void **state)
 	print_message("%zu operations under way\n", ARRAY_SIZE(holds));
 }
 
+static int wait_for_nothing(void *arg)
+{
+	(void)arg;
+	return -EINTR;
+}
+
+/*
+ * The message is sent, and the session over some iterations later, from outside
+ * or from inside: before, while or after its rings are silenced for it.
+ */
+static void end_unanswered(const struct quiet_case *c, const struct hold *h, uint64_t protocol,
+			   unsigned int n_steps, bool inside)
+{
+	struct span before[SPANS_MAX];
+	unsigned int n_before;
+
+	q_begin_session(protocol | h->protocol, q_features);
+	q_finish(Q_SLOT_LEN);
+	h->begin();
+	n_before = q_find_mappings(before);
+	rig->fe.pump = wait_for_nothing;
+	q_check(c->send(h->flow->idx) == -EINTR);
+	for (unsigned int i = 0; i < n_steps; i++)
+		q_ok(loop_step(rig->loop, false));
+	if (inside)
+		vhu_backend_close(rig->b, LOG_LEVEL_INFO, NULL);
+	vhu_frontend_disconnect(&rig->fe);
+	rig_await_end(rig);
+	canary_fill_freed(before, n_before);
+	canary_fill(CANARY_ALL);
+	let_go();
+	canary_check();
+	forget_old();
+}
+
+static void session_may_end_before_a_message_is_answered(void **state)
+{
+	uint64_t offered = offered_protocol(), protocol;
+	unsigned int n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct quiet_case *c = &cases[i];
+
+		if (!find_gate(vhu_desc_find(VHU_FE, c->id), offered, &protocol))
+			continue;
+		for (size_t k = 0; k < ARRAY_SIZE(holds); k++, n++) {
+			unsigned int n_fds;
+
+			label_case(c, holds[k].name);
+			q_begin_host(holds[k].pty);
+			n_fds = fd_count_open();
+			end_unanswered(c, &holds[k], protocol, n % 4, n / 4 % 2);
+			check_end(n_fds);
+			expect_service(n_fds);
+			q_end_host();
+		}
+	}
+	print_message("%u ends\n", n);
+}
+
 static int teardown(void **state)
 {
-	forget_held();
+	forget_old();
 	forget_record();
 	return q_teardown(state);
 }
@@ -416,5 +476,6 @@ static const struct CMUnitTest tests[] = {
 	END_TEST(session_may_end_at_any_message),
 	END_TEST(session_with_kicks_in_band_may_end_at_any_message),
 	END_TEST(session_may_end_with_anything_under_way),
+	END_TEST(session_may_end_before_a_message_is_answered),
 };
 UNIT_MAIN(tests)
