@@ -112,7 +112,7 @@ static void try_case(const struct quiet_case *c, const struct hold *h, uint64_t 
 	q_check(n_before > 0);
 	q_ok(c->send(idx));
 	canary_fill_freed(before, n_before);
-	q_check(!c->unmaps || canary_n_freed > 0);
+	q_check(!c->unmaps || canary_n_gone > 0);
 	let_go_and_look(c, h, idx);
 	c->resume(idx);
 	q_finish(6000);

@@ -81,7 +81,7 @@ static void expect_waits_for_operation(void)
 	end_stuck();
 	rig_await_end(rig);
 	canary_fill_freed(before, n_before);
-	q_check(canary_n_freed == n_before);
+	q_check(canary_n_gone == n_before);
 	let_go();
 	canary_check();
 	q_check(n_stuck_done == 1 && rig->n_ended == 1);

@@ -377,7 +377,7 @@ static void end_while_held(const struct hold *h, bool same_guest)
 	n_before = q_find_mappings(before);
 	rig_disconnect(rig);
 	canary_fill_freed(before, n_before);
-	q_check(n_before > 0 && canary_n_freed == n_before);
+	q_check(n_before > 0 && canary_n_gone == n_before);
 	canary_fill(CANARY_ALL);
 	let_go();
 	canary_check();
