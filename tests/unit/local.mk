@@ -288,6 +288,22 @@ unit_tests += %reldir%/test_session_vring
 %canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
 %canon_reldir%_test_session_vring_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+quiesce_rig = %reldir%/quiesce_canary.h %reldir%/quiesce_holds.h %reldir%/quiesce_messages.h \
+	%reldir%/quiesce_rig.h \
+	%reldir%/ports_rig.h $(session_rig)
+
+unit_tests += %reldir%/test_quiesce
+%canon_reldir%_test_quiesce_SOURCES = %reldir%/test_quiesce.c $(quiesce_rig)
+%canon_reldir%_test_quiesce_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_quiesce_deadline
+%canon_reldir%_test_quiesce_deadline_SOURCES = %reldir%/test_quiesce_deadline.c $(quiesce_rig)
+%canon_reldir%_test_quiesce_deadline_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_ends
+%canon_reldir%_test_session_ends_SOURCES = %reldir%/test_session_ends.c $(quiesce_rig)
+%canon_reldir%_test_session_ends_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_ports
 %canon_reldir%_test_session_ports_SOURCES = %reldir%/test_session_ports.c %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_ports_LDADD = $(LIBALL) $(CMOCKA_LIBS)
