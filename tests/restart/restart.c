@@ -11,6 +11,7 @@
  * clients wait until all of it was read: then the guest must get all of it, and
  * otherwise a beginning of it, from the end of which the client goes on.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -38,6 +39,8 @@ enum {
 	RING_SIZE = 64,
 	WAIT_MS = 10000,
 	CHUNK = 8192,
+	MARK = 33,
+	LATE_MAX = 4 << 20,
 };
 
 /* One direction: bytes that follow from their position. */
@@ -59,6 +62,9 @@ struct port_side {
 	struct line out; /* guest to client */
 	struct line in;	 /* client to guest */
 	struct page pages[N_PAGES];
+	uint8_t *late; /* input after a kill, up to the mark */
+	size_t n_late;
+	bool marked;
 };
 
 static struct {
@@ -167,13 +173,26 @@ static void daemon_exec(void)
 	argv[n++] = "--journal";
 	argv[n++] = t.dir;
 	argv[n++] = "--log-level";
-	argv[n++] = "warning";
+	argv[n++] = getenv("RESTART_LOG") ? getenv("RESTART_LOG") : "warning";
 	argv[n] = NULL;
 	execv(t.daemon, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
-/* Until it serves: the process says so by the descriptor that it inherits. */
+/* A socket of a process that was killed may still take connections for a moment. */
+static int dial_daemon(const char *path)
+{
+	struct ucred peer = { .pid = 0 };
+	socklen_t len = sizeof(peer);
+	int fd = dial(path);
+
+	if (fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	    peer.pid == t.pid)
+		return fd;
+	return fd_close(fd);
+}
+
+/* Until it serves. */
 static void daemon_start(void)
 {
 	int64_t deadline = monotonic_ms() + WAIT_MS;
@@ -189,7 +208,7 @@ static void daemon_start(void)
 			die("the daemon has ended at its start");
 		if (monotonic_ms() > deadline)
 			die("the daemon does not listen");
-		fd = dial(t.socket);
+		fd = dial_daemon(t.socket);
 		if (fd < 0)
 			poll(NULL, 0, 1);
 	}
@@ -267,7 +286,7 @@ static void client_connect(struct port_side *p)
 {
 	int64_t deadline = monotonic_ms() + WAIT_MS;
 
-	while ((p->fd = dial(p->path)) < 0)
+	while ((p->fd = dial_daemon(p->path)) < 0)
 		if (monotonic_ms() > deadline)
 			die("port %u: nobody listens", p->id);
 }
@@ -332,32 +351,71 @@ static void step(bool clients_send)
 	must(guest_poll(&t.guest), "the control queue");
 }
 
-/* The guest takes what there is until nothing is on its way: got is sent, or less is final. */
-static void settle(bool exact)
+/* Bytes that no stream has: what comes before them was on its way when the daemon died. */
+static const uint8_t mark[MARK] = "(here begins the next connection)";
+
+static void client_mark(struct port_side *p)
+{
+	if (send(p->fd, mark, MARK, MSG_NOSIGNAL) != MARK)
+		die("port %u: the mark could not be sent", p->id);
+	p->n_late = 0;
+	p->marked = false;
+}
+
+static void guest_receive_late(struct port_side *p)
+{
+	int n = 0;
+
+	while (!p->marked && n >= 0) {
+		if (p->n_late == LATE_MAX)
+			die("port %u: more input than there can be", p->id);
+		n = guest_read_some_port(&t.guest, p->id, p->late + p->n_late, LATE_MAX - p->n_late,
+					 0);
+		if (n > 0)
+			p->n_late += (size_t)n;
+		p->marked =
+			p->n_late >= MARK && memcmp(p->late + p->n_late - MARK, mark, MARK) == 0;
+	}
+	if (n < 0 && n != -ETIMEDOUT)
+		must(n, "reading input");
+}
+
+/* All output has come, and all input that the daemon had read. */
+static void settle(void)
 {
 	int64_t deadline = monotonic_ms() + WAIT_MS;
 	bool done = false;
 
 	while (!done) {
+		must(guest_poll(&t.guest), "the receive rings");
 		done = true;
 		for (unsigned int i = 0; i < t.n_ports; i++) {
 			struct port_side *p = &t.ports[i];
 
 			guest_collect(p);
-			guest_receive(p);
+			guest_receive_late(p);
 			client_receive(p);
-			done &= p->out.got == p->out.sent && (!exact || p->in.got == p->in.sent);
+			done &= p->out.got == p->out.sent && p->marked;
 		}
-		if (monotonic_ms() <= deadline)
+		if (done || monotonic_ms() <= deadline)
 			continue;
-		for (unsigned int i = 0; i < t.n_ports && !done; i++)
-			printf("# port %u: output %" PRIu64 " of %" PRIu64 ", input %" PRIu64
-			       " of %" PRIu64 "\n",
-			       i + 1, t.ports[i].out.got, t.ports[i].out.sent, t.ports[i].in.got,
-			       t.ports[i].in.sent);
-		if (!done)
-			die("bytes are missing");
+		for (unsigned int i = 0; i < t.n_ports; i++)
+			printf("# port %u: output %" PRIu64 " of %" PRIu64
+			       ", input %zu after %" PRIu64 " of %" PRIu64 "\n",
+			       i + 1, t.ports[i].out.got, t.ports[i].out.sent, t.ports[i].n_late,
+			       t.ports[i].in.got, t.ports[i].in.sent);
+		die("bytes are missing");
 	}
+}
+
+/* What the daemon had not read, the client sends again. */
+static void go_on(struct port_side *p, bool exact)
+{
+	compare(&p->in, p->late, p->n_late - MARK, "input", p->id);
+	if (exact && p->in.got != p->in.sent)
+		die("port %u: the daemon had read %" PRIu64 " bytes, the guest has %" PRIu64, p->id,
+		    p->in.sent, p->in.got);
+	p->in.sent = p->in.got;
 }
 
 static void reconnect(void)
@@ -368,8 +426,10 @@ static void reconnect(void)
 	must(vhu_style_negotiate(&t.fe, &t.plan), "negotiating again");
 	must(vhu_frontend_inflight_set(&t.fe, &t.record), "giving the record back");
 	must(vhu_style_start(&t.fe, &t.plan), "starting the rings again");
-	for (unsigned int i = 0; i < t.n_ports; i++)
+	for (unsigned int i = 0; i < t.n_ports; i++) {
 		client_connect(&t.ports[i]);
+		client_mark(&t.ports[i]);
+	}
 }
 
 /* One kill, at a moment that is not known, and what is left of it. */
@@ -390,10 +450,9 @@ static void one_kill(void)
 	for (unsigned int i = 0; i < t.n_ports; i++)
 		client_leave(&t.ports[i]);
 	reconnect();
-	settle(exact);
-	/* What the daemon had not read, the client sends again. */
+	settle();
 	for (unsigned int i = 0; i < t.n_ports; i++)
-		t.ports[i].in.sent = t.ports[i].in.got;
+		go_on(&t.ports[i], exact);
 }
 
 static void set_up(void)
@@ -427,8 +486,23 @@ static void set_up(void)
 			if (!p->pages[k].host)
 				die("no guest memory");
 		}
+		p->late = malloc(LATE_MAX);
+		if (!p->late)
+			die("no memory");
 		client_connect(p);
 	}
+}
+
+static void remove_files(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(t.dir);
+
+	while (dir && (entry = readdir(dir)))
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(t.dir);
 }
 
 static void usage(void)
@@ -496,11 +570,13 @@ int main(int argc, char **argv)
 		n_out += t.ports[i].out.got;
 		n_in += t.ports[i].in.got;
 		client_leave(&t.ports[i]);
+		free(t.ports[i].late);
 	}
 	printf("# seed %" PRIu64 ": %u kills, %u ports, %" PRIu64 " bytes out, %" PRIu64
 	       " bytes in, 0 lost, 0 doubled\n",
 	       t.seed, t.n_kills, t.n_ports, n_out, n_in);
 	daemon_kill();
+	remove_files();
 	guest_fini(&t.guest);
 	vhu_frontend_inflight_fini(&t.record);
 	vhu_frontend_fini(&t.fe);
