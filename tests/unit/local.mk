@@ -87,6 +87,9 @@ unit_tests += %reldir%/test_driverq_packed
 unit_tests += %reldir%/test_ring_pair
 %canon_reldir%_test_ring_pair_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_ring_meeting
+%canon_reldir%_test_ring_meeting_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
 unit_tests += %reldir%/test_ring_hostile
 %canon_reldir%_test_ring_hostile_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
