@@ -181,16 +181,16 @@ static inline uint32_t packed_base(struct packed_position avail, struct packed_p
 	       (uint32_t)used.wrap << 31;
 }
 
-/* One of them: bits 0-15 are the available position's, bits 16-31 the used one's. */
-static inline struct packed_position packed_position_from(uint16_t half)
-{
-	return (struct packed_position){ .offset = half & 0x7fff, .wrap = (half & 0x8000) != 0 };
-}
-
 /* The first of the two, where the driver or a device that starts again goes on. */
 static inline struct packed_position packed_base_avail(uint32_t base)
 {
 	return (struct packed_position){ .offset = base & 0x7fff, .wrap = (base & 0x8000) != 0 };
+}
+
+/* The second, where used descriptors go on. */
+static inline struct packed_position packed_base_used(uint32_t base)
+{
+	return packed_base_avail(base >> 16);
 }
 
 #endif

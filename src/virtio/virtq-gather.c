@@ -33,7 +33,7 @@ static inline void gather_set_cap(struct gather *g)
 	g->iov = g->q->iov;
 }
 
-static enum virtq_fault gather_grow(struct gather *g)
+static RARE enum virtq_fault gather_grow(struct gather *g)
 {
 	struct virtq *q = g->q;
 	struct iovec *iov;
@@ -86,7 +86,7 @@ static bool gather_window(struct gather *g, uint64_t addr)
 }
 
 /* Adds [addr, addr + len) of guest memory, cut where regions meet. */
-static enum virtq_fault gather_pieces(struct gather *g, uint64_t addr, uint32_t len)
+static RARE enum virtq_fault gather_pieces(struct gather *g, uint64_t addr, uint32_t len)
 {
 	struct gmem_window *w = &g->window;
 
@@ -115,7 +115,7 @@ static enum virtq_fault gather_pieces(struct gather *g, uint64_t addr, uint32_t 
 }
 
 /* The same; most buffers are where the last one was. */
-static inline enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, uint32_t len)
+static HOT enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, uint32_t len)
 {
 	const uint64_t off = addr - g->window.guest_addr;
 
@@ -127,7 +127,7 @@ static inline enum virtq_fault gather_buffer(struct gather *g, uint64_t addr, ui
 }
 
 /* One descriptor that names a buffer. An empty one has no effect at all. */
-static inline enum virtq_fault gather_desc(struct gather *g, const struct vring_desc *desc)
+static HOT enum virtq_fault gather_desc(struct gather *g, const struct vring_desc *desc)
 {
 	enum virtq_fault fault;
 
@@ -163,7 +163,7 @@ struct table {
 };
 
 /* Looks at every window of the table; *ret_host: where all of it is, or NULL. */
-static bool table_covered(struct virtq *q, const struct vring_desc *ref, void **ret_host)
+static RARE bool table_covered(struct virtq *q, const struct vring_desc *ref, void **ret_host)
 {
 	uint64_t addr = ref->addr, left = ref->len;
 	struct gmem_window w;
@@ -185,8 +185,8 @@ static bool table_covered(struct virtq *q, const struct vring_desc *ref, void **
 	return true;
 }
 
-static inline enum virtq_fault table_find(struct virtq *q, const struct vring_desc *ref,
-					  struct table *ret_table)
+static HOT enum virtq_fault table_find(struct virtq *q, const struct vring_desc *ref,
+				       struct table *ret_table)
 {
 	const struct gmem_window *w = &q->window;
 	void *host;
@@ -204,7 +204,7 @@ static inline enum virtq_fault table_find(struct virtq *q, const struct vring_de
 }
 
 /* An entry that is not aligned, or lies across windows. */
-static bool table_load_bytes(struct virtq *q, uint64_t addr, struct vring_desc *ret_desc)
+static RARE bool table_load_bytes(struct virtq *q, uint64_t addr, struct vring_desc *ret_desc)
 {
 	unsigned char bytes[VRING_DESC_BYTES];
 	struct gmem_window w;
@@ -225,8 +225,8 @@ static bool table_load_bytes(struct virtq *q, uint64_t addr, struct vring_desc *
 	return true;
 }
 
-static inline bool table_load(struct virtq *q, const struct table *table, uint32_t idx,
-			      struct vring_desc *ret_desc)
+static HOT bool table_load(struct virtq *q, const struct table *table, uint32_t idx,
+			   struct vring_desc *ret_desc)
 {
 	const struct vring as_ring = { .desc = table->here };
 
@@ -238,7 +238,7 @@ static inline bool table_load(struct virtq *q, const struct table *table, uint32
 }
 
 /* The descriptors of a split ring's table, each loaded once. */
-static inline enum virtq_fault gather_entries(struct gather *g, const struct table *table)
+static HOT enum virtq_fault gather_entries(struct gather *g, const struct table *table)
 {
 	const uint32_t most =
 		table->n < g->max_links - g->n_links ? table->n : g->max_links - g->n_links;
@@ -290,7 +290,8 @@ static enum virtq_fault gather_sequence(struct gather *g, const struct table *ta
 }
 
 /* The table that ref refers to; its WRITE flag means nothing. */
-static enum virtq_fault gather_indirect(struct gather *g, const struct vring_desc *ref)
+static HOT enum virtq_fault gather_indirect(struct gather *g, const struct vring_desc *ref,
+					    bool packed)
 {
 	struct table table;
 	enum virtq_fault fault;
@@ -302,7 +303,7 @@ static enum virtq_fault gather_indirect(struct gather *g, const struct vring_des
 	fault = table_find(g->q, ref, &table);
 	if (fault != VIRTQ_FAULT_NONE)
 		return fault;
-	return g->q->packed ? gather_sequence(g, &table) : gather_entries(g, &table);
+	return packed ? gather_sequence(g, &table) : gather_entries(g, &table);
 }
 
 /* The whole chain that begins with desc; each descriptor is loaded once. */
@@ -323,7 +324,7 @@ static enum virtq_fault gather_chain(struct gather *g, struct vring_desc desc)
 			return VIRTQ_FAULT_NEXT_RANGE;
 		desc = vring_desc_load(ring, desc.next);
 	}
-	return gather_indirect(g, &desc);
+	return gather_indirect(g, &desc, false);
 }
 
 /* A packed ring's list. An indirect descriptor is a list of its own. */
@@ -335,7 +336,8 @@ static enum virtq_fault gather_list(struct gather *g, const struct packed_desc *
 		enum virtq_fault fault;
 
 		if (desc.flags & VRING_DESC_F_INDIRECT)
-			return n > 1 ? VIRTQ_FAULT_INDIRECT_IN_LIST : gather_indirect(g, &desc);
+			return n > 1 ? VIRTQ_FAULT_INDIRECT_IN_LIST
+				     : gather_indirect(g, &desc, true);
 		fault = gather_desc(g, &desc);
 		if (fault != VIRTQ_FAULT_NONE)
 			return fault;
@@ -344,7 +346,7 @@ static enum virtq_fault gather_list(struct gather *g, const struct packed_desc *
 	return VIRTQ_FAULT_NONE;
 }
 
-static inline void gather_begin(struct gather *g, struct virtq *q)
+static HOT void gather_begin(struct gather *g, struct virtq *q)
 {
 	*g = (struct gather){
 		.q = q,
@@ -355,7 +357,7 @@ static inline void gather_begin(struct gather *g, struct virtq *q)
 	gather_set_cap(g);
 }
 
-static inline void gather_end(const struct gather *g, struct chain *chain)
+static HOT void gather_end(const struct gather *g, struct chain *chain)
 {
 	chain->iov = g->q->iov;
 	chain->n_out = g->n_out;
@@ -365,20 +367,20 @@ static inline void gather_end(const struct gather *g, struct chain *chain)
 	chain->in_len = g->in_len;
 }
 
-enum virtq_fault virtq_gather(struct virtq *q, const struct vring_desc *first, struct chain *chain)
+enum virtq_fault virtq_gather(struct virtq *q, struct vring_desc first, struct chain *ret_chain)
 {
 	struct gather g;
 	enum virtq_fault fault;
 
 	gather_begin(&g, q);
-	fault = gather_chain(&g, *first);
+	fault = gather_chain(&g, first);
 	if (fault == VIRTQ_FAULT_NONE)
-		gather_end(&g, chain);
+		gather_end(&g, ret_chain);
 	return fault;
 }
 
 enum virtq_fault virtq_gather_list(struct virtq *q, const struct packed_desc *descs, unsigned int n,
-				   struct chain *chain)
+				   struct chain *ret_chain)
 {
 	struct gather g;
 	enum virtq_fault fault;
@@ -386,6 +388,6 @@ enum virtq_fault virtq_gather_list(struct virtq *q, const struct packed_desc *de
 	gather_begin(&g, q);
 	fault = gather_list(&g, descs, n);
 	if (fault == VIRTQ_FAULT_NONE)
-		gather_end(&g, chain);
+		gather_end(&g, ret_chain);
 	return fault;
 }

@@ -29,8 +29,8 @@ static uint32_t distance(const struct virtq *q, struct packed_position from,
  * so. */
 static void set_positions(struct virtq *q, uint32_t base)
 {
-	q->avail = packed_position_from((uint16_t)base);
-	q->used = packed_position_from((uint16_t)(base >> 16));
+	q->avail = packed_base_avail(base);
+	q->used = packed_base_used(base);
 	if (base >> 16 == 0)
 		q->used = q->avail;
 }

@@ -7,6 +7,10 @@
 #include "base.h"
 #include "virtio/virtq.h"
 
+/* What every chain takes, and what keeps registers and branches from it if it is inlined. */
+#define HOT inline __attribute__((always_inline))
+#define RARE __attribute__((noinline, cold))
+
 /* Of a chain that is out; bits. */
 enum virtq_held {
 	HELD = 1,
@@ -48,9 +52,9 @@ static inline bool virtq_single(struct virtq *q, uint64_t addr, uint32_t len, ui
  * or a packed ring's list of n, all of which are private copies. When an address
  * has no translation, q->missing is set and the fault means nothing.
  */
-enum virtq_fault virtq_gather(struct virtq *q, const struct vring_desc *first, struct chain *chain);
+enum virtq_fault virtq_gather(struct virtq *q, struct vring_desc first, struct chain *ret_chain);
 enum virtq_fault virtq_gather_list(struct virtq *q, const struct packed_desc *descs, unsigned int n,
-				   struct chain *chain);
+				   struct chain *ret_chain);
 
 /*
  * virtq-split.c and virtq-packed.c. Each does for its layout what the function

@@ -53,7 +53,7 @@ static enum virtq_fault gather_head(struct virtq *q, uint16_t head, struct chain
 	chain->head = head;
 	if (virtq_single(q, desc.addr, desc.len, desc.flags, chain))
 		return VIRTQ_FAULT_NONE;
-	return virtq_gather(q, &desc, chain);
+	return virtq_gather(q, desc, chain);
 }
 
 static enum pop_result take_left(struct virtq *q, struct chain *ret_chain)

@@ -215,7 +215,7 @@ enum virtq_fault virtq_broken(const struct virtq *q)
 	return q->fault;
 }
 
-/* Without cached entries the next pop goes through virtq_pop_long(), which sees the fault. */
+/* Without cached entries the next pop goes through virtq_reload(), which sees the fault. */
 void virtq_break(struct virtq *q, enum virtq_fault fault)
 {
 	if (q->fault == VIRTQ_FAULT_NONE)
@@ -236,7 +236,6 @@ static inline void virtq_take(struct virtq *q, uint16_t head)
 static inline enum pop_result virtq_pop_plain(struct virtq *q, struct chain *ret_chain)
 {
 	struct vring_desc desc;
-	struct chain chain;
 	uint16_t head = vring_avail_entry(&q->ring.split, q->last_avail);
 
 	if (head >= q->ring.size)
@@ -244,39 +243,39 @@ static inline enum pop_result virtq_pop_plain(struct virtq *q, struct chain *ret
 	if (q->held[head])
 		return virtq_fail(q, VIRTQ_FAULT_HEAD_IN_USE);
 	desc = vring_desc_load(&q->ring.split, head);
-	if (!virtq_single(q, desc.addr, desc.len, desc.flags, &chain)) {
-		enum virtq_fault fault = virtq_gather(q, &desc, &chain);
+	if (!virtq_single(q, desc.addr, desc.len, desc.flags, ret_chain)) {
+		enum virtq_fault fault = virtq_gather(q, desc, ret_chain);
 
 		if (fault != VIRTQ_FAULT_NONE)
 			return virtq_fail(q, fault);
 	}
 	virtq_take(q, head);
-	chain.head = head;
-	*ret_chain = chain;
+	ret_chain->head = head;
 	return POP_CHAIN;
 }
 
-/* No entries are known of: there are none, or the ring is another kind of ring. */
-static enum pop_result virtq_pop_long(struct virtq *q, struct chain *ret_chain)
+/* No entries are known of. Whether that has changed, in a plain split ring. */
+static RARE bool virtq_reload(struct virtq *q)
+{
+	return q->plain_size > 0 && q->fault == VIRTQ_FAULT_NONE &&
+	       virtq_split_reload(q, &q->avail_idx);
+}
+
+/* A plain split ring has nothing, or it is another kind of ring. */
+static RARE enum pop_result virtq_pop_otherwise(struct virtq *q, struct chain *ret_chain)
 {
 	q->missing = false;
 	if (q->fault != VIRTQ_FAULT_NONE)
 		return POP_BROKEN;
-	if (q->ring.size == 0)
+	if (q->ring.size == 0 || q->plain_size > 0)
 		return POP_EMPTY;
-	if (q->packed)
-		return virtq_packed_pop(q, ret_chain);
-	if (q->plain_size == 0)
-		return virtq_split_pop(q, ret_chain);
-	if (!virtq_split_reload(q, &q->avail_idx))
-		return q->fault != VIRTQ_FAULT_NONE ? POP_BROKEN : POP_EMPTY;
-	return virtq_pop_plain(q, ret_chain);
+	return q->packed ? virtq_packed_pop(q, ret_chain) : virtq_split_pop(q, ret_chain);
 }
 
 enum pop_result virtq_pop(struct virtq *q, struct chain *ret_chain)
 {
-	if (q->last_avail == q->avail_idx)
-		return virtq_pop_long(q, ret_chain);
+	if (q->last_avail == q->avail_idx && !virtq_reload(q))
+		return virtq_pop_otherwise(q, ret_chain);
 	return virtq_pop_plain(q, ret_chain);
 }
 
@@ -290,7 +289,7 @@ static bool virtq_is_oldest(const struct virtq *q, uint16_t head)
 	return q->head_at[(end - q->n_held) % q->size] == head;
 }
 
-static void virtq_push_long(struct virtq *q, uint16_t head, uint32_t len)
+static RARE void virtq_push_long(struct virtq *q, uint16_t head, uint32_t len)
 {
 	assert(head < q->ring.size && q->held[head]);
 	/* Who has that feature negotiated promises it (VR-078). */
