@@ -20,6 +20,9 @@ unit_tests += %reldir%/test_log
 unit_tests += %reldir%/test_bytering
 %canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_state
+%canon_reldir%_test_state_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
@@ -222,6 +225,9 @@ unit_tests += %reldir%/test_console_life
 unit_tests += %reldir%/test_console_ports
 %canon_reldir%_test_console_ports_SOURCES = %reldir%/test_console_ports.c %reldir%/console_rig.h
 %canon_reldir%_test_console_ports_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_console_state
+%canon_reldir%_test_console_state_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_console_overflow
 %canon_reldir%_test_console_overflow_SOURCES = %reldir%/test_console_overflow.c %reldir%/console_rig.h
