@@ -140,6 +140,11 @@ unit_tests += %reldir%/test_client
 %canon_reldir%_test_client_SOURCES = %reldir%/test_client.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_port_freeze
+%canon_reldir%_test_port_freeze_SOURCES = %reldir%/test_port_freeze.c %reldir%/bulk_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h %reldir%/pty_rig.h
+%canon_reldir%_test_port_freeze_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_client_bulk
 %canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/bulk_rig.h \
 	%reldir%/socket_rig.h %reldir%/backend_rig.h
