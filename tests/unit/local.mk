@@ -293,6 +293,10 @@ unit_tests += %reldir%/test_frontend_iotlb
 %canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_frontend_packed
+%canon_reldir%_test_frontend_packed_SOURCES = %reldir%/test_frontend_packed.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_packed_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_frontend_postcopy
 %canon_reldir%_test_frontend_postcopy_SOURCES = %reldir%/test_frontend_postcopy.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_postcopy_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS) -lpthread
