@@ -22,6 +22,8 @@ unit_tests += %reldir%/test_bytering
 
 unit_tests += %reldir%/test_journal
 %canon_reldir%_test_journal_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_state
+%canon_reldir%_test_state_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
@@ -162,6 +164,11 @@ unit_tests += %reldir%/test_client
 %canon_reldir%_test_client_SOURCES = %reldir%/test_client.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_port_freeze
+%canon_reldir%_test_port_freeze_SOURCES = %reldir%/test_port_freeze.c %reldir%/bulk_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h %reldir%/pty_rig.h
+%canon_reldir%_test_port_freeze_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_client_bulk
 %canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/bulk_rig.h \
 	%reldir%/socket_rig.h %reldir%/backend_rig.h
@@ -248,6 +255,9 @@ unit_tests += %reldir%/test_console_ports
 %canon_reldir%_test_console_ports_SOURCES = %reldir%/test_console_ports.c %reldir%/console_rig.h
 %canon_reldir%_test_console_ports_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_console_state
+%canon_reldir%_test_console_state_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_console_overflow
 %canon_reldir%_test_console_overflow_SOURCES = %reldir%/test_console_overflow.c %reldir%/console_rig.h
 %canon_reldir%_test_console_overflow_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
@@ -290,6 +300,10 @@ unit_tests += %reldir%/test_session_memory
 unit_tests += %reldir%/test_session_notify
 %canon_reldir%_test_session_notify_SOURCES = %reldir%/test_session_notify.c $(session_rig)
 %canon_reldir%_test_session_notify_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_state
+%canon_reldir%_test_session_state_SOURCES = %reldir%/test_session_state.c %reldir%/move_rig.h %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_state_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_vring
 %canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
@@ -338,6 +352,10 @@ unit_tests += %reldir%/test_frontend_migrate
 unit_tests += %reldir%/test_frontend_iotlb
 %canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_packed
+%canon_reldir%_test_frontend_packed_SOURCES = %reldir%/test_frontend_packed.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_packed_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_frontend_postcopy
 %canon_reldir%_test_frontend_postcopy_SOURCES = %reldir%/test_frontend_postcopy.c %reldir%/peer_rig.h
