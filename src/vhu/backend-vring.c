@@ -250,7 +250,8 @@ static void err_done(struct op *op, int res)
 /* An area that lacks its translation is asked for before the next one is looked up. */
 static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 {
-	uint64_t features = v->b->nego.features;
+	/* A ring that is live stays what it was. */
+	uint64_t features = v->live ? v->q.vq.features : v->b->nego.features;
 	struct virtq_areas len = virtq_area_bytes(features, v->num);
 	/* A packed ring is written where it is read. */
 	uint8_t both =
@@ -280,6 +281,8 @@ static void go_live(struct vqio *v)
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;
+	if (virtq_broken(&v->q.vq) != VIRTQ_FAULT_NONE)
+		broken(v);
 	dev->ops->queue_start(dev, &v->q,
 			      virtq_base_is_fresh(v->b->nego.features, virtq_base(&v->q.vq)));
 	log_debug(v->who, "live: %u entries from base 0x%x", v->num, v->base);

@@ -15,7 +15,8 @@
 /* What we do, exactly (VU-033): the device adds its own bits. */
 static const uint64_t ring_features = BIT(VIRTIO_F_VERSION_1_BIT) |
 				      BIT(VIRTIO_F_INDIRECT_DESC_BIT) |
-				      BIT(VIRTIO_F_EVENT_IDX_BIT) | BIT(VIRTIO_F_RING_RESET_BIT);
+				      BIT(VIRTIO_F_EVENT_IDX_BIT) | BIT(VIRTIO_F_RING_PACKED_BIT) |
+				      BIT(VIRTIO_F_IN_ORDER_BIT) | BIT(VIRTIO_F_RING_RESET_BIT);
 
 static const uint64_t protocol_features =
 	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |

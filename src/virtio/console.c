@@ -153,7 +153,11 @@ static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned 
 	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
+		enum pop_result result = virtq_pop(&q->vq, &chain);
+
+		if (result == POP_MISSING)
+			return VQ_DRAINED;
+		if (result != POP_CHAIN) {
 			console_ctrl_drained(&p->con->ctrl, port_number(p));
 			wake_ctrl(p->con);
 			return VQ_DRAINED;
@@ -189,6 +193,7 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 			return VQ_DRAINED;
 		len = console_ctrl_fit(msg, len, chain.in_len);
 		chain_write(&chain, 0, msg, len);
+		virtq_written(&q->vq, chain.iov + chain.n_out, chain.n_in, len);
 		virtq_push(&q->vq, chain.head, (uint32_t)len);
 		if (len > 0)
 			console_ctrl_sent(&con->ctrl);

@@ -29,7 +29,12 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/picture-text.c \
 	%reldir%/picture.c \
 	%reldir%/picture.h \
+	%reldir%/virtq-gather.c \
+	%reldir%/virtq-inflight.c \
 	%reldir%/virtq-log.c \
+	%reldir%/virtq-packed.c \
+	%reldir%/virtq-private.h \
+	%reldir%/virtq-split.c \
 	%reldir%/virtq.c \
 	%reldir%/virtq.h \
 	%reldir%/vring.c \

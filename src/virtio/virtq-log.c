@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* What a queue has beside its ring: the dirty log and the record of requests in flight. */
-#include "virtio/virtq.h"
-
-#include "base.h"
+/* What a queue tells the dirty log. */
+#include "virtio/virtq-private.h"
 
 void virtq_set_log(struct virtq *q, struct dirty_log *log, bool ring_too, uint64_t ring_log_addr)
 {
@@ -27,11 +25,10 @@ void virtq_written(struct virtq *q, const struct iovec *iov, unsigned int n, uin
 	}
 }
 
-void virtq_set_inflight(struct virtq *q, struct inflight *record, uint32_t idx)
+void virtq_log_desc(struct virtq *q, uint32_t offset)
 {
-	struct inflight *old = q->record;
+	uint64_t addr;
 
-	q->record = record ? inflight_ref(record) : NULL;
-	q->record_idx = idx;
-	inflight_unref(old);
+	if (gmem_guest_from_host(q->mem, &q->ring.pack.desc[offset], &addr))
+		dirty_log_mark(q->log, addr, PACKED_DESC_BYTES);
 }

@@ -44,7 +44,9 @@ enum pop_result {
 /* Why a ring is broken: name and the sentence of virtq_fault_text(). */
 #define VIRTQ_FAULT_LIST(X)                                                                        \
 	X(NONE, "the ring is sound")                                                               \
+	X(BASE, "the ring was started at a position that it does not have")                        \
 	X(AVAIL_JUMP, "the available index moved by more than the ring size")                      \
+	X(ID_RANGE, "a buffer id is not below the ring size")                                      \
 	X(HEAD_RANGE, "an available entry names a descriptor outside the table")                   \
 	X(HEAD_IN_USE, "a chain was offered again before it was returned")                         \
 	X(NEXT_RANGE, "a descriptor's next names an entry outside its table")                      \
@@ -52,6 +54,8 @@ enum pop_result {
 	X(INDIRECT_FEATURE, "an indirect descriptor was used without the feature")                 \
 	X(INDIRECT_NESTED, "an indirect table holds an indirect descriptor")                       \
 	X(INDIRECT_NEXT, "an indirect descriptor must be the last of its chain")                   \
+	X(INDIRECT_IN_LIST, "a list of descriptors holds an indirect one")                         \
+	X(LIST_NOT_AVAIL, "a list of descriptors goes on with one that is not available")          \
 	X(INDIRECT_SIZE, "an indirect table's size must be a multiple of 16 above 0")              \
 	X(INDIRECT_UNMAPPED, "an indirect table lies outside guest memory")                        \
 	X(ORDER, "a readable descriptor follows a writable one")                                   \
@@ -122,6 +126,12 @@ bool virtq_ring_map(struct virtq_ring *ring, uint64_t features, void *desc, void
  */
 bool virtq_base_is_fresh(uint64_t features, uint32_t base);
 
+/* How a packed ring's list lies in it, and in the record. */
+struct virtq_list {
+	uint16_t n_descs;
+	uint16_t entry;
+};
+
 struct virtq {
 	struct virtq_ring ring;	   /* size 0 while stopped or parked */
 	struct gmem *mem;	   /* a reference */
@@ -129,25 +139,48 @@ struct virtq {
 	uint64_t features;
 	uint16_t last_avail;	/* the next available index to take */
 	uint16_t avail_idx;	/* the driver's, as last seen and checked */
-	uint16_t used_idx;	/* the next used entry to write */
+	uint16_t used_idx;	/* the next used entry to write; packed: how many were written */
 	uint16_t published_idx; /* what the driver has been shown of it */
+	uint32_t plain_size;	/* the ring's, if it is split and has nothing to it but itself */
 	bool call_forced;	/* nothing published since the start */
 	bool event_idx;
+	bool packed, in_order;
 	enum virtq_fault fault;
 	unsigned int n_held; /* chains taken and not returned */
 	uint32_t size;	     /* of the ring, also while parked */
 	uint32_t max_size;   /* that it can have */
-	uint32_t n_slots;    /* allocated, of the two that follow */
-	uint16_t *head_at;   /* by slot: the head that was taken there */
-	uint8_t *held;	     /* by head: whether taken and not returned */
+	uint32_t n_slots;    /* allocated, of what follows */
+	uint16_t *head_at;   /* by slot (packed: in turn): the head that was taken there */
+	uint8_t *held;	     /* by head: enum virtq_held, 0 when it is the driver's */
 	struct iovec *iov;
 	unsigned int iov_size; /* vectors allocated */
+
+	/* Packed rings alone. */
+	struct packed_position avail, used; /* next descriptor to take, and to write as used */
+	struct packed_position first_used;  /* of those that the driver has not been shown */
+	uint16_t first_flags;		    /* that will show them */
+	uint16_t n_unshown;		    /* descriptors from there to used */
+	uint16_t n_out;			    /* from used to avail */
+	uint16_t taken_at;		    /* where in head_at the next chain goes */
+	struct virtq_list *lists;	    /* by buffer id */
+	struct packed_desc *descs;	    /* private copies of a list */
+
+	/* IN_ORDER: chains returned that share a used entry with the next one. */
+	uint16_t n_skipped, n_skipped_descs, skipped_head;
+
+	/* Requests in flight. */
+	struct inflight *record; /* a reference, for the next start; NULL: none */
+	uint32_t record_idx;
+	struct inflight_ring inflight;
+	uint16_t *left_heads; /* what an earlier device left: split, or packed */
+	struct inflight_chain *left_chains;
+	uint32_t n_left, left_at; /* how many, and the next to be taken */
+	unsigned int n_left_held;
 
 	struct dirty_log *log; /* a reference; NULL: none */
 	bool log_ring;
 	uint64_t ring_log_addr;
-	struct inflight *record; /* a reference, for the next start; NULL: none */
-	uint32_t record_idx;
+
 	const struct iotlb *tlb; /* lent; NULL: none */
 	bool missing;
 	uint8_t missing_perm;

@@ -137,7 +137,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4 || !option_parse_number(argv[1], &size) ||
 	    !option_parse_number(argv[3], &n_chains))
-		die("expected RING direct|indirect CHAINS");
+		die("expected RING direct|indirect|packed|packed-indirect CHAINS");
 	r.size = (unsigned int)min_u64(size, VRING_MAX_SIZE);
 	r.indirect = strcmp(argv[2], "indirect") == 0;
 	set_up(&r);
