@@ -45,6 +45,7 @@ struct console_port {
 	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
 	uint32_t out_base;   /* at this position of the ring */
 	bool resumes;	     /* they came with a state: a start from index 0 is no new driver's */
+	unsigned int out_pauses; /* n_pauses of the console then */
 };
 
 struct console_ctrl {

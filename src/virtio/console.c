@@ -128,6 +128,7 @@ static bool output_batch(struct console_port *p, struct batch *b)
 		return true;
 	p->out_done = n_left == b->n_chains ? done + len : len;
 	p->out_base = virtq_position(b->vq);
+	p->out_pauses = p->con->n_pauses;
 	return false;
 }
 
@@ -399,13 +400,15 @@ static void start_ctrl(struct console *con, bool fresh)
 	wake_all(con);
 }
 
+/*
+ * The chain that was taken in part may be another one now, or another driver's.
+ * A queue that starts anew while the device goes on was reset (VR-108); after a
+ * pause, when all had stopped, it is the same chain if there is one already.
+ */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
-	/*
-	 * The chain that was taken in part is another one, or another driver's. An
-	 * index of 0 may be that of a pause, but then the chain is there already.
-	 */
-	bool anew = fresh && !p->resumes && !virtq_has_avail(&q->vq);
+	bool alone = multiport(p->con) && p->out_pauses == p->con->n_pauses;
+	bool anew = fresh && !p->resumes && (alone || !virtq_has_avail(&q->vq));
 
 	q->latency = p->port ? &p->port->latency : NULL;
 	if (anew || virtq_position(&q->vq) != p->out_base)
@@ -456,6 +459,8 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
+	if (q->idx == QUEUE_CTRL_TX)
+		con->n_pauses++;
 	if (console_is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
 	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));

@@ -273,6 +273,10 @@ unit_tests += %reldir%/test_session_iommu
 %canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
 %canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_reset
+%canon_reldir%_test_session_reset_SOURCES = %reldir%/test_session_reset.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_reset_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_bulk_LDADD = $(LIBALL) $(CMOCKA_LIBS)
