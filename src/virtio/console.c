@@ -301,6 +301,7 @@ static void console_set_features(struct vdev *dev, uint64_t accepted)
 
 	con->features = accepted;
 	console_ctrl_set_size(&con->ctrl, accepted & BIT(CONSOLE_F_SIZE_BIT));
+	wake_ctrl(con); /* sizes may be told now */
 	if (multiport(con) == before || !any_started(con))
 		return;
 	find_mode(con);
