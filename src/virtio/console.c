@@ -267,6 +267,14 @@ static void open_single(struct console *con)
 		p->draining = true; /* a guest that prints to nowhere must not spin */
 }
 
+/* What it was told and told us, and how much of its chains is in the ports already. */
+static void forget_driver(struct console *con)
+{
+	console_ctrl_reset(&con->ctrl);
+	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
+		con->ctrl.ports[i].out_done = 0;
+}
+
 /*
  * Looked at when queues run, as the features of a session begin at 0 even where
  * it goes on with the driver of the one before.
@@ -276,7 +284,7 @@ static void find_mode(struct console *con)
 	if (con->single == !multiport(con))
 		return;
 	con->single = !multiport(con);
-	console_ctrl_reset(&con->ctrl); /* it is another driver */
+	forget_driver(con); /* it is another one */
 	open_single(con);
 }
 
@@ -368,11 +376,8 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
  */
 static void start_ctrl(struct console *con, bool fresh)
 {
-	if (fresh) {
-		console_ctrl_reset(&con->ctrl);
-		for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-			con->ctrl.ports[i].out_done = 0;
-	}
+	if (fresh)
+		forget_driver(con);
 	wake_all(con);
 }
 
@@ -421,9 +426,7 @@ static void console_reset(struct vdev *dev)
 {
 	struct console *con = to_console(dev);
 
-	console_ctrl_reset(&con->ctrl);
-	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-		con->ctrl.ports[i].out_done = 0;
+	forget_driver(con);
 	console_set_features(dev, 0);
 }
 

@@ -320,6 +320,9 @@ void session_boot(struct model *m, struct rng *r)
 	m->booted = true;
 	for (unsigned int i = 0; i < m->n_set_up; i++)
 		session_start_ring(m, i, r);
+	/* Without control queues it uses its rings only when the device has seen them. */
+	if (!model_multiport(m))
+		session_must(m, vhu_frontend_ping(&m->fe));
 	control_begin(m);
 	m->numbers[0].bound = !model_multiport(m) && m->numbers[0].port;
 }
