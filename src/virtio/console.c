@@ -290,6 +290,14 @@ static void open_single(struct console *con)
 		p->draining = true; /* a guest that prints to nowhere must not spin */
 }
 
+/* What it was told and told us, and how much of its chains is in the ports already. */
+static void forget_driver(struct console *con)
+{
+	console_ctrl_reset(&con->ctrl);
+	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
+		con->ctrl.ports[i].out_done = 0;
+}
+
 /*
  * Looked at when queues run, as the features of a session begin at 0 even where
  * it goes on with the driver of the one before.
@@ -300,7 +308,7 @@ static void find_mode(struct console *con)
 		return;
 	con->single = !multiport(con);
 	con->ctrl_resumes = false;
-	console_ctrl_reset(&con->ctrl); /* it is another driver */
+	forget_driver(con); /* it is another one */
 	open_single(con);
 }
 
@@ -325,6 +333,7 @@ static void console_set_features(struct vdev *dev, uint64_t accepted)
 
 	con->features = accepted;
 	console_ctrl_set_size(&con->ctrl, accepted & BIT(CONSOLE_F_SIZE_BIT));
+	wake_ctrl(con); /* sizes may be told now */
 	if (multiport(con) == before || !any_started(con))
 		return;
 	find_mode(con);
@@ -391,11 +400,8 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
  */
 static void start_ctrl(struct console *con, bool fresh)
 {
-	if (fresh && !con->ctrl_resumes) {
-		console_ctrl_reset(&con->ctrl);
-		for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-			con->ctrl.ports[i].out_done = 0;
-	}
+	if (fresh && !con->ctrl_resumes)
+		forget_driver(con);
 	con->ctrl_resumes = false;
 	wake_all(con);
 }
@@ -474,9 +480,7 @@ static void console_reset(struct vdev *dev)
 	console_thaw(dev, false);
 	console_drop_loaded(con);
 	con->ctrl_resumes = false;
-	console_ctrl_reset(&con->ctrl);
-	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
-		con->ctrl.ports[i].out_done = 0;
+	forget_driver(con);
 	console_set_features(dev, 0);
 }
 

@@ -64,7 +64,11 @@ static void forget_number(struct model *m, unsigned int id)
 {
 	struct model_number *num = &m->numbers[id];
 
-	*num = (struct model_number){ .port = num->port, .bound = num->bound };
+	*num = (struct model_number){
+		.port = num->port,
+		.bound = num->bound,
+		.owed_remove = num->owed_remove,
+	};
 	for (unsigned int i = m->n_tells; i-- > m->n_told;)
 		if (m->tells[i].id == id)
 			drop_tell(m, i);
@@ -94,6 +98,7 @@ static void hear(struct model *m, const uint8_t *msg, uint32_t len)
 		break;
 	case CONSOLE_PORT_REMOVE:
 		forget_number(m, id);
+		num->owed_remove = false;
 		break;
 	case CONSOLE_CONSOLE_PORT:
 		num->is_console = true;
@@ -240,6 +245,8 @@ static void check_number(struct model *m, unsigned int i)
 
 	model_expect(m, num->added == (p != NULL), "number %u: the driver to know that port %s", i,
 		     p ? "is there" : "is gone");
+	model_expect(m, !num->owed_remove, "number %u: the driver to know that a port was removed",
+		     i);
 	if (!p || !num->ready)
 		return;
 	model_expect(m, strcmp(num->name, port->name) == 0, "number %u: the name %s, not %s", i,

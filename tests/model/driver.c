@@ -286,6 +286,17 @@ void driver_check_calls(struct model *m, unsigned int ring)
 	d->armed = false;
 }
 
+uint16_t driver_base(struct model *m, unsigned int ring)
+{
+	return vring_used_idx(&model_q(m, ring)->ring);
+}
+
+void driver_set_base(struct model *m, unsigned int ring, uint16_t base)
+{
+	driverq_set_idx(model_q(m, ring), base);
+	m->fe.rings[ring].base = base;
+}
+
 bool driver_uses_plugged(const struct model *m, unsigned int ring)
 {
 	return m->rings[ring].arenas[1].head != m->rings[ring].arenas[1].tail;

@@ -12,7 +12,7 @@
 #include "options.h"
 #include "run.h"
 
-enum { STEPS_DEFAULT = 20000 };
+enum { STEPS_DEFAULT = 200000 };
 
 struct model_options {
 #define OPT(field, s, l, t, meta, def, limits, text) OPTION_FIELD(field, t);
@@ -50,6 +50,19 @@ static int write_output(const char *path, const struct run_list *list)
 	return fclose(f) == 0 ? 0 : -EIO;
 }
 
+static void print_last(const struct run_list *list)
+{
+	enum { N_LAST = 20 };
+	size_t n = min_size(list->n_steps, N_LAST);
+	struct run_list last = {
+		.episode = list->episode,
+		.steps = list->steps + (list->n_steps - n),
+		.n_steps = n,
+	};
+
+	record_write(stdout, &last);
+}
+
 /* Prints the fewest steps that fail as the run did. */
 static void explain(struct model_report *report, const struct run_end *failure,
 		    const struct model_options *o)
@@ -69,7 +82,9 @@ static void explain(struct model_report *report, const struct run_end *failure,
 	run_describe(stdout, report, failure);
 	end = run_list(report, &list, false);
 	if (!end.failed) {
-		puts("# these steps alone do not fail");
+		puts("# these steps alone do not fail; the last of them were");
+		print_last(&list);
+		free(list.steps);
 		return;
 	}
 	n_runs = shrink(report, &list, &end, (unsigned int)o->shrink);

@@ -143,6 +143,7 @@ struct model_number {
 	uint16_t cols, rows;
 
 	struct model_port *port; /* that is plugged in */
+	bool owed_remove;	 /* the port that the driver knew is gone */
 	bool bound;		 /* the driver knows this port: its output is for it */
 };
 
@@ -263,6 +264,10 @@ void driver_reset_ring(struct model *m, unsigned int ring);
 bool driver_offer(struct model *m, unsigned int number, struct rng *r);
 bool driver_post(struct model *m, unsigned int number, struct rng *r);
 void driver_publish(struct model *m, unsigned int ring);
+/* Where a device that knows nothing of the ring has to go on. */
+uint16_t driver_base(struct model *m, unsigned int ring);
+/* A ring that nobody has used yet goes on from there. */
+void driver_set_base(struct model *m, unsigned int ring, uint16_t base);
 void driver_kick(struct model *m, unsigned int ring);
 /* Takes what has come back; how many chains. */
 unsigned int driver_collect(struct model *m, unsigned int ring);
@@ -287,6 +292,10 @@ void session_connect(struct model *m, struct rng *r);
 void session_disconnect(struct model *m);
 void session_start_ring(struct model *m, unsigned int ring, struct rng *r);
 void session_stop_ring(struct model *m, unsigned int ring);
+/* Stops all rings without a message for each: status 0. False: it cannot. */
+bool session_stop_by_status(struct model *m);
+/* SET_FEATURES once more. */
+void session_set_features(struct model *m);
 void session_enable_ring(struct model *m, unsigned int ring, bool on);
 void session_pump(struct model *m, unsigned int n);
 bool session_has(const struct model *m, unsigned int bit);

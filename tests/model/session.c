@@ -40,6 +40,7 @@ static void connect_pair(struct model *m)
 	struct vhu_backend_options options = { .who = "model", .max_queue_size = MODEL_RING_MAX };
 	int fds[2];
 
+	model_say(m, "a session begins");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ||
 	    vhu_backend_new(m->loop, &m->con.vdev, fds[0], &options, ended, m, &m->b) < 0)
 		model_fail(m, "a session");
@@ -69,6 +70,11 @@ static void set_features(struct model *m, bool with_protocol)
 		m->rings[i].enabled |= !with_protocol;
 }
 
+void session_set_features(struct model *m)
+{
+	set_features(m, has_enable(m));
+}
+
 static void check_max_ports(struct model *m)
 {
 	uint32_t max = 0;
@@ -79,14 +85,11 @@ static void check_max_ports(struct model *m)
 	model_expect(m, le32toh(max) == m->n_numbers, "max_nr_ports %u, not %u", m->n_numbers, max);
 }
 
-/* A session in which nothing but memory is set up. */
-void session_connect(struct model *m, struct rng *r)
+static void negotiate(struct model *m, struct rng *r)
 {
 	bool with_protocol = !rng_one_in(r, 8);
 	uint64_t value;
 
-	model_say(m, "a session begins");
-	connect_pair(m);
 	m->protocol = with_protocol ? choose_protocol(r) : 0;
 	session_must(m, vhu_frontend_simple(&m->fe, VHU_FE_SET_OWNER, false));
 	session_must(m, vhu_frontend_get_u64(&m->fe, VHU_FE_GET_FEATURES, &value));
@@ -105,7 +108,14 @@ void session_connect(struct model *m, struct rng *r)
 		session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_STATUS, 0x0f, false));
 }
 
-/* All rings have stopped; what came back is there. */
+/* A session in which nothing but memory is set up. */
+void session_connect(struct model *m, struct rng *r)
+{
+	connect_pair(m);
+	negotiate(m, r);
+}
+
+/* The ring has stopped; what came back is there. */
 static void note_stopped(struct model *m, unsigned int ring)
 {
 	struct model_ring *d = &m->rings[ring];
@@ -114,20 +124,10 @@ static void note_stopped(struct model *m, unsigned int ring)
 	d->armed = false;
 	if (!m->booted || ring >= m->n_set_up)
 		return;
-	if (model_is_ctrl(ring))
-		return;
-	driver_collect(m, ring);
-	m->fe.rings[ring].base = model_q(m, ring)->last_used;
-}
-
-/* A control ring's used entries are heard later: what the device took is in memory. */
-static void note_base(struct model *m, unsigned int ring)
-{
-	struct driverq *q = model_q(m, ring);
-
-	note_stopped(m, ring);
-	if (model_is_ctrl(ring) && m->booted && ring < m->n_set_up)
-		m->fe.rings[ring].base = vring_used_idx(&q->ring);
+	/* What came on a control ring is heard later. */
+	if (!model_is_ctrl(ring))
+		driver_collect(m, ring);
+	m->fe.rings[ring].base = driver_base(m, ring);
 }
 
 void session_disconnect(struct model *m)
@@ -139,7 +139,7 @@ void session_disconnect(struct model *m)
 		session_pump(m, 1);
 	}
 	for (unsigned int i = 0; i < m->n_rings; i++) {
-		note_base(m, i);
+		note_stopped(m, i);
 		m->rings[i].enabled = false;
 	}
 }
@@ -160,10 +160,22 @@ void session_stop_ring(struct model *m, unsigned int ring)
 	uint16_t base;
 
 	session_must(m, vhu_frontend_vring_base(&m->fe, ring, &base));
-	note_base(m, ring);
+	note_stopped(m, ring);
 	model_say(m, "ring %u stops at %u", ring, base);
 	model_expect(m, base == fr->base, "ring %u: base %u, as all that was taken is back, not %u",
 		     ring, fr->base, base);
+}
+
+bool session_stop_by_status(struct model *m)
+{
+	if (!session_has(m, VHU_PF_STATUS_BIT))
+		return false;
+	model_say(m, "all rings stop");
+	session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_STATUS, 0, true));
+	session_must(m, vhu_frontend_ping(&m->fe));
+	for (unsigned int i = 0; i < m->n_rings; i++)
+		note_stopped(m, i);
+	return true;
 }
 
 static void send_ring_fd(struct model *m, enum vhu_fe_id id, unsigned int ring, int fd, bool ack)
@@ -206,7 +218,7 @@ void session_shut(struct model *m)
 		session_must(m, vhu_frontend_ping(&m->fe));
 	for (unsigned int i = 0; i < m->n_rings; i++) {
 		if (by_reset) {
-			note_base(m, i);
+			note_stopped(m, i);
 			m->rings[i].enabled = false;
 		} else if (m->b && m->rings[i].started) {
 			session_stop_ring(m, i);
@@ -253,8 +265,7 @@ static void make_ring(struct model *m, unsigned int ring, struct rng *r)
 	if (model_multiport(m) && rng_one_in(r, 4)) {
 		uint16_t idx = (uint16_t)(UINT16_MAX - rng_below(r, 300));
 
-		driverq_set_idx(model_q(m, ring), idx);
-		m->fe.rings[ring].base = idx;
+		driver_set_base(m, ring, idx);
 	}
 }
 
@@ -268,7 +279,8 @@ static void make_control(struct model *m)
 	m->ctrl_out = take(m, REGION_RINGS, CONSOLE_MSG_LEN, &m->ctrl_out_addr);
 }
 
-static uint64_t choose_features(struct rng *r)
+/* Of those that the back-end offers. */
+static uint64_t choose_features(const struct model *m, struct rng *r)
 {
 	uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT);
 
@@ -280,16 +292,20 @@ static uint64_t choose_features(struct rng *r)
 		features |= BIT(VIRTIO_F_EVENT_IDX_BIT);
 	if (rng_one_in(r, 2))
 		features |= BIT(VIRTIO_F_INDIRECT_DESC_BIT);
-	return features;
+	return features & m->b->nego.offered_features;
 }
 
 void session_boot(struct model *m, struct rng *r)
 {
-	m->features = choose_features(r);
+	bool connected = m->b && m->plugged;
+
+	if (m->b && !connected)
+		session_disconnect(m);
+	if (!connected)
+		connect_pair(m);
+	m->features = choose_features(m, r);
 	m->n_set_up = model_multiport(m) ? m->n_rings : 2;
 	model_say(m, "a driver boots with features 0x%llx", (unsigned long long)m->features);
-	if (!m->plugged && m->b)
-		session_disconnect(m);
 	m->plugged = true;
 	for (unsigned int i = 0; i < N_REGIONS; i++)
 		m->fe.regions[i].n_taken = 0;
@@ -297,13 +313,16 @@ void session_boot(struct model *m, struct rng *r)
 		make_ring(m, i, r);
 	if (model_multiport(m))
 		make_control(m);
-	if (!m->b)
-		session_connect(m, r);
+	if (connected)
+		session_set_features(m);
 	else
-		set_features(m, has_enable(m));
+		negotiate(m, r);
 	m->booted = true;
 	for (unsigned int i = 0; i < m->n_set_up; i++)
 		session_start_ring(m, i, r);
+	/* Without control queues it uses its rings only when the device has seen them. */
+	if (!model_multiport(m))
+		session_must(m, vhu_frontend_ping(&m->fe));
 	control_begin(m);
 	m->numbers[0].bound = !model_multiport(m) && m->numbers[0].port;
 }

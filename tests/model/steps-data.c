@@ -9,6 +9,12 @@ static unsigned int pick_number(const struct model *m, struct rng *r)
 	return rng_below(r, m->n_numbers);
 }
 
+/* One that the driver has rings for. */
+static unsigned int pick_served(const struct model *m, struct rng *r)
+{
+	return rng_below(r, m->n_set_up > 2 ? m->n_numbers : 1);
+}
+
 /* Any data ring that is set up. */
 static unsigned int pick_data_ring(const struct model *m, struct rng *r)
 {
@@ -34,7 +40,7 @@ static struct model_client *pick_client(struct model *m, struct rng *r)
 
 bool step_offer(struct model *m, struct rng *r)
 {
-	unsigned int number = pick_number(m, r), n = 1 + rng_below(r, 4);
+	unsigned int number = pick_served(m, r), n = 1 + rng_below(r, 4);
 	bool any = false;
 
 	while (n-- > 0 && m->booted)
@@ -44,7 +50,7 @@ bool step_offer(struct model *m, struct rng *r)
 
 bool step_post(struct model *m, struct rng *r)
 {
-	return m->booted && driver_post(m, pick_number(m, r), r);
+	return m->booted && driver_post(m, pick_served(m, r), r);
 }
 
 bool step_write(struct model *m, struct rng *r)
@@ -263,6 +269,7 @@ static bool unplug(struct model *m, unsigned int number)
 	num->port = NULL;
 	num->bound = false;
 	num->maybe_open = false;
+	num->owed_remove |= num->added;
 	if (m->booted && !model_multiport(m) && number == 0)
 		model_settle(m);
 	return true;

@@ -5,6 +5,8 @@
 #include "fd.h"
 #include "model.h"
 
+enum { STATUS_OK = 0x0f };
+
 static unsigned int pick_ring(const struct model *m, struct rng *r)
 {
 	return rng_below(r, m->n_set_up);
@@ -134,13 +136,27 @@ static void stop_all(struct model *m)
 			session_stop_ring(m, i);
 }
 
+bool step_features(struct model *m, struct rng *r)
+{
+	(void)r;
+	if (!m->b || !m->booted)
+		return false;
+	m->features ^= BIT(CONSOLE_F_SIZE_BIT);
+	model_say(m, "sizes are %s", m->features & BIT(CONSOLE_F_SIZE_BIT) ? "told" : "not told");
+	session_set_features(m);
+	return true;
+}
+
 bool step_pause(struct model *m, struct rng *r)
 {
 	if (!m->b || !m->booted)
 		return false;
-	stop_all(m);
+	if (rng_one_in(r, 2) || !session_stop_by_status(m))
+		stop_all(m);
 	session_pump(m, rng_below(r, 4));
 	start_all(m, r);
+	if (session_has(m, VHU_PF_STATUS_BIT) && rng_one_in(r, 2))
+		session_must(m, vhu_frontend_set_u64(&m->fe, VHU_FE_SET_STATUS, STATUS_OK, false));
 	return true;
 }
 
