@@ -315,14 +315,23 @@ static inline void label_case(const struct quiet_case *c, const char *what)
 		 c->variant ? " (" : "", c->variant ? c->variant : "", c->variant ? ")" : "", what);
 }
 
+/* The protocol feature behind the row, if there is one, with those that it needs. */
+static inline uint64_t gate_features(const struct vhu_desc *desc)
+{
+	uint64_t gate = desc->gate.kind == VHU_GATE_PROTOCOL ? BIT(desc->gate.bit) : 0;
+
+	if (gate & BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT))
+		gate |= BIT(VHU_PF_INFLIGHT_SHMFD_BIT) | BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT);
+	return gate;
+}
+
 /* What must be agreed on for the row; false: this back-end does not offer it. */
 static inline bool find_gate(const struct vhu_desc *desc, uint64_t offered, uint64_t *ret_protocol)
 {
-	*ret_protocol = q_protocol;
-	if (desc->gate.kind != VHU_GATE_PROTOCOL)
-		return true;
-	*ret_protocol |= BIT(desc->gate.bit);
-	return offered & BIT(desc->gate.bit);
+	uint64_t gate = gate_features(desc);
+
+	*ret_protocol = q_protocol | gate;
+	return (offered & gate) == gate;
 }
 
 static inline uint64_t offered_protocol(void)

@@ -184,14 +184,14 @@ static void stick_error(void)
 	q_until(op_armed(&rig->b->vqs[Q_TX].err));
 }
 
-static void try_with_error(const struct quiet_case *c)
+static void try_with_error(const struct quiet_case *c, uint64_t protocol)
 {
 	struct span before[SPANS_MAX];
 	unsigned int n_before;
 
 	label_case(c, "an error that cannot be told");
 	q_begin_host(false);
-	q_begin_session(q_protocol, q_features);
+	q_begin_session(protocol, q_features);
 	q_finish(Q_SLOT_LEN);
 	stick_error();
 	n_before = q_find_mappings(before);
@@ -219,7 +219,7 @@ static void error_that_cannot_be_told_is_taken_back_before_an_answer(void **stat
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!find_gate(vhu_desc_find(VHU_FE, cases[i].id), offered, &protocol))
 			continue;
-		try_with_error(&cases[i]);
+		try_with_error(&cases[i], protocol);
 		q_check(fd_count_open() == n_fds);
 	}
 }

@@ -297,7 +297,7 @@ static unsigned int end_with_others(uint64_t protocol, unsigned int n_fds)
 
 	for (size_t i = 0; i < vhu_desc_count(); i++) {
 		const struct vhu_desc *desc = vhu_desc_at(i);
-		uint64_t gate = desc->gate.kind == VHU_GATE_PROTOCOL ? BIT(desc->gate.bit) : 0;
+		uint64_t gate = gate_features(desc);
 
 		if (desc->dir != VHU_FE || was_sent(desc->id))
 			continue;
