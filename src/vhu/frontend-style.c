@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "virtio/features.h"
+#include "virtio/packed.h"
 
 /* Flags of a step. */
 enum {
@@ -81,6 +82,12 @@ struct style {
 
 #define F(NAME) BIT(VIRTIO_F_##NAME##_BIT)
 #define P(NAME) BIT(VHU_PF_##NAME##_BIT)
+/*
+ * What guests of all of them can do, but what a plan must name: what a ring looks
+ * like, or what its addresses mean, is then for the caller to know.
+ */
+#define WHEN_NAMED                                                                                 \
+	(F(RING_PACKED) | F(IN_ORDER) | F(ACCESS_PLATFORM) | F(RING_RESET) | F(ORDER_PLATFORM))
 /* Bits of device types, which a guest's driver picks from. */
 #define DEVICE_BITS (BIT(24) - 1)
 #define LINUX_GUEST (DEVICE_BITS | F(INDIRECT_DESC) | F(EVENT_IDX) | F(VERSION_1))
@@ -347,16 +354,18 @@ uint64_t vhu_style_features(const struct vhu_frontend *fe, const struct vhu_fron
 	uint64_t want = styles[plan->style].features;
 
 	if (plan->features)
-		want &= plan->features;
+		want = (want | WHEN_NAMED) & plan->features;
 	want |= BIT(VHU_F_PROTOCOL_FEATURES_BIT);
 	return want & fe->nego.offered_features;
 }
 
 static uint64_t protocol_wanted(const struct vhu_frontend *fe, const struct vhu_frontend_plan *plan)
 {
-	uint64_t want = styles[plan->style].protocol & fe->nego.offered_protocol;
+	uint64_t want = styles[plan->style].protocol;
 
-	return plan->protocol ? want & plan->protocol : want;
+	if (plan->protocol)
+		want &= plan->protocol;
+	return (want | plan->extra_protocol) & fe->nego.offered_protocol;
 }
 
 /* One step. The messages of a ring go for ring idx. */
@@ -403,8 +412,10 @@ static int send_memory(struct vhu_frontend *fe, const struct style *style, enum 
 	return err;
 }
 
-static uint16_t base_of(const struct style *style, struct vhu_frontend_ring *r)
+static uint32_t base_of(const struct style *style, const struct vhu_frontend_ring *r)
 {
+	if (r->q.packed)
+		return style->base == BASE_ZERO ? packed_base(PACKED_START, PACKED_START) : r->base;
 	if (style->base == BASE_AVAIL)
 		return vring_avail_idx(&r->q.ring);
 	return style->base == BASE_KEPT ? r->base : 0;

@@ -45,6 +45,12 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 # The front-end role.
 noinst_LIBRARIES += %reldir%/libfrontend.a
 %canon_reldir%_libfrontend_a_SOURCES = \
+	%reldir%/frontend-iotlb.c \
+	%reldir%/frontend-iotlb.h \
+	%reldir%/frontend-log.c \
+	%reldir%/frontend-log.h \
+	%reldir%/frontend-migrate.c \
+	%reldir%/frontend-migrate.h \
 	%reldir%/frontend-requests.c \
 	%reldir%/frontend-rings.c \
 	%reldir%/frontend-rings.h \

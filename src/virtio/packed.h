@@ -65,6 +65,9 @@ struct packed_slot {
 	uint16_t flags;
 };
 
+/* Where a fresh ring begins (VR-082). */
+#define PACKED_START ((struct packed_position){ .offset = 0, .wrap = true })
+
 /* Borrowed memory. */
 struct packed_ring {
 	struct packed_slot *desc;
@@ -159,6 +162,12 @@ static inline uint32_t packed_base(struct packed_position avail, struct packed_p
 {
 	return (uint32_t)avail.offset | (uint32_t)avail.wrap << 15 | (uint32_t)used.offset << 16 |
 	       (uint32_t)used.wrap << 31;
+}
+
+/* The first of the two, where the driver or a device that starts again goes on. */
+static inline struct packed_position packed_base_avail(uint32_t base)
+{
+	return (struct packed_position){ .offset = base & 0x7fff, .wrap = (base & 0x8000) != 0 };
 }
 
 #endif

@@ -341,7 +341,7 @@ static void ring_that_goes_on_elsewhere_begins_a_chain_anew(void **state)
 	stop(tx);
 	assert_int_equal(read_stream(&rig.client, 0, RING), RING);
 	driverq_reset(&rig.d[tx]);
-	driverq_set_idx(&rig.d[tx], 40);
+	driverq_set_base(&rig.d[tx], 40);
 	virtq_start(&rig.q[tx].vq, &rig.d[tx].ring, rig.mem, 40, rig.features);
 	rig.con.vdev.ops->queue_start(&rig.con.vdev, &rig.q[tx], false);
 	rig.q[tx].running = true;

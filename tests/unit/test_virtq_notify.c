@@ -194,7 +194,7 @@ static void start_when_indices_are_not_zero_goes_on_from_them(void **state)
 
 	(void)state;
 	rig_open(&rig, 4, RIG_V1);
-	driverq_set_idx(&rig.driver, 65535);
+	driverq_set_base(&rig.driver, 65535);
 	rig_start(&rig, 65535);
 	assert_int_equal(virtq_base(&rig.device), 65535);
 	batch(&rig, 3);
