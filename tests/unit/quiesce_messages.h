@@ -178,11 +178,8 @@ static inline void resume_nothing(unsigned int idx)
 /* VU-110: the base is that of the first chain that was not returned. */
 static inline void check_base(unsigned int idx)
 {
-	const struct flow *f = idx == Q_TX ? &flow_tx : &flow_rx;
-
 	q_ok(get_base(idx));
-	if (idx == Q_TX || idx == Q_RX)
-		q_check(rig->fe.rings[idx].base == (uint16_t)f->n_back);
+	q_check(rig->fe.rings[idx].base == driverq_base(&rig->fe.rings[idx].q));
 }
 
 static inline void restart_ring(unsigned int idx)
@@ -192,11 +189,9 @@ static inline void restart_ring(unsigned int idx)
 }
 
 /* SET_VRING_BASE has said something else meanwhile. */
-static inline void restart_from_count(unsigned int idx)
+static inline void restart_from_ring(unsigned int idx)
 {
-	const struct flow *f = idx == Q_TX ? &flow_tx : &flow_rx;
-
-	rig->fe.rings[idx].base = (uint16_t)f->n_back;
+	rig->fe.rings[idx].base = driverq_base(&rig->fe.rings[idx].q);
 	q_ok(q_start_ring(idx, !q_inband()));
 }
 
@@ -277,7 +272,7 @@ static const struct quiet_case cases[] = {
 	{ VHU_FE_SET_VRING_ADDR, "elsewhere", ENDS_RING_MEMORY, .send = send_addr,
 	  .resume = resume_addr },
 	{ VHU_FE_SET_VRING_BASE, NULL, ENDS_RING_MEMORY, .send = send_base,
-	  .resume = restart_from_count },
+	  .resume = restart_from_ring },
 	{ VHU_FE_GET_VRING_BASE, NULL, ENDS_RING_MEMORY, .stops = true, .send = get_base,
 	  .resume = restart_ring },
 	{ VHU_FE_SET_VRING_KICK, NULL, ENDS_DESCRIPTOR, .send = send_kick,

@@ -349,8 +349,9 @@ static inline int q_start_rings(void)
 	return err;
 }
 
-static const uint64_t q_features = BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_INDIRECT_DESC_BIT) |
-				   BIT(CONSOLE_F_MULTIPORT_BIT) | BIT(VHU_F_PROTOCOL_FEATURES_BIT);
+/* Split rings; a test may add what makes them others. */
+static uint64_t q_features = BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_INDIRECT_DESC_BIT) |
+			     BIT(CONSOLE_F_MULTIPORT_BIT) | BIT(VHU_F_PROTOCOL_FEATURES_BIT);
 
 static const uint64_t q_protocol = BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) |
 				   BIT(VHU_PF_BACKEND_REQ_BIT) | BIT(VHU_PF_CONFIG_BIT) |

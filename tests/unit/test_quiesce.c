@@ -147,12 +147,11 @@ static unsigned int try_row(const struct vhu_desc *desc, uint64_t protocol)
 	return n;
 }
 
-static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state)
+static void try_rows(uint64_t offered)
 {
-	uint64_t offered = offered_protocol(), protocol;
 	unsigned int n_rows = 0, n_tried = 0;
+	uint64_t protocol;
 
-	(void)state;
 	for (size_t i = 0; i < vhu_desc_count(); i++) {
 		const struct vhu_desc *desc = vhu_desc_at(i);
 		unsigned int n;
@@ -170,6 +169,30 @@ static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state
 	}
 	print_message("%u rows, %zu operations under way, %u tried\n", n_rows, ARRAY_SIZE(holds),
 		      n_tried);
+}
+
+static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state)
+{
+	(void)state;
+	try_rows(offered_protocol());
+}
+
+/* VR-100, VU-097: the same where both positions are part of what a ring goes on from. */
+static void packed_rings_in_order_are_not_touched_either(void **state)
+{
+	const uint64_t packed = BIT(VIRTIO_F_RING_PACKED_BIT) | BIT(VIRTIO_F_IN_ORDER_BIT);
+	uint64_t offered = offered_protocol(), split = q_features;
+
+	(void)state;
+	rig_connect(rig);
+	q_ok(vhu_frontend_ping(&rig->fe));
+	if ((rig->fe.nego.offered_features & packed) != packed) {
+		print_message("not offered\n");
+		return;
+	}
+	q_features |= packed;
+	try_rows(offered);
+	q_features = split;
 }
 
 /* A chain that lies nowhere breaks the ring, of which a full descriptor cannot be told. */
@@ -227,5 +250,6 @@ static void error_that_cannot_be_told_is_taken_back_before_an_answer(void **stat
 static const struct CMUnitTest tests[] = {
 	Q_TEST(error_that_cannot_be_told_is_taken_back_before_an_answer),
 	Q_TEST(nothing_is_touched_after_the_answer_and_no_byte_is_lost),
+	Q_TEST(packed_rings_in_order_are_not_touched_either),
 };
 UNIT_MAIN(tests)

@@ -354,7 +354,7 @@ static void reconnect(uint64_t protocol)
 {
 	rig_connect(rig);
 	for (unsigned int i = 0; i < Q_N_RINGS; i++)
-		rig->fe.rings[i].base = vring_used_idx(&rig->fe.rings[i].q.ring);
+		rig->fe.rings[i].base = driverq_base(&rig->fe.rings[i].q);
 	q_ok(q_negotiate(protocol, q_features));
 	q_ok(vhu_frontend_set_mem_table(&rig->fe, 0, true));
 	q_ok(q_start_rings());
