@@ -90,7 +90,7 @@ static void let_go_and_look(const struct quiet_case *c, const struct hold *h, un
 		rig_settle(rig);
 	if (c->ends == ENDS_ALL_MEMORY)
 		port_resize(&q_host->port, 80, (uint16_t)(q_host->port.rows + 1));
-	rig_step(rig);
+	q_step();
 	canary_check();
 	flow_collect(&flow_tx);
 	flow_collect(&flow_rx);
