@@ -51,7 +51,7 @@ static inline void hold_full_output(bool now)
 		flow_show(&flow_tx, Q_N_SLOTS);
 		if (now && q_client()->full)
 			return;
-		rig_step(rig);
+		q_step();
 		flow_collect(&flow_tx);
 		n_quiet = flow_tx.n_back == before ? n_quiet + 1 : 0;
 		if (!flow_has_slot(&flow_tx) && n_quiet >= 3 && q_host->port.stalled &&
@@ -99,7 +99,7 @@ static inline void hold_full_input(void)
 	starve_input();
 	for (unsigned int n_quiet = 0; n_quiet < 3;) {
 		n_quiet = peer_write(Q_SLOT_LEN) > 0 ? 0 : n_quiet + 1;
-		rig_step(rig);
+		q_step();
 	}
 	q_check(port_input_pending(&q_host->port) > 0);
 }
@@ -110,7 +110,7 @@ static inline void hold_input_now(void)
 	starve_input();
 	for (unsigned int i = 0; !q_client()->gives_now; i++) {
 		peer_write(CLIENT_INPUT_SIZE);
-		rig_step(rig);
+		q_step();
 		q_check(i < Q_PUMP_MAX);
 	}
 }
@@ -238,10 +238,10 @@ static inline void let_go(void)
 	/* A tick ends a step in which nothing else came. */
 	for (unsigned int n_ticks = 0; n_ticks < 2;) {
 		size_t n = peer_write(left);
+		bool ticked = q_step();
 
 		left -= n;
-		rig_step(rig);
-		n_ticks = peer_read() || n > 0 ? 0 : n_ticks + !op_armed(&rig->tick.op);
+		n_ticks = peer_read() || n > 0 ? 0 : n_ticks + ticked;
 	}
 }
 

@@ -178,11 +178,8 @@ static inline void resume_nothing(unsigned int idx)
 /* VU-110: the base is that of the first chain that was not returned. */
 static inline void check_base(unsigned int idx)
 {
-	const struct flow *f = idx == Q_TX ? &flow_tx : &flow_rx;
-
 	q_ok(get_base(idx));
-	if (idx == Q_TX || idx == Q_RX)
-		q_check(rig->fe.rings[idx].base == (uint16_t)f->n_back);
+	q_check(rig->fe.rings[idx].base == driverq_base(&rig->fe.rings[idx].q));
 }
 
 static inline void restart_ring(unsigned int idx)
@@ -192,11 +189,9 @@ static inline void restart_ring(unsigned int idx)
 }
 
 /* SET_VRING_BASE has said something else meanwhile. */
-static inline void restart_from_count(unsigned int idx)
+static inline void restart_from_ring(unsigned int idx)
 {
-	const struct flow *f = idx == Q_TX ? &flow_tx : &flow_rx;
-
-	rig->fe.rings[idx].base = (uint16_t)f->n_back;
+	rig->fe.rings[idx].base = driverq_base(&rig->fe.rings[idx].q);
 	q_ok(q_start_ring(idx, !q_inband()));
 }
 
@@ -277,7 +272,7 @@ static const struct quiet_case cases[] = {
 	{ VHU_FE_SET_VRING_ADDR, "elsewhere", ENDS_RING_MEMORY, .send = send_addr,
 	  .resume = resume_addr },
 	{ VHU_FE_SET_VRING_BASE, NULL, ENDS_RING_MEMORY, .send = send_base,
-	  .resume = restart_from_count },
+	  .resume = restart_from_ring },
 	{ VHU_FE_GET_VRING_BASE, NULL, ENDS_RING_MEMORY, .stops = true, .send = get_base,
 	  .resume = restart_ring },
 	{ VHU_FE_SET_VRING_KICK, NULL, ENDS_DESCRIPTOR, .send = send_kick,
@@ -315,14 +310,23 @@ static inline void label_case(const struct quiet_case *c, const char *what)
 		 c->variant ? " (" : "", c->variant ? c->variant : "", c->variant ? ")" : "", what);
 }
 
+/* The protocol feature behind the row, if there is one, with those that it needs. */
+static inline uint64_t gate_features(const struct vhu_desc *desc)
+{
+	uint64_t gate = desc->gate.kind == VHU_GATE_PROTOCOL ? BIT(desc->gate.bit) : 0;
+
+	if (gate & BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT))
+		gate |= BIT(VHU_PF_INFLIGHT_SHMFD_BIT) | BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT);
+	return gate;
+}
+
 /* What must be agreed on for the row; false: this back-end does not offer it. */
 static inline bool find_gate(const struct vhu_desc *desc, uint64_t offered, uint64_t *ret_protocol)
 {
-	*ret_protocol = q_protocol;
-	if (desc->gate.kind != VHU_GATE_PROTOCOL)
-		return true;
-	*ret_protocol |= BIT(desc->gate.bit);
-	return offered & BIT(desc->gate.bit);
+	uint64_t gate = gate_features(desc);
+
+	*ret_protocol = q_protocol | gate;
+	return (offered & gate) == gate;
 }
 
 static inline uint64_t offered_protocol(void)

@@ -90,7 +90,7 @@ static void let_go_and_look(const struct quiet_case *c, const struct hold *h, un
 		rig_settle(rig);
 	if (c->ends == ENDS_ALL_MEMORY)
 		port_resize(&q_host->port, 80, (uint16_t)(q_host->port.rows + 1));
-	rig_step(rig);
+	q_step();
 	canary_check();
 	flow_collect(&flow_tx);
 	flow_collect(&flow_rx);
@@ -147,12 +147,11 @@ static unsigned int try_row(const struct vhu_desc *desc, uint64_t protocol)
 	return n;
 }
 
-static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state)
+static void try_rows(uint64_t offered)
 {
-	uint64_t offered = offered_protocol(), protocol;
 	unsigned int n_rows = 0, n_tried = 0;
+	uint64_t protocol;
 
-	(void)state;
 	for (size_t i = 0; i < vhu_desc_count(); i++) {
 		const struct vhu_desc *desc = vhu_desc_at(i);
 		unsigned int n;
@@ -172,6 +171,32 @@ static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state
 		      n_tried);
 }
 
+static void nothing_is_touched_after_the_answer_and_no_byte_is_lost(void **state)
+{
+	(void)state;
+	try_rows(offered_protocol());
+}
+
+/* VR-100, VU-097: the same where both positions are part of what a ring goes on from. */
+static void packed_rings_in_order_are_not_touched_either(void **state)
+{
+	const uint64_t packed = BIT(VIRTIO_F_RING_PACKED_BIT) | BIT(VIRTIO_F_IN_ORDER_BIT);
+	uint64_t offered = offered_protocol(), split = q_features, lacking;
+
+	(void)state;
+	rig_connect(rig);
+	q_ok(vhu_frontend_ping(&rig->fe));
+	lacking = packed & ~rig->fe.nego.offered_features;
+	rig_disconnect(rig);
+	if (lacking) {
+		print_message("not offered\n");
+		return;
+	}
+	q_features |= packed;
+	try_rows(offered);
+	q_features = split;
+}
+
 /* A chain that lies nowhere breaks the ring, of which a full descriptor cannot be told. */
 static void stick_error(void)
 {
@@ -184,14 +209,14 @@ static void stick_error(void)
 	q_until(op_armed(&rig->b->vqs[Q_TX].err));
 }
 
-static void try_with_error(const struct quiet_case *c)
+static void try_with_error(const struct quiet_case *c, uint64_t protocol)
 {
 	struct span before[SPANS_MAX];
 	unsigned int n_before;
 
 	label_case(c, "an error that cannot be told");
 	q_begin_host(false);
-	q_begin_session(q_protocol, q_features);
+	q_begin_session(protocol, q_features);
 	q_finish(Q_SLOT_LEN);
 	stick_error();
 	n_before = q_find_mappings(before);
@@ -219,7 +244,7 @@ static void error_that_cannot_be_told_is_taken_back_before_an_answer(void **stat
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		if (!find_gate(vhu_desc_find(VHU_FE, cases[i].id), offered, &protocol))
 			continue;
-		try_with_error(&cases[i]);
+		try_with_error(&cases[i], protocol);
 		q_check(fd_count_open() == n_fds);
 	}
 }
@@ -227,5 +252,6 @@ static void error_that_cannot_be_told_is_taken_back_before_an_answer(void **stat
 static const struct CMUnitTest tests[] = {
 	Q_TEST(error_that_cannot_be_told_is_taken_back_before_an_answer),
 	Q_TEST(nothing_is_touched_after_the_answer_and_no_byte_is_lost),
+	Q_TEST(packed_rings_in_order_are_not_touched_either),
 };
 UNIT_MAIN(tests)

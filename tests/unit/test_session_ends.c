@@ -297,7 +297,7 @@ static unsigned int end_with_others(uint64_t protocol, unsigned int n_fds)
 
 	for (size_t i = 0; i < vhu_desc_count(); i++) {
 		const struct vhu_desc *desc = vhu_desc_at(i);
-		uint64_t gate = desc->gate.kind == VHU_GATE_PROTOCOL ? BIT(desc->gate.bit) : 0;
+		uint64_t gate = gate_features(desc);
 
 		if (desc->dir != VHU_FE || was_sent(desc->id))
 			continue;
@@ -354,7 +354,7 @@ static void reconnect(uint64_t protocol)
 {
 	rig_connect(rig);
 	for (unsigned int i = 0; i < Q_N_RINGS; i++)
-		rig->fe.rings[i].base = vring_used_idx(&rig->fe.rings[i].q.ring);
+		rig->fe.rings[i].base = driverq_base(&rig->fe.rings[i].q);
 	q_ok(q_negotiate(protocol, q_features));
 	q_ok(vhu_frontend_set_mem_table(&rig->fe, 0, true));
 	q_ok(q_start_rings());
