@@ -126,8 +126,7 @@ void console_options_help(FILE *out)
 	      out);
 	options_help(out, rows, ARRAY_SIZE(rows));
 	fputs("Ports, attachments, FILE and ctl: vhost-device-console.conf(5), -ctl(1).\n"
-	      "  vhost-device-console -s /tmp/con -b network \\\n"
-	      "  --port name=org.qemu.guest_agent.0,unix:/tmp/agent%i\n"
+	      "  vhost-device-console -s /tmp/con -b network --port name=ga.0,unix:/tmp/ga%i\n"
 	      "A guest after -s /tmp/con, with QEMU 10.2 or newer and with User-Mode Linux:\n"
 	      "  qemu-system-x86_64 -m 512M -machine q35,memory-backend=m \\\n"
 	      "  -object memory-backend-memfd,id=m,size=512M,share=on \\\n"

@@ -10,6 +10,7 @@
 #include "virtio/batch.h"
 #include "virtio/console-journal.h"
 #include "virtio/console-state.h"
+#include "virtio/features.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
@@ -413,7 +414,8 @@ static void start_ctrl(struct console *con, bool fresh)
  */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
-	bool alone = multiport(p->con) && p->out_pauses == p->con->n_pauses;
+	bool alone = (p->con->features & BIT(VIRTIO_F_RING_RESET_BIT)) && multiport(p->con) &&
+		     p->out_pauses == p->con->n_pauses;
 	bool anew = fresh && !p->resumes && (alone || !virtq_has_avail(&q->vq));
 
 	q->latency = p->port ? &p->port->latency : NULL;

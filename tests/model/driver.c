@@ -293,7 +293,7 @@ uint16_t driver_base(struct model *m, unsigned int ring)
 
 void driver_set_base(struct model *m, unsigned int ring, uint16_t base)
 {
-	driverq_set_idx(model_q(m, ring), base);
+	driverq_set_base(model_q(m, ring), base);
 	m->fe.rings[ring].base = base;
 }
 

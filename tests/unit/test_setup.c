@@ -367,7 +367,7 @@ static void message_about_a_port_quotes_it(void **state)
 		       "--port 1,tcp:x: 'x' is not a TCP port, a number from 0 to 65535");
 	assert_refused("--device /d --port 0",
 		       "--device /d: '/d' is not known; a device has socket, fd, name, max-ports, "
-		       "resize-order, mode, owner, group");
+		       "resize-order, iommu, mode, owner, group");
 }
 
 static void resize_order_is_the_daemons_unless_the_device_has_one(void **state)
