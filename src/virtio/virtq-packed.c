@@ -209,6 +209,7 @@ static bool call_wanted(struct virtq *q, uint16_t n_descs)
 	bool forced = q->call_forced;
 
 	q->call_forced = false;
+	event.flags &= PACKED_EVENT_RESERVED; /* the other bits are nobody's yet */
 	if (event.flags == PACKED_EVENT_DISABLE)
 		return false;
 	if (event.flags != PACKED_EVENT_DESC || !q->event_idx)
@@ -258,11 +259,14 @@ static void ask(struct virtq *q, struct packed_event event)
 {
 	packed_event_store(q->ring.pack.device_event, event);
 	virtq_log_area(q, 0, PACKED_EVENT_BYTES);
+	q->silent = event.flags == PACKED_EVENT_DISABLE;
 }
 
+/* Also with the event index: a position comes round again after two laps, which may be soon. */
 void virtq_packed_kicks_off(struct virtq *q)
 {
-	ask(q, (struct packed_event){ .flags = PACKED_EVENT_DISABLE });
+	if (!q->silent)
+		ask(q, (struct packed_event){ .flags = PACKED_EVENT_DISABLE });
 }
 
 void virtq_packed_kicks_on(struct virtq *q)

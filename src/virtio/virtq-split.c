@@ -175,8 +175,11 @@ uint16_t virtq_split_unpop(struct virtq *q)
 	return head;
 }
 
+/* With the event index, silence is not to ask: the event stays where it was. */
 void virtq_split_kicks_off(struct virtq *q)
 {
+	if (q->event_idx)
+		return;
 	vring_set_used_flags(&q->ring.split, VRING_USED_F_NO_NOTIFY);
 	virtq_log_area(q, USED_FLAGS, 2);
 }

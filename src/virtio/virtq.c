@@ -341,8 +341,7 @@ void virtq_unpop(struct virtq *q, unsigned int n)
 
 void virtq_kicks_off(struct virtq *q)
 {
-	/* With the event index, silence is not to ask: the event stays where it was. */
-	if (q->ring.size == 0 || q->event_idx)
+	if (q->ring.size == 0)
 		return;
 	if (q->packed)
 		virtq_packed_kicks_off(q);

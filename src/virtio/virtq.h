@@ -161,6 +161,7 @@ struct virtq {
 	uint16_t first_flags;		    /* that will show them */
 	uint16_t n_unshown;		    /* descriptors from there to used */
 	uint16_t n_out;			    /* from used to avail */
+	bool silent;			    /* the driver was told that no kicks are needed */
 	uint16_t taken_at;		    /* where in head_at the next chain goes */
 	struct virtq_list *lists;	    /* by buffer id */
 	struct packed_desc *descs;	    /* private copies of a list */

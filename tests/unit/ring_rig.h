@@ -26,6 +26,10 @@
 #define RIG_V1 BIT(VIRTIO_F_VERSION_1_BIT)
 #define RIG_INDIRECT BIT(VIRTIO_F_INDIRECT_DESC_BIT)
 #define RIG_EVENT BIT(VIRTIO_F_EVENT_IDX_BIT)
+#define RIG_PACKED BIT(VIRTIO_F_RING_PACKED_BIT)
+#define RIG_ORDER BIT(VIRTIO_F_IN_ORDER_BIT)
+
+#define RIG_FRESH_PACKED 0x80008000u
 
 enum {
 	RIG_TABLE = 8, /* descriptors of an indirect table */
@@ -111,7 +115,7 @@ static inline void rig_open_data(struct rig *rig, unsigned int size, uint64_t fe
 	assert_int_equal(driverq_init(&rig->driver, rig->host, RIG_GUEST, size, features), 0);
 	driverq_set_tables(&rig->driver, rig->host + ring_len, rig->tables, RIG_TABLE);
 	assert_int_equal(virtq_init(&rig->device, size, features), 0);
-	rig_start(rig, 0);
+	rig_start(rig, features & RIG_PACKED ? RIG_FRESH_PACKED : 0);
 }
 
 static inline void rig_open(struct rig *rig, unsigned int size, uint64_t features)
