@@ -266,6 +266,10 @@ unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_inflight
+%canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
+%canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_log
 %canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)
 %canon_reldir%_test_session_log_LDADD = $(LIBALL) $(CMOCKA_LIBS)
