@@ -13,11 +13,11 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
-	%reldir%/iotlb.c \
 	%reldir%/inflight-packed.c \
 	%reldir%/inflight-private.h \
 	%reldir%/inflight-split.c \
 	%reldir%/inflight.c \
+	%reldir%/iotlb.c \
 	%reldir%/inflight.h \
 	%reldir%/iotlb.h \
 	%reldir%/packed.c \

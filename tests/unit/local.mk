@@ -47,6 +47,16 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_dirtylog
+%canon_reldir%_test_dirtylog_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_inflight
+%canon_reldir%_test_inflight_SOURCES = %reldir%/test_inflight.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_inflight_packed
+%canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 unit_tests += %reldir%/test_iotlb
 %canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -67,6 +77,9 @@ unit_tests += %reldir%/test_batch
 
 unit_tests += %reldir%/test_driverq
 %canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_driverq_layouts
+%canon_reldir%_test_driverq_layouts_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_driverq_packed
 %canon_reldir%_test_driverq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
@@ -265,6 +278,14 @@ unit_tests += %reldir%/test_session_config
 unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_inflight
+%canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
+%canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_log
+%canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)
+%canon_reldir%_test_session_log_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_life
 %canon_reldir%_test_session_life_SOURCES = %reldir%/test_session_life.c $(session_rig)
