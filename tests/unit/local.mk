@@ -323,6 +323,22 @@ unit_tests += %reldir%/test_setup
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_frontend_migrate
+%canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_migrate_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_iotlb
+%canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_packed
+%canon_reldir%_test_frontend_packed_SOURCES = %reldir%/test_frontend_packed.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_packed_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_postcopy
+%canon_reldir%_test_frontend_postcopy_SOURCES = %reldir%/test_frontend_postcopy.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_postcopy_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS) -lpthread
+
 unit_tests += %reldir%/test_guest
 %canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h
 %canon_reldir%_test_guest_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
