@@ -23,7 +23,7 @@ struct vhu_channel {
 	bool call_sent[VHU_MAX_RINGS];
 	uint64_t call_again[CALL_WORDS];	 /* a bit each */
 	uint32_t call_next;			 /* where the search for one that is due begins */
-	struct asked asked[VHU_CONN_MAX_QUEUED]; /* the oldest first: they are answered in order */
+	struct asked asked[VHU_CONN_MAX_QUEUED]; /* the oldest first */
 	unsigned int n_asked;
 	bool config_queued; /* a config change waits to be sent: one says it all */
 };
@@ -163,17 +163,30 @@ static void send_rest(struct vhu_channel *ch)
 	send_due(ch);
 }
 
+/* A front-end may put off one kind of request; those of one kind it answers in order. */
+static bool take_asked(struct vhu_channel *ch, uint32_t id, struct asked *ret_asked)
+{
+	unsigned int i = 0;
+
+	while (i < ch->n_asked && ch->asked[i].id != id)
+		i++;
+	if (i == ch->n_asked)
+		return false;
+	*ret_asked = ch->asked[i];
+	ch->n_asked--;
+	memmove(&ch->asked[i], &ch->asked[i + 1], (ch->n_asked - i) * sizeof(ch->asked[0]));
+	return true;
+}
+
 static void message(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct vhu_channel *ch = to_channel(conn);
-	struct asked asked = ch->asked[0];
+	struct asked asked;
 
-	if (ch->n_asked == 0 || msg->id != asked.id || msg->size != sizeof(uint64_t)) {
+	if (msg->size != sizeof(uint64_t) || !take_asked(ch, msg->id, &asked)) {
 		ended(conn, 0, VHU_RULE_REPLY_UNEXPECTED);
 		return;
 	}
-	ch->n_asked--;
-	memmove(&ch->asked[0], &ch->asked[1], ch->n_asked * sizeof(ch->asked[0]));
 	acknowledged(ch, &asked, vhu_msg_u64(msg) != 0);
 	send_rest(ch);
 	vhu_conn_read(conn);

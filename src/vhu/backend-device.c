@@ -90,6 +90,7 @@ enum vhu_outcome vhu_on_SET_FEATURES(struct vhu_backend *b, struct vhu_msg *msg,
 	if (!vhu_iommu_set_features(b, features))
 		return vhu_backend_refuse(b, "SET_FEATURES: no memory for translations");
 	b->dev->ops->set_features(b->dev, features);
+	vhu_log_update(b, features);
 	if (!(features & BIT(VHU_F_PROTOCOL_FEATURES_BIT)))
 		for (unsigned int i = 0; i < b->n_vqs; i++)
 			b->vqs[i].enabled = true; /* there is no ENABLE then (VU-036) */
@@ -143,12 +144,14 @@ enum vhu_outcome vhu_on_RESET_OWNER(struct vhu_backend *b, struct vhu_msg *msg,
 	return VHU_DONE;
 }
 
+/* A reset: what an older driver had in flight concerns nobody any more. */
 static void stop_rings(struct vhu_backend *b)
 {
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
 		vqio_stop(&b->vqs[i]);
 		b->vqs[i].call_again = false;
 	}
+	vhu_inflight_drop(b);
 }
 
 /*
@@ -262,8 +265,6 @@ static enum vhu_outcome unsupported(struct vhu_backend *b, const struct vhu_msg 
 		return unsupported(b, msg);                                                        \
 	}
 
-UNSUPPORTED(SET_LOG_BASE)
-UNSUPPORTED(SET_LOG_FD)
 UNSUPPORTED(SEND_RARP)
 UNSUPPORTED(NET_SET_MTU)
 UNSUPPORTED(SET_VRING_ENDIAN)
@@ -272,11 +273,8 @@ UNSUPPORTED(CLOSE_CRYPTO_SESSION)
 UNSUPPORTED(POSTCOPY_ADVISE)
 UNSUPPORTED(POSTCOPY_LISTEN)
 UNSUPPORTED(POSTCOPY_END)
-UNSUPPORTED(GET_INFLIGHT_FD)
-UNSUPPORTED(SET_INFLIGHT_FD)
 UNSUPPORTED(GPU_SET_SOCKET)
 UNSUPPORTED(GET_SHARED_OBJECT)
 UNSUPPORTED(SET_DEVICE_STATE_FD)
 UNSUPPORTED(CHECK_DEVICE_STATE)
 UNSUPPORTED(GET_SHMEM_CONFIG)
-UNSUPPORTED(GET_VRING_BASE_SKIP_DRAIN)

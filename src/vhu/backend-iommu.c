@@ -37,21 +37,24 @@ void vhu_iommu_flush(struct vhu_backend *b)
 }
 
 /* One thing at a time: what comes while another is unacknowledged is told after it. */
+static void make_due(struct vqio *v, uint8_t type)
+{
+	v->lack.type = type;
+	v->lack.said = false;
+	if (!v->lack.unacked && list_empty(&v->lack.due))
+		list_append(&v->b->lacks, &v->lack.due);
+}
+
 static void tell(struct vqio *v, uint8_t type)
 {
 	struct vhu_backend *b = v->b;
 
-	v->lack.type = type;
-	v->lack.said = false;
-	if (v->lack.unacked || b->closing)
-		return;
 	if (!b->channel)
 		vhu_backend_warn(b, v->who,
 				 "waits for a translation of 0x%" PRIx64
 				 ", and there is no back-end channel to ask on",
 				 v->lack.iova);
-	if (list_empty(&v->lack.due))
-		list_append(&b->lacks, &v->lack.due);
+	make_due(v, type);
 	vhu_iommu_flush(b);
 }
 
@@ -98,8 +101,9 @@ void vhu_iommu_channel_opened(struct vhu_backend *b)
 
 		v->lack.unacked = false;
 		if (v->lack.waits)
-			tell(v, v->lack.type);
+			make_due(v, v->lack.type);
 	}
+	vhu_iommu_flush(b);
 }
 
 /* Using what is known. */

@@ -46,6 +46,8 @@ static bool look(struct loop_watch *w, bool last)
 	struct vqio *v = container_of(w, struct vqio, watch);
 	bool found = last ? virtq_kicks_on(&v->q.vq) : virtq_has_avail(&v->q.vq);
 
+	if (last)
+		vhu_log_tell(v->b);
 	if (found)
 		make_ready(v);
 	return found;
@@ -123,6 +125,12 @@ static void note_service(struct vqio *v, bool published, enum vq_service found)
 		v->kicked_ns = 0;
 }
 
+static bool lost_memory(const struct vhu_backend *b)
+{
+	return gmem_faulted(b->mem) || (b->log.map && dirty_log_faulted(b->log.map)) ||
+	       (b->inflight.record && inflight_faulted(b->inflight.record));
+}
+
 /* One turn. Returns whether another is needed without any kick. */
 static bool serve(struct vqio *v)
 {
@@ -137,7 +145,8 @@ static bool serve(struct vqio *v)
 	if (virtq_publish(vq))
 		vqio_call(v);
 	note_service(v, vq->published_idx != published_idx, found);
-	if (gmem_faulted(v->b->mem)) {
+	vhu_log_tell(v->b);
+	if (lost_memory(v->b)) {
 		vhu_backend_close(v->b, LOG_LEVEL_WARNING,
 				  "the front-end truncated the memory that it shares");
 		return false;
@@ -430,8 +439,8 @@ enum vhu_outcome vhu_on_SET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *ms
 }
 
 /*
- * On a running ring front-ends only flip the log flag, so indices stay. The
- * log address is not looked at: nothing is logged.
+ * On a running ring front-ends only flip the log flag, so indices stay (VU-094).
+ * A log address without the flag means nothing.
  */
 enum vhu_outcome vhu_on_SET_VRING_ADDR(struct vhu_backend *b, struct vhu_msg *msg,
 				       struct vhu_msg *reply)
@@ -447,6 +456,7 @@ enum vhu_outcome vhu_on_SET_VRING_ADDR(struct vhu_backend *b, struct vhu_msg *ms
 	       v->addr.used == addr.used;
 	v->addr = addr;
 	v->addr_set = true;
+	vhu_log_update_ring(v, b->nego.features);
 	if (same)
 		return VHU_DONE;
 	if (v->live) {
@@ -469,6 +479,7 @@ enum vhu_outcome vhu_on_GET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *ms
 	v->call_again = false;
 	v->kick_fd = fd_close(v->kick_fd);
 	v->call_fd = fd_close(v->call_fd);
+	vhu_inflight_ring_stopped(v);
 	state.num = v->base;
 	vhu_msg_put(reply, &state, sizeof(state));
 	return VHU_DONE;
@@ -479,24 +490,25 @@ static struct vqio *ring_of_word(struct vhu_backend *b, const struct vhu_msg *ms
 	return ring_of(b, (uint32_t)(vhu_msg_u64(msg) & VHU_VRING_IDX_MASK));
 }
 
-/*
- * Puts the message's descriptor, or -1, in the place of the one there, which
- * nothing uses. Only things that carry notifications are taken: what is always
- * readable would keep us busy, and a terminal or a file is somebody's mistake.
- */
-static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg)
 {
 	struct stat st = { 0 };
-	int fd_new = msg->fds.n_fds > 0 ? msg->fds.fd[0] : -1;
+	int fd = msg->fds.n_fds > 0 ? msg->fds.fd[0] : -1;
 
 	/* An eventfd has no file type. */
-	if (fd_new >= 0 &&
-	    (fstat(fd_new, &st) < 0 ||
-	     ((st.st_mode & S_IFMT) != 0 && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)))) {
-		vhu_backend_refuse(b, "%s: expected an eventfd, a pipe or a socket",
-				   vhu_msg_name(VHU_FE, msg->id));
+	if (fd < 0 || (fstat(fd, &st) == 0 && ((st.st_mode & S_IFMT) == 0 || S_ISFIFO(st.st_mode) ||
+					       S_ISSOCK(st.st_mode))))
+		return true;
+	vhu_backend_refuse(b, "%s: expected an eventfd, a pipe or a socket",
+			   vhu_msg_name(VHU_FE, msg->id));
+	return false;
+}
+
+/* Puts the message's descriptor, or -1, in the place of the one there, which nothing uses. */
+static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+{
+	if (!vqio_takes_fd(b, msg))
 		return false;
-	}
 	fd_close(*fd);
 	*fd = fdset_take(&msg->fds, 0);
 	return true;

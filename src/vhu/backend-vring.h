@@ -88,6 +88,13 @@ void vqio_serve_ready(struct task *task);
 /* Serves the ring now, as far as there is work, instead of soon. */
 void vqio_service_now(struct vqio *v);
 
+/*
+ * Whether the message's descriptor, if it has one, carries notifications: what is
+ * always readable would keep us busy, and a terminal or a file is somebody's
+ * mistake. Says so if not.
+ */
+bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg);
+
 /* Notifies the driver. */
 void vqio_call(struct vqio *v);
 

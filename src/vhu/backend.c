@@ -22,7 +22,9 @@ static const uint64_t protocol_features =
 	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |
 	BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |
 	BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) |
-	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_GPA_ADDRESSES_BIT);
+	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_LOG_SHMFD_BIT) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT) |
+	BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT) | BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT) |
+	BIT(VHU_PF_GPA_ADDRESSES_BIT);
 
 static struct vhu_backend *to_backend(struct vhu_conn *conn)
 {
@@ -129,10 +131,12 @@ static void release(struct vhu_backend *b)
 	b->dev->config_changed = NULL;
 	b->dev->carrier = NULL;
 	b->dev->n_queues_seen = 0;
-	for (unsigned int i = 0; i < b->n_vqs; i++) {
+	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_stop(&b->vqs[i]);
+	vhu_log_release(b);
+	vhu_inflight_drop(b);
+	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_fini(&b->vqs[i]);
-	}
 	task_cancel(&b->serve_rings);
 	scope_fini(&b->timer_scope);
 	vhu_iommu_fini(b);
@@ -179,6 +183,7 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 	}
 	scope_cancel(&b->timer_scope, timer_closed);
 	vhu_channel_close(b);
+	vhu_log_close(b);
 	vhu_conn_close(&b->conn, conn_closed);
 }
 
@@ -349,8 +354,8 @@ static const struct vhu_conn_ops conn_ops = {
 static void offer(struct vhu_backend *b, const struct vhu_backend_options *options)
 {
 	vhu_nego_init(&b->nego);
-	b->nego.offered_features =
-		b->dev->ops->features(b->dev) | ring_features | BIT(VHU_F_PROTOCOL_FEATURES_BIT);
+	b->nego.offered_features = b->dev->ops->features(b->dev) | ring_features |
+				   BIT(VHU_F_PROTOCOL_FEATURES_BIT) | BIT(VHOST_F_LOG_ALL_BIT);
 	if (options->iommu)
 		b->nego.offered_features |= BIT(VIRTIO_F_ACCESS_PLATFORM_BIT);
 	b->nego.offered_protocol = protocol_features;
@@ -376,6 +381,8 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	}
 	b->loop = loop;
 	b->dev = dev;
+	b->log = VHU_BACKEND_LOG_NONE;
+	b->inflight = VHU_BACKEND_INFLIGHT_NONE;
 	b->limits = options->limits ? options->limits : &b->own_limits;
 	list_init(&b->ready_rings);
 	list_init(&b->lacks);

@@ -13,7 +13,9 @@
 #include "log.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
+#include "vhu/backend-inflight.h"
 #include "vhu/backend-iommu.h"
+#include "vhu/backend-log.h"
 #include "vhu/backend-vring.h"
 #include "vhu/conn.h"
 #include "vhu/rules.h"
@@ -59,7 +61,9 @@ struct vhu_backend {
 	struct vhu_conn conn;
 	struct vhu_channel *channel; /* NULL: none given */
 	struct vhu_nego nego;
-	struct gmem *mem;	/* NULL: no table yet */
+	struct gmem *mem; /* NULL: no table yet */
+	struct vhu_backend_log log;
+	struct vhu_backend_inflight inflight;
 	struct iotlb *iotlb;	/* NULL: addresses are not translated */
 	struct list_node lacks; /* of rings: translations to be asked for */
 	struct vqio *vqs;

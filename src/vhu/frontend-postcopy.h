@@ -21,6 +21,7 @@ struct vhu_frontend_postcopy {
 	uint8_t *host;	 /* fe's memory, where it is missing */
 	uint8_t *source; /* what is to be there; not ours */
 	size_t len;	 /* bytes of both */
+	bool begun;	 /* and not at its end yet */
 	bool serving;	 /* the thread runs */
 	pthread_t thread;
 	pthread_mutex_t lock; /* of what is below */
@@ -29,7 +30,8 @@ struct vhu_frontend_postcopy {
 		uint64_t offset;       /* of it in source and host */
 		uint64_t size;
 	} regions[VHU_MAX_REGIONS];
-	unsigned int n_regions;				  /* 0: the back-end has not told yet */
+	unsigned int n_regions; /* 0: the back-end has not told yet */
+	size_t filled;		/* bytes from the beginning that nothing is missing of */
 	uint64_t n_backend_faults, n_own_faults, n_pages; /* served; pages put in place */
 	int err; /* the first failure of the thread, or 0 */
 };
@@ -44,7 +46,7 @@ int vhu_frontend_postcopy_begin(struct vhu_frontend *fe, struct vhu_frontend_pos
 				uint8_t *source, size_t len);
 
 /* POSTCOPY_LISTEN, which is always acknowledged. */
-int vhu_frontend_postcopy_listen(struct vhu_frontend *fe, struct vhu_frontend_postcopy *pc);
+int vhu_frontend_postcopy_listen(struct vhu_frontend *fe);
 
 /* SET_MEM_TABLE, the back-end's own table in return, and leave to go on. */
 int vhu_frontend_postcopy_table(struct vhu_frontend *fe, struct vhu_frontend_postcopy *pc);

@@ -132,19 +132,30 @@ static int request(struct vhu_frontend *fe, struct vhu_msg *msg, bool need_reply
 	return vhu_frontend_request(fe, msg, NULL, fe->timeout_ms);
 }
 
-int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply)
+void vhu_frontend_mem_table_message(const struct vhu_frontend *fe, struct vhu_msg *ret_msg)
 {
 	struct vhu_mem_table table = { .n_regions = fe->n_regions };
-	size_t len =
-		offsetof(struct vhu_mem_table, regions) + fe->n_regions * sizeof(table.regions[0]);
-	struct vhu_msg msg;
 
-	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
+	vhu_msg_init(ret_msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
 	for (unsigned int i = 0; i < fe->n_regions; i++) {
 		table.regions[i] = wire_region(fe, i);
-		msg.fds.fd[msg.fds.n_fds++] = fe->mem_fd;
+		ret_msg->fds.fd[ret_msg->fds.n_fds++] = fe->mem_fd;
 	}
-	vhu_msg_put(&msg, &table, payload_len > len ? min_size(payload_len, sizeof(table)) : len);
+	vhu_msg_put(ret_msg, &table,
+		    offsetof(struct vhu_mem_table, regions) +
+			    fe->n_regions * sizeof(table.regions[0]));
+}
+
+int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply)
+{
+	struct vhu_msg msg;
+
+	vhu_frontend_mem_table_message(fe, &msg);
+	payload_len = min_size(payload_len, sizeof(struct vhu_mem_table));
+	if (payload_len > msg.size) {
+		memset(msg.payload + msg.size, 0, payload_len - msg.size);
+		msg.size = (uint32_t)payload_len;
+	}
 	return request(fe, &msg, need_reply);
 }
 

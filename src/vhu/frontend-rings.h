@@ -56,6 +56,9 @@ void *vhu_frontend_alloc(struct vhu_frontend *fe, size_t len, size_t align,
 void *vhu_frontend_host(const struct vhu_frontend *fe, uint64_t guest_addr);
 uint64_t vhu_frontend_user_addr(const struct vhu_frontend *fe, uint64_t guest_addr);
 
+/* SET_MEM_TABLE of all regions, to be sent; descriptors are lent. */
+void vhu_frontend_mem_table_message(const struct vhu_frontend *fe, struct vhu_msg *ret_msg);
+
 /* SET_MEM_TABLE of all regions; payload_len 0: as long as it needs, else padded to that. */
 int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply);
 

@@ -3,10 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "virtio/features.h"
-#include "virtio/packed.h"
 
 /* Flags of a step. */
 enum {
@@ -82,10 +80,8 @@ struct style {
 
 #define F(NAME) BIT(VIRTIO_F_##NAME##_BIT)
 #define P(NAME) BIT(VHU_PF_##NAME##_BIT)
-/*
- * What guests of all of them can do, but what a plan must name: what a ring looks
- * like, or what its addresses mean, is then for the caller to know.
- */
+/* What a plan must name: it changes what rings look like, or what their addresses mean. */
+
 #define WHEN_NAMED                                                                                 \
 	(F(RING_PACKED) | F(IN_ORDER) | F(ACCESS_PLATFORM) | F(RING_RESET) | F(ORDER_PLATFORM))
 /* Bits of device types, which a guest's driver picks from. */
@@ -414,11 +410,9 @@ static int send_memory(struct vhu_frontend *fe, const struct style *style, enum 
 
 static uint32_t base_of(const struct style *style, const struct vhu_frontend_ring *r)
 {
-	if (r->q.packed)
-		return style->base == BASE_ZERO ? packed_base(PACKED_START, PACKED_START) : r->base;
-	if (style->base == BASE_AVAIL)
-		return vring_avail_idx(&r->q.ring);
-	return style->base == BASE_KEPT ? r->base : 0;
+	if (style->base == BASE_KEPT || (style->base == BASE_AVAIL && r->q.packed))
+		return r->base;
+	return style->base == BASE_AVAIL ? vring_avail_idx(&r->q.ring) : driverq_first_base(&r->q);
 }
 
 static int send_kick(struct vhu_frontend *fe, const struct step *step, unsigned int idx, bool ack)

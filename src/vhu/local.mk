@@ -31,6 +31,10 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-inflight.c \
+	%reldir%/backend-inflight.h \
+	%reldir%/backend-log.c \
+	%reldir%/backend-log.h \
 	%reldir%/backend-iommu.c \
 	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
@@ -53,6 +57,8 @@ noinst_LIBRARIES += %reldir%/libfrontend.a
 	%reldir%/frontend-log.h \
 	%reldir%/frontend-migrate.c \
 	%reldir%/frontend-migrate.h \
+	%reldir%/frontend-postcopy.c \
+	%reldir%/frontend-postcopy.h \
 	%reldir%/frontend-requests.c \
 	%reldir%/frontend-rings.c \
 	%reldir%/frontend-rings.h \

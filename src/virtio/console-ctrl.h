@@ -44,6 +44,7 @@ struct console_port {
 	struct console *con; /* from here on console.c's */
 	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
 	uint32_t out_base;   /* at this position of the ring */
+	unsigned int out_pauses; /* n_pauses of the console then */
 };
 
 struct console_ctrl {

@@ -116,6 +116,7 @@ static bool output_batch(struct console_port *p, struct batch *b)
 		return true;
 	p->out_done = n_left == b->n_chains ? done + len : len;
 	p->out_base = virtq_position(b->vq);
+	p->out_pauses = p->con->n_pauses;
 	return false;
 }
 
@@ -380,11 +381,17 @@ static void start_ctrl(struct console *con, bool fresh)
 	wake_all(con);
 }
 
+/*
+ * The chain that was taken in part may be another one now, or another driver's.
+ * A queue that starts anew while the device goes on was reset (VR-108); after a
+ * pause, when all had stopped, it may be the same chain at index 0.
+ */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
+	bool was_reset = fresh && (port_number(p) == 0 || p->out_pauses == p->con->n_pauses);
+
 	q->latency = p->port ? &p->port->latency : NULL;
-	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0) || virtq_position(&q->vq) != p->out_base)
+	if (was_reset || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
 }
 
@@ -409,6 +416,8 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
+	if (q->idx == QUEUE_CTRL_TX)
+		con->n_pauses++;
 	if (is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
 	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));

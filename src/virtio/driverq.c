@@ -177,6 +177,11 @@ uint32_t driverq_base(const struct driverq *q)
 	return packed_base(at, at);
 }
 
+uint32_t driverq_first_base(const struct driverq *q)
+{
+	return q->packed ? packed_base(PACKED_START, PACKED_START) : 0;
+}
+
 unsigned int driverq_n_held(const struct driverq *q)
 {
 	return q->packed ? q->packed->n_held : q->n_held;

@@ -108,6 +108,9 @@ void driverq_set_base(struct driverq *q, uint32_t base);
  */
 uint32_t driverq_base(const struct driverq *q);
 
+/* What SET_VRING_BASE says for a fresh ring: 0; packed: both wrap counters set (VR-082). */
+uint32_t driverq_first_base(const struct driverq *q);
+
 /* Chains that the device has, or is about to have; and descriptors left. */
 unsigned int driverq_n_held(const struct driverq *q);
 unsigned int driverq_n_free(const struct driverq *q);

@@ -47,6 +47,16 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_dirtylog
+%canon_reldir%_test_dirtylog_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_inflight
+%canon_reldir%_test_inflight_SOURCES = %reldir%/test_inflight.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_inflight_packed
+%canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 unit_tests += %reldir%/test_iotlb
 %canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -73,6 +83,9 @@ unit_tests += %reldir%/test_batch
 
 unit_tests += %reldir%/test_driverq
 %canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_driverq_layouts
+%canon_reldir%_test_driverq_layouts_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_driverq_packed
 %canon_reldir%_test_driverq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
@@ -252,6 +265,14 @@ unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_iommu
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_reset
+%canon_reldir%_test_session_reset_SOURCES = %reldir%/test_session_reset.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_reset_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_bulk_LDADD = $(LIBALL) $(CMOCKA_LIBS)
@@ -263,6 +284,14 @@ unit_tests += %reldir%/test_session_config
 unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_inflight
+%canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
+%canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_log
+%canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)
+%canon_reldir%_test_session_log_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_life
 %canon_reldir%_test_session_life_SOURCES = %reldir%/test_session_life.c $(session_rig)
@@ -299,6 +328,22 @@ unit_tests += %reldir%/test_setup
 
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_migrate
+%canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_migrate_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_iotlb
+%canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_packed
+%canon_reldir%_test_frontend_packed_SOURCES = %reldir%/test_frontend_packed.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_packed_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_postcopy
+%canon_reldir%_test_frontend_postcopy_SOURCES = %reldir%/test_frontend_postcopy.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_postcopy_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_guest
 %canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h
