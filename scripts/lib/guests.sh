@@ -74,9 +74,9 @@ guest_setup() {
 }
 
 # guest_variant NAME: what it adds to QEMU's command line, to the device there, to
-# that of the daemon, to the kernel's command line.
+# that of the daemon, to the kernel's command line; how many lines it is to print.
 guest_variant() {
-	guest_qemu=() guest_device='' daemon_device='' guest_words=''
+	guest_qemu=() guest_device='' daemon_device='' guest_words='' guest_lines=20000
 	case $1 in
 	uml | qemu) ;;
 	iommu)
@@ -84,6 +84,7 @@ guest_variant() {
 		guest_device=,iommu_platform=on,ats=on
 		daemon_device=,iommu=on
 		guest_words='intel_iommu=on iommu.strict=1'
+		guest_lines=2000 # each buffer is mapped, asked for and unmapped
 		;;
 	packed) guest_device=,packed=on ;;
 	in-order) guest_device=,in_order=on ;;

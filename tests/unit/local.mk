@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 # One program per module, linked with its own layer and those below.
-EXTRA_DIST += %reldir%/driver_ring.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
+EXTRA_DIST += %reldir%/driver_ring.h %reldir%/packed_rig.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/wild_rig.h %reldir%/no-cmocka.sh
 
 # Without _SOURCES, automake takes the .c file of the program's name.
 
@@ -71,6 +71,15 @@ unit_tests += %reldir%/test_vring
 unit_tests += %reldir%/test_virtq
 %canon_reldir%_test_virtq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_virtq_packed
+%canon_reldir%_test_virtq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_order
+%canon_reldir%_test_virtq_order_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_hooks
+%canon_reldir%_test_virtq_hooks_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -91,6 +100,9 @@ unit_tests += %reldir%/test_ring_pair
 
 unit_tests += %reldir%/test_ring_meeting
 %canon_reldir%_test_ring_meeting_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_ring_hostile_packed
+%canon_reldir%_test_ring_hostile_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_ring_hostile
 %canon_reldir%_test_ring_hostile_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
@@ -288,6 +300,10 @@ unit_tests += %reldir%/test_session_config
 unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_inflight
+%canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
+%canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_log
 %canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)

@@ -382,7 +382,7 @@ static void offers_are_what_works(void **state)
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_FEATURES, &features));
 	assert_true(features & BIT(VIRTIO_F_VERSION_1_BIT));
 	assert_true(features & BIT(VHU_F_PROTOCOL_FEATURES_BIT));
-	assert_false(features & BIT(VIRTIO_F_ACCESS_PLATFORM_BIT)); /* nobody has asked for it */
+	assert_false(features & BIT(VIRTIO_F_ACCESS_PLATFORM_BIT));
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_PROTOCOL_FEATURES, &protocol));
 	assert_true(protocol & BIT(VHU_PF_MQ_BIT));
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_QUEUE_NUM, &n));

@@ -270,6 +270,7 @@ static void ring_when_nobody_answers_waits_alone(void **state)
 {
 	struct session_rig *rig = *state;
 	struct vhu_iotlb t;
+	unsigned int n_messages;
 	char byte = 0;
 
 	setup_iommu(rig);
@@ -297,8 +298,10 @@ static void ring_when_nobody_answers_waits_alone(void **state)
 	assert_fe_ok(rig, guest_read(&g, &byte, 1, RIG_TIMEOUT_MS));
 	assert_int_equal(byte, 'i');
 	/* The update counts, not the acknowledgement. */
+	n_messages = rig->fe.heard.n_messages;
 	assert_fe_ok(rig, vhu_frontend_speak(&rig->fe));
 	rig_expect_no_output(rig);
+	assert_int_equal(rig->fe.heard.n_messages, n_messages);
 	vhu_frontend_iotlb_init(&rig->fe, &table);
 	assert_fe_ok(rig, vhu_frontend_iotlb_map_memory(&rig->fe, RW));
 	assert_fe_ok(rig, vhu_frontend_iotlb_update(&rig->fe, &table.entries[0]));
@@ -389,6 +392,32 @@ static void memory_when_invalidated_is_not_touched(void **state)
 	assert_memory_equal(r->host, copy, MIB);
 	free(copy);
 	rig_disconnect(rig);
+}
+
+/* An update of what is known already is in force when it is answered. */
+static void ring_when_its_translation_is_replaced_is_there(void **state)
+{
+	struct session_rig *rig = *state;
+	struct vhu_iotlb t;
+	uint8_t *before, *after;
+
+	setup_iommu(rig);
+	send_text(rig, "before");
+	before = rig->fe.rings[GUEST_TX].block;
+	after = vhu_frontend_alloc(&rig->fe, PAGE, PAGE, &t.iova);
+	assert_non_null(after);
+	t = whole(rig, rig->fe.rings[GUEST_TX].guest_addr);
+	t.uaddr += (uint64_t)(after - rig->fe.regions[0].host);
+	t.size = PAGE;
+	rig_offer_output(rig, "after");
+	memcpy(after, before, PAGE);
+	assert_int_equal(tell(rig, &t, true), 0);
+	memset(before, 0xa5, PAGE);
+	assert_fe_ok(rig, vhu_frontend_kick(&rig->fe, GUEST_TX));
+	rig_settle(rig);
+	rig_expect_output(rig, "after", 5);
+	for (unsigned int i = 0; i < PAGE; i++)
+		assert_int_equal(before[i], 0xa5);
 }
 
 /* Told that it may not: says so, once, and waits. */
@@ -602,6 +631,7 @@ static const struct CMUnitTest tests[] = {
 	IOMMU_TEST(descriptor_when_changed_meanwhile_is_asked_for_afterwards),
 	IOMMU_TEST(ring_when_its_areas_are_invalidated_asks_again),
 	IOMMU_TEST(memory_when_invalidated_is_not_touched),
+	IOMMU_TEST(ring_when_its_translation_is_replaced_is_there),
 	IOMMU_TEST(access_when_not_permitted_is_reported),
 	IOMMU_TEST(translations_when_all_rings_stopped_are_forgotten),
 	IOMMU_TEST(channel_when_replaced_is_asked_on),

@@ -227,16 +227,18 @@ static void old_log_is_not_touched_after_the_answer_to_a_new_one(void **state)
 {
 	struct vhu_frontend_log logs[2] = { VHU_FRONTEND_LOG_NONE, VHU_FRONTEND_LOG_NONE };
 	struct session_rig *rig = *state;
+	char input[5];
 
 	begin(rig, 0);
 	for (unsigned int i = 0; i < 2; i++)
 		assert_fe_ok(rig, vhu_frontend_log_make(&rig->fe, &logs[i], 0));
 	for (unsigned int i = 0; i < 100; i++) {
 		assert_int_equal(port_input(&rig->port, "input", 5), 5);
-		rig_offer_output(rig, "output");
-		assert_fe_ok(rig, vhu_frontend_kick(&rig->fe, GUEST_TX));
+		assert_int_equal(guest_try_write_port(&guest, 0, "output", 6), 6);
 		assert_fe_ok(rig, vhu_frontend_log_give(&rig->fe, &logs[i % 2]));
 		vhu_frontend_log_clear(&logs[1 - i % 2]);
+		assert_fe_ok(rig, guest_await_taken(&guest, 0, RIG_TIMEOUT_MS));
+		assert_fe_ok(rig, guest_read(&guest, input, 5, RIG_TIMEOUT_MS));
 		hear(rig, "more", 4);
 		assert_int_equal(vhu_frontend_log_count(&logs[1 - i % 2]), 0);
 		assert_true(vhu_frontend_log_count(&logs[i % 2]) > 0);

@@ -444,7 +444,8 @@ bool played_fault_used(struct played *p, unsigned int idx, uint16_t head, uint32
 		fault_begins(p);
 	if (p->script.fault == FAULT_USED_NEVER)
 		return true;
-	if (p->script.fault < FAULT_USED_RANGE || p->fault_done)
+	/* What follows is done to used rings, which packed rings have none of. */
+	if (p->script.fault < FAULT_USED_RANGE || p->fault_done || r->q.packed)
 		return false;
 	fault_begins(p);
 	switch (p->script.fault) {

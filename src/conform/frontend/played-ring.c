@@ -246,6 +246,9 @@ static bool next_is_indirect(const struct virtq *q)
 
 	if (q->ring.size == 0)
 		return false;
+	if (q->packed)
+		return packed_desc_load(&q->ring.pack, q->avail.offset).flags &
+		       PACKED_DESC_F_INDIRECT;
 	head = vring_avail_entry(&q->ring.split, (uint16_t)virtq_base(q));
 	return head < q->ring.size &&
 	       (vring_desc_load(&q->ring.split, head).flags & VRING_DESC_F_INDIRECT);
