@@ -129,6 +129,7 @@ static int start_server(struct guest *g, int fd, const char *path, char *ret_why
 	const struct vhu_backend_options options = {
 		.who = g->spec->options.name,
 		.max_queue_size = g->env->max_queue_size,
+		.iommu = g->spec->options.iommu == SPEC_IOMMU_ON,
 		.ear = g->env->trace ? &g->ear.ear : NULL,
 	};
 	int err = vhu_server_start(&g->server, g->env->loop, &g->console.vdev, fd, path, &options,

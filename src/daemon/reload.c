@@ -47,6 +47,7 @@ static void warn_of_what_stays(const struct guest *g, const struct device_spec *
 	} rows[] = {
 		{ "max-ports", ours->max_ports == theirs->max_ports },
 		{ "resize-order", g->spec->rows_first == spec->rows_first },
+		{ "iommu", ours->iommu == theirs->iommu },
 		{ "mode",
 		  ours->mode.set == theirs->mode.set && ours->mode.value == theirs->mode.value },
 		{ "owner", same_text(ours->owner, theirs->owner) },

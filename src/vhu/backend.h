@@ -13,6 +13,9 @@
 #include "log.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
+#include "vhu/backend-inflight.h"
+#include "vhu/backend-iommu.h"
+#include "vhu/backend-log.h"
 #include "vhu/backend-postcopy.h"
 #include "vhu/backend-state.h"
 #include "vhu/backend-vring.h"
@@ -50,6 +53,7 @@ struct vhu_log_limits {
 struct vhu_backend_options {
 	const char *who;	       /* prefix of log lines; copied */
 	unsigned int max_queue_size;   /* power of two, at most 32768 */
+	bool iommu;		       /* offer ACCESS_PLATFORM */
 	struct vhu_log_limits *limits; /* lent; NULL: the session has its own */
 	struct vhu_ear *ear;	       /* lent; NULL: nobody listens */
 };
@@ -64,6 +68,10 @@ struct vhu_backend {
 	struct vhu_state *state;       /* NULL: the device's was never moved */
 	struct vhu_nego nego;
 	struct gmem *mem; /* NULL: no table yet */
+	struct vhu_backend_log log;
+	struct vhu_backend_inflight inflight;
+	struct iotlb *iotlb;	/* NULL: addresses are not translated */
+	struct list_node lacks; /* of rings: translations to be asked for */
 	struct vqio *vqs;
 	unsigned int n_vqs;
 	struct list_node ready_rings; /* to be served, the next one first */

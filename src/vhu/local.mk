@@ -31,6 +31,12 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-inflight.c \
+	%reldir%/backend-inflight.h \
+	%reldir%/backend-log.c \
+	%reldir%/backend-log.h \
+	%reldir%/backend-iommu.c \
+	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-postcopy.c \
 	%reldir%/backend-postcopy.h \

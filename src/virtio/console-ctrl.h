@@ -43,8 +43,9 @@ struct console_port {
 	uint64_t todo;	     /* BIT(event) still to be sent */
 	struct console *con; /* from here on console.c's */
 	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
-	uint16_t out_base;   /* at this index of the ring */
-	bool resumes;	     /* they came with a state: a start from index 0 is no new driver's */
+	uint32_t out_base;   /* at this position of the ring */
+	unsigned int out_pauses; /* n_pauses of the console then */
+	bool resumes; /* they came with a state: a start from index 0 is no new driver's */
 };
 
 struct console_ctrl {

@@ -116,7 +116,8 @@ static bool output_batch(struct console_port *p, struct batch *b)
 	if (n_left == 0)
 		return true;
 	p->out_done = n_left == b->n_chains ? done + len : len;
-	p->out_base = virtq_base(b->vq);
+	p->out_base = virtq_position(b->vq);
+	p->out_pauses = p->con->n_pauses;
 	return false;
 }
 
@@ -154,7 +155,11 @@ static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned 
 	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
+		enum pop_result result = virtq_pop(&q->vq, &chain);
+
+		if (result == POP_MISSING)
+			return VQ_DRAINED;
+		if (result != POP_CHAIN) {
 			console_ctrl_drained(&p->con->ctrl, port_number(p));
 			wake_ctrl(p->con);
 			return VQ_DRAINED;
@@ -190,6 +195,7 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 			return VQ_DRAINED;
 		len = console_ctrl_fit(msg, len, chain.in_len);
 		chain_write(&chain, 0, msg, len);
+		virtq_written(&q->vq, chain.iov + chain.n_out, chain.n_in, len);
 		virtq_push(&q->vq, chain.head, (uint32_t)len);
 		if (len > 0)
 			console_ctrl_sent(&con->ctrl);
@@ -378,11 +384,18 @@ static void start_ctrl(struct console *con, bool fresh)
 	wake_all(con);
 }
 
+/*
+ * The chain that was taken in part may be another one now, or another driver's.
+ * A queue that starts anew while the device goes on was reset (VR-108); after a
+ * pause, when all had stopped, it may be the same chain at index 0.
+ */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
+	bool was_reset =
+		fresh && !p->resumes && (port_number(p) == 0 || p->out_pauses == p->con->n_pauses);
+
 	q->latency = p->port ? &p->port->latency : NULL;
-	/* The chain that was taken in part is another one, or another driver's. */
-	if ((fresh && port_number(p) == 0 && !p->resumes) || virtq_base(&q->vq) != p->out_base)
+	if (was_reset || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
 	p->resumes = false;
 }
@@ -410,6 +423,8 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
+	if (q->idx == QUEUE_CTRL_TX)
+		con->n_pauses++;
 	if (is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
 	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));

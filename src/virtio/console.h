@@ -25,6 +25,7 @@ struct console {
 	struct console_ctrl ctrl;
 	struct vqueue **queues; /* NULL while stopped */
 	uint64_t features;	/* what the driver accepted */
+	unsigned int n_pauses;	/* how often the control queue has stopped */
 	bool single;		/* the driver at work has no control queues: port 0 alone */
 	bool present;		/* a front-end is connected */
 	bool frozen;		/* see vdev_ops.freeze() */

@@ -46,7 +46,7 @@ struct vdev_ops {
 	void (*config_read)(const struct vdev *dev, uint32_t off, void *buf, uint32_t len);
 	int (*config_write)(struct vdev *dev, uint32_t off, const void *buf, uint32_t len);
 
-	/* A queue begins or ends to run. fresh: it starts at index 0, as a new driver's does. */
+	/* A queue begins or ends to run. fresh: its base is a new driver's. */
 	void (*queue_start)(struct vdev *dev, struct vqueue *q, bool fresh);
 	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
 

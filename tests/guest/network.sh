@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# network.sh uml|qemu: consoles of real Linux guests over TCP. Run by
+# network.sh TYPE (uml, qemu, qemu-iommu...): consoles of real Linux guests over TCP. Run by
 # scripts/check; alone: daemon=PROGRAM tests/guest/network.sh uml
-type=${1:?uml or qemu}
+type=${1:?a type of guest_setup}
 top_srcdir=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top_srcdir/tests/sys/tap.sh"
 . "$top_srcdir/scripts/lib/setup.sh"
@@ -30,8 +30,8 @@ prompt() {
 
 long_output() {
 	talk_join "$type"0 "$port"
-	talk "$type"0 md5 60 'seq 1 20000'
-	same md5 "$(seq 1 20000 | md5sum)" "$REPLY  -"
+	talk "$type"0 md5 60 "seq 1 $guest_lines"
+	same md5 "$(seq 1 "$guest_lines" | md5sum)" "$REPLY  -"
 }
 
 paste_back() {
@@ -95,11 +95,11 @@ four_guests() {
 		talk "$type$i" expect $((2 * boot_deadline)) 'console on /dev/hvc0'
 	done
 	for i in 0 1 2 3; do
-		talk_ask "$type$i" md5 120 "seq $((i + 1)) 6000"
+		talk_ask "$type$i" md5 120 "seq $((i + 1)) $((guest_lines * 3 / 10))"
 	done
 	for i in 0 1 2 3; do
 		talk_answer "$type$i"
-		same "md5 of $type$i" "$(seq $((i + 1)) 6000 | md5sum)" "$REPLY  -"
+		same "md5 of $type$i" "$(seq $((i + 1)) $((guest_lines * 3 / 10)) | md5sum)" "$REPLY  -"
 		answers "$type$i" hostname "$type$i"
 	done
 }
@@ -122,7 +122,7 @@ daemon_start 4 "$port" || exit 1
 
 scenario "boot log of a guest that started before the client" boot_log
 scenario "prompt on /dev/hvc0" prompt
-scenario "md5 of seq 1 20000" long_output
+scenario "md5 of seq 1 $guest_lines" long_output
 scenario "paste of 200 bytes" paste_back 200
 scenario "paste of 4000 bytes" paste_back 4000
 scenario "paste of 60000 bytes" paste_back 60000

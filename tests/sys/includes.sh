@@ -17,8 +17,9 @@ group() {
 	vhu/*.def) echo model ;;
 	virtio/features.h | virtio/features.def | virtio/devices.def) echo features ;;
 	virtio/gmem.[ch] | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
+	virtio/dirtylog.[ch] | virtio/inflight*.[ch] | virtio/iotlb.[ch]) echo engine ;;
 	virtio/packed.[ch] | virtio/driverq-packed.[ch] | virtio/picture*.[ch]) echo engine ;;
-	virtio/virtq.[ch] | virtio/batch.[ch]) echo virtq ;;
+	virtio/virtq*.[ch] | virtio/batch.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
 	backends/port*.[ch] | backends/replay.[ch]) echo port ;;

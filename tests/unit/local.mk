@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 # One program per module, linked with its own layer and those below.
-EXTRA_DIST += %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
+EXTRA_DIST += %reldir%/driver_ring.h %reldir%/packed_rig.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/wild_rig.h %reldir%/no-cmocka.sh
 
 # Without _SOURCES, automake takes the .c file of the program's name.
 
@@ -50,11 +50,33 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_dirtylog
+%canon_reldir%_test_dirtylog_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_inflight
+%canon_reldir%_test_inflight_SOURCES = %reldir%/test_inflight.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_inflight_packed
+%canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_iotlb
+%canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_virtq
 %canon_reldir%_test_virtq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_packed
+%canon_reldir%_test_virtq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_order
+%canon_reldir%_test_virtq_order_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_hooks
+%canon_reldir%_test_virtq_hooks_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
@@ -73,6 +95,12 @@ unit_tests += %reldir%/test_driverq_packed
 
 unit_tests += %reldir%/test_ring_pair
 %canon_reldir%_test_ring_pair_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_ring_meeting
+%canon_reldir%_test_ring_meeting_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_ring_hostile_packed
+%canon_reldir%_test_ring_hostile_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_ring_hostile
 %canon_reldir%_test_ring_hostile_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
@@ -248,6 +276,14 @@ unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_iommu
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_reset
+%canon_reldir%_test_session_reset_SOURCES = %reldir%/test_session_reset.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_reset_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_bulk_LDADD = $(LIBALL) $(CMOCKA_LIBS)
@@ -259,6 +295,14 @@ unit_tests += %reldir%/test_session_config
 unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_inflight
+%canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
+%canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_log
+%canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)
+%canon_reldir%_test_session_log_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_life
 %canon_reldir%_test_session_life_SOURCES = %reldir%/test_session_life.c $(session_rig)

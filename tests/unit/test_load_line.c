@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "load/load-line.h"
+#include "virtio/driverq-packed.h"
 #include "virtio/features.h"
 
 enum { RX = 0, TX = 1, RING = 8, CHUNK = 64, N_RX = 4 };
@@ -23,7 +24,7 @@ static struct load_shape rig_shape(void)
 	return (struct load_shape){ .chunk = CHUNK, .rx_chunk = CHUNK, .chain = 1, .n_rx = N_RX };
 }
 
-static int rig_memory(struct rig *rig)
+static int rig_memory(struct rig *rig, uint64_t features)
 {
 	const struct load_shape shape = rig_shape();
 	uint64_t len = load_line_memory(&shape, RING, rig->pattern.period) + 65536;
@@ -32,11 +33,11 @@ static int rig_memory(struct rig *rig)
 	if (err == 0)
 		err = vhu_frontend_make_rings(&rig->fe, 2, VHU_CALL_EVENTFD);
 	for (unsigned int i = 0; i < 2 && err == 0; i++)
-		err = vhu_frontend_make_ring(&rig->fe, i, RING, BIT(VIRTIO_F_VERSION_1_BIT));
+		err = vhu_frontend_make_ring(&rig->fe, i, RING, features);
 	return err;
 }
 
-static int setup(void **state)
+static int setup_with(void **state, uint64_t features)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	const struct load_shape shape = rig_shape();
@@ -49,10 +50,25 @@ static int setup(void **state)
 	rig->far = pair[1];
 	rig->line.name = "line";
 	vhu_frontend_init(&rig->fe, -1);
-	if (load_pattern_init(&rig->pattern, CHUNK) < 0 || rig_memory(rig) < 0 ||
+	if (load_pattern_init(&rig->pattern, CHUNK) < 0 || rig_memory(rig, features) < 0 ||
 	    load_line_init(&rig->line, &rig->fe, TX, pair[0], &shape, &rig->pattern) < 0)
 		return -1;
 	return load_line_post(&rig->line);
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, BIT(VIRTIO_F_VERSION_1_BIT));
+}
+
+static int setup_packed(void **state)
+{
+	return setup_with(state, BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_RING_PACKED_BIT));
+}
+
+static int setup_in_order(void **state)
+{
+	return setup_with(state, BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_IN_ORDER_BIT));
 }
 
 static int teardown(void **state)
@@ -420,6 +436,91 @@ static void take_when_the_used_index_is_too_far_fails(void **state)
 
 #define RIG_TEST(f) UNIT_TEST_WITH(f, setup, teardown)
 
+/* Other rings. */
+
+/* As the device of a packed ring: takes the next chain, of one descriptor, writes and returns it.
+ */
+static void serve_packed(struct rig *rig, unsigned int idx, struct packed_position *at,
+			 const void *bytes, uint32_t len)
+{
+	const struct packed_ring *r = &rig->fe.rings[idx].q.packed->ring;
+	struct packed_desc desc = packed_desc_load(r, at->offset);
+	uint16_t flags = packed_used_flags(at->wrap);
+
+	assert_true(packed_is_avail(desc.flags, at->wrap));
+	if (len > 0) {
+		memcpy(vhu_frontend_host(&rig->fe, desc.addr), bytes, len);
+		flags |= PACKED_DESC_F_WRITE;
+	}
+	desc.len = len;
+	packed_desc_store_body(r, at->offset, desc);
+	packed_desc_store_flags(r, at->offset, flags);
+	*at = packed_advance(r, *at, 1);
+}
+
+static void streams_when_packed_go_on_round_after_round(void **state)
+{
+	struct packed_position rx = PACKED_START, tx = PACKED_START;
+	struct rig *rig = *state;
+
+	for (uint64_t round = 0; round < 100; round++) {
+		uint64_t pos = round * CHUNK;
+
+		far_says(rig, pos, CHUNK);
+		assert_int_equal(load_line_send(&rig->line, CHUNK), CHUNK);
+		serve_packed(rig, RX, &rx, load_pattern_at(&rig->pattern, pos), CHUNK);
+		assert_int_equal(load_line_take(&rig->line), 1);
+		offer(rig, 1);
+		assert_int_equal(reap(rig), 0);
+		serve_packed(rig, TX, &tx, NULL, 0);
+		assert_int_equal(reap(rig), 1);
+		assert_int_equal(load_line_read(&rig->line), CHUNK);
+	}
+	assert_true(load_line_idle(&rig->line));
+	assert_int_equal(rig->line.n_violations, 0);
+}
+
+/* A descriptor that names nothing leaves no place from which to go on. */
+static void reap_when_packed_names_nothing_ends(void **state)
+{
+	struct packed_position at = PACKED_START;
+	struct rig *rig = *state;
+	const struct packed_ring *r = &rig->fe.rings[TX].q.packed->ring;
+
+	offer(rig, 1);
+	packed_desc_store_body(r, 0, (struct packed_desc){ .id = 5 });
+	packed_desc_store_flags(r, 0, packed_used_flags(at.wrap));
+	assert_int_equal(reap(rig), -EPROTO);
+	assert_int_equal(rig->line.n_violations, 1);
+}
+
+/* VR-079: places of input are those of the chains, whatever descriptors they get. */
+static void streams_when_in_order_take_batches(void **state)
+{
+	struct rig *rig = *state;
+
+	for (uint64_t round = 0; round < 100; round++) {
+		uint64_t pos = round * N_RX * CHUNK;
+		uint16_t n = (uint16_t)(round * N_RX);
+		uint32_t id = 0;
+
+		rig->line.in_sent = pos + N_RX * CHUNK;
+		for (uint16_t i = 0; i < N_RX; i++) {
+			struct vring_desc desc;
+
+			id = shown(rig, RX, (uint16_t)(n + i));
+			desc = vring_desc_load(ring(rig, RX), id);
+			memcpy(vhu_frontend_host(&rig->fe, desc.addr),
+			       load_pattern_at(&rig->pattern, pos + i * CHUNK), CHUNK);
+		}
+		vring_set_used_entry(ring(rig, RX), n, id, CHUNK);
+		vring_set_used_idx(ring(rig, RX), (uint16_t)(n + N_RX));
+		assert_int_equal(load_line_take(&rig->line), N_RX);
+	}
+	assert_int_equal(rig->line.n_violations, 0);
+	assert_int_equal(rig->line.in_seen, 100 * N_RX * CHUNK);
+}
+
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(reap_when_chains_came_back_tells_when_each_was_offered),
 	RIG_TEST(reap_when_the_used_index_is_too_far_fails),
@@ -445,5 +546,8 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(take_when_a_chain_comes_back_without_input_counts_a_violation),
 	RIG_TEST(take_when_the_length_is_too_large_counts_a_violation),
 	RIG_TEST(take_when_the_used_index_is_too_far_fails),
+	UNIT_TEST_WITH(streams_when_packed_go_on_round_after_round, setup_packed, teardown),
+	UNIT_TEST_WITH(reap_when_packed_names_nothing_ends, setup_packed, teardown),
+	UNIT_TEST_WITH(streams_when_in_order_take_batches, setup_in_order, teardown),
 };
 UNIT_MAIN(tests)

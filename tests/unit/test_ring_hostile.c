@@ -5,23 +5,20 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "unit.h"
 
 #include "base.h"
 #include "virtio/virtq.h"
 
-#include "ring_rig.h"
+#include "wild_rig.h"
 
 enum {
 	N = VRING_DESC_F_NEXT,
 	W = VRING_DESC_F_WRITE,
 	I = VRING_DESC_F_INDIRECT,
 	SIZE = 4,
-	WILD_SIZE = 8,
 	WILD_RINGS = 30000,
 	RACE_ROUNDS = 50000,
 	RACE_REWRITES = 1000,
@@ -112,7 +109,7 @@ static void works_after_restart(struct rig *rig)
 static void pop_breaks(struct rig *rig, enum virtq_fault fault, const char *what)
 {
 	unsigned char *before = malloc(rig->len);
-	uint16_t base = virtq_base(&rig->device);
+	uint32_t base = virtq_base(&rig->device);
 	struct chain chain = { .head = 0x1234 };
 
 	assert_non_null(before);
@@ -260,79 +257,6 @@ static void ring_when_buffers_lie_across_all_regions_stays_bounded(void **state)
 	rig_close(&rig);
 }
 
-/* Memory for random rings: two regions that adjoin and one apart, of odd size. */
-struct wild {
-	struct rig rig;
-	struct {
-		unsigned char *host;
-		size_t len;
-	} parts[3];
-	uint64_t rng;
-	unsigned int n_chains;
-	unsigned int n_faults;
-	unsigned int n_rewrites;
-	unsigned char sink; /* of all bytes read: so that they are */
-	bool stop;
-};
-
-#define WILD_SEAM (RIG_GUEST + 0x2000)
-#define WILD_APART (RIG_GUEST + 0x100000)
-
-static uint64_t wild_seed(void)
-{
-	const char *wanted = getenv("RING_SEED");
-	uint64_t seed = 0;
-
-	if (wanted)
-		seed = strtoull(wanted, NULL, 0);
-	else if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		fail_msg("no random seed");
-	print_message("# RING_SEED=%#llx\n", (unsigned long long)seed);
-	return seed ? seed : 1;
-}
-
-static void wild_open(struct wild *w, unsigned int size)
-{
-	static const uint64_t places[] = { RIG_GUEST, WILD_SEAM, WILD_APART };
-	static const size_t sizes[] = { 0x2000, 0x1000, 0xabc };
-	struct gmem_region *regions[3];
-
-	for (size_t i = 0; i < 3; i++)
-		regions[i] = rig_region(places[i], RIG_USER + (i << 20), sizes[i]);
-	w->rig.mem = rig_gmem(regions, 3);
-	for (size_t i = 0; i < 3; i++) {
-		w->parts[i].host = gmem_host_from_guest(w->rig.mem, places[i], sizes[i]);
-		w->parts[i].len = sizes[i];
-	}
-	w->rig.host = w->parts[0].host;
-	w->rig.features = RIG_V1 | RIG_INDIRECT | RIG_EVENT;
-	assert_int_equal(
-		driverq_init(&w->rig.driver, w->rig.host, RIG_GUEST, size, w->rig.features), 0);
-	assert_int_equal(virtq_init(&w->rig.device, size, w->rig.features), 0);
-	rig_start(&w->rig, 0);
-}
-
-/* A descriptor that is wrong in some way about as often as not. */
-static struct vring_desc wild_desc(uint64_t *rng, uint32_t size)
-{
-	static const uint64_t places[] = { RIG_GUEST,	       RIG_GUEST + 0x1000,
-					   RIG_GUEST + 0x1800, WILD_SEAM - 100,
-					   WILD_SEAM + 0xf00,  WILD_APART,
-					   WILD_APART + 0xa00, RIG_GUEST - 50 };
-	static const uint32_t lens[] = { 0, 1, 16, 32, 64, 200, 0x1100, UINT32_MAX };
-	static const uint16_t flags[] = { 0, 0, N, N, N | W, W, I, I | W, I | N, 0xfff8 };
-	struct vring_desc desc = {
-		.addr = places[rig_below(rng, ARRAY_SIZE(places))] + rig_below(rng, 64),
-		.len = lens[rig_below(rng, rig_below(rng, 8) ? 6 : 8)],
-		.flags = flags[rig_below(rng, ARRAY_SIZE(flags))],
-		.next = (uint16_t)rig_below(rng, rig_below(rng, 8) ? size : size + 2),
-	};
-
-	if (rig_below(rng, 100) == 0)
-		desc.addr = UINT64_MAX - rig_below(rng, 40);
-	return desc;
-}
-
 /* New descriptors, tables where descriptors may point, and entries. */
 static void wild_write_ring(struct wild *w, uint64_t *rng)
 {
@@ -349,67 +273,6 @@ static void wild_write_ring(struct wild *w, uint64_t *rng)
 	}
 }
 
-/* Whatever was offered: what comes out may be used as it is. Reads every byte. */
-static void wild_check_chain(struct wild *w, const struct chain *chain)
-{
-	uint64_t sums[2] = { 0, 0 };
-	unsigned char sink = 0;
-
-	assert_true(chain->head < w->rig.driver.ring.size);
-	for (unsigned int i = 0; i < chain->n_out + chain->n_in; i++) {
-		const unsigned char *base = chain->iov[i].iov_base;
-		size_t len = chain->iov[i].iov_len;
-		size_t part = 0;
-
-		while (part < 3 && (size_t)(base - w->parts[part].host) >= w->parts[part].len)
-			part++;
-		assert_true(part < 3 && len > 0);
-		assert_true(len <= w->parts[part].len - (size_t)(base - w->parts[part].host));
-		sums[i >= chain->n_out] += len;
-		for (size_t k = 0; k < len; k++)
-			sink ^= __atomic_load_n(base + k, __ATOMIC_RELAXED);
-	}
-	assert_true(sums[0] == chain->out_len && sums[1] == chain->in_len);
-	assert_true(sums[0] <= UINT32_MAX && sums[1] <= UINT32_MAX);
-	w->sink ^= sink;
-	w->n_chains++;
-}
-
-/* Serves what is there with random use of the interface, then starts afresh if broken. */
-static void wild_serve(struct wild *w)
-{
-	struct virtq *q = &w->rig.device;
-	uint16_t held[WILD_SIZE];
-	unsigned int n_held = 0;
-	struct chain chain;
-
-	while (n_held < q->size && virtq_pop(q, &chain) == POP_CHAIN) {
-		wild_check_chain(w, &chain);
-		held[n_held++] = chain.head;
-		if (rig_below(&w->rng, 8) == 0) {
-			unsigned int n = 1 + rig_below(&w->rng, n_held);
-
-			virtq_unpop(q, n);
-			n_held -= n;
-			break;
-		}
-	}
-	while (n_held > 0) {
-		unsigned int i = rig_below(&w->rng, n_held);
-
-		virtq_push(q, held[i], 0);
-		held[i] = held[--n_held];
-	}
-	virtq_publish(q);
-	if (rig_below(&w->rng, 4) == 0)
-		virtq_set_memory(q, &w->rig.driver.ring, w->rig.mem);
-	virtq_kicks_on(q);
-	if (virtq_broken(q) != VIRTQ_FAULT_NONE) {
-		w->n_faults++;
-		rig_start(&w->rig, vring_avail_idx(&w->rig.driver.ring));
-	}
-}
-
 /* VR-117 */
 static void rings_when_random_never_yield_a_chain_outside_memory(void **state)
 {
@@ -417,7 +280,7 @@ static void rings_when_random_never_yield_a_chain_outside_memory(void **state)
 
 	(void)state;
 	w.rng = wild_seed();
-	wild_open(&w, WILD_SIZE);
+	wild_open(&w, RIG_V1 | RIG_INDIRECT | RIG_EVENT);
 	for (unsigned int i = 0; i < WILD_RINGS; i++) {
 		const struct vring *ring = &w.rig.driver.ring;
 		uint16_t idx = vring_avail_idx(ring);
@@ -454,7 +317,7 @@ static void rings_when_rewritten_while_read_never_yield_a_chain_outside_memory(v
 
 	(void)state;
 	w.rng = wild_seed();
-	wild_open(&w, WILD_SIZE);
+	wild_open(&w, RIG_V1 | RIG_INDIRECT | RIG_EVENT);
 	assert_int_equal(pthread_create(&thread, NULL, race_writer, &w), 0);
 	/* A count of rewrites, too: neither side is done before the other was at work. */
 	for (unsigned int i = 0; i < RACE_ROUNDS || w.n_chains < RACE_ROUNDS / 10 ||

@@ -147,7 +147,11 @@ static const struct rig_refusal refused_messages[] = {
 	{ .clause = "VU-018", .id = VHU_FE_SEND_RARP, .size = 8 },
 	{ .clause = "VU-018", .id = VHU_FE_SET_INFLIGHT_FD, .size = 24, .n_fds = 1 },
 	{ .clause = "VU-018", .id = VHU_FE_GET_INFLIGHT_FD, .size = 24, .closes = true },
-	{ .clause = "VU-018", .id = VHU_FE_SET_LOG_BASE, .size = 16, .words = { 4096 } },
+	{ .clause = "VU-025",
+	  .id = VHU_FE_SET_LOG_BASE,
+	  .size = 16,
+	  .words = { 4096 },
+	  .closes = true },
 	{ .clause = "VU-018", .id = VHU_FE_POSTCOPY_ADVISE, .closes = true },
 	{ .clause = "VU-210", .id = VHU_FE_IOTLB_MSG, .size = 32, .closes = true },
 	{ .clause = "VU-023",
@@ -378,8 +382,7 @@ static void offers_are_what_works(void **state)
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_FEATURES, &features));
 	assert_true(features & BIT(VIRTIO_F_VERSION_1_BIT));
 	assert_true(features & BIT(VHU_F_PROTOCOL_FEATURES_BIT));
-	assert_false(features & (BIT(VHOST_F_LOG_ALL_BIT) | BIT(VIRTIO_F_ACCESS_PLATFORM_BIT) |
-				 BIT(VIRTIO_F_RING_PACKED_BIT)));
+	assert_false(features & BIT(VIRTIO_F_ACCESS_PLATFORM_BIT));
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_PROTOCOL_FEATURES, &protocol));
 	assert_true(protocol & BIT(VHU_PF_MQ_BIT));
 	assert_fe_ok(rig, vhu_frontend_get_u64(&rig->fe, VHU_FE_GET_QUEUE_NUM, &n));

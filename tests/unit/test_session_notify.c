@@ -33,7 +33,8 @@ static bool is_readable(int fd)
 /* A session whose transmit ring has been offered calls by every completion. */
 static void setup_calling(struct session_rig *rig)
 {
-	rig_setup_style(rig, VHU_STYLE_CROSVM, 64, ~BIT(VIRTIO_F_EVENT_IDX_BIT), 0);
+	rig_setup_style(rig, VHU_STYLE_CROSVM, 64,
+			~(BIT(VIRTIO_F_EVENT_IDX_BIT) | BIT(VIRTIO_F_RING_PACKED_BIT)), 0);
 	if (!rig->joined)
 		rig_join(rig);
 	rig->output_len = 0;

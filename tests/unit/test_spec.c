@@ -532,10 +532,10 @@ static void device_that_is_wrong_is_refused(void **state)
 			      "name: '12' is not made of letters, digits, '.', "
 			      "'_' and '-', of which one at least is no digit");
 	assert_device_refused("/tmp/x", "'/tmp/x' is not known; a device has socket, fd, name, "
-					"max-ports, resize-order, mode, owner, group");
+					"max-ports, resize-order, iommu, mode, owner, group");
 	assert_device_refused("socket:/x",
 			      "'socket:/x' is not known; a device has socket, fd, name, "
-			      "max-ports, resize-order, mode, owner, group");
+			      "max-ports, resize-order, iommu, mode, owner, group");
 	assert_device_refused("socket=/x,max-ports=512",
 			      "max-ports: '512' is not a number from 1 to 511");
 	assert_device_refused("socket=/x,", "there is an empty word; words are separated by one "
