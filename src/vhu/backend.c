@@ -22,9 +22,9 @@ static const uint64_t protocol_features =
 	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |
 	BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |
 	BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) |
-	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_LOG_SHMFD_BIT) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT) |
-	BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT) | BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT) |
-	BIT(VHU_PF_DEVICE_STATE_BIT) | BIT(VHU_PF_GPA_ADDRESSES_BIT);
+	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_DEVICE_STATE_BIT) | BIT(VHU_PF_LOG_SHMFD_BIT) |
+	BIT(VHU_PF_INFLIGHT_SHMFD_BIT) | BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT) |
+	BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT) | BIT(VHU_PF_GPA_ADDRESSES_BIT);
 
 static struct vhu_backend *to_backend(struct vhu_conn *conn)
 {
@@ -139,8 +139,8 @@ static void release(struct vhu_backend *b)
 		vqio_fini(&b->vqs[i]);
 	task_cancel(&b->serve_rings);
 	scope_fini(&b->timer_scope);
-	vhu_iommu_fini(b);
 	vhu_postcopy_release(b);
+	vhu_iommu_fini(b);
 	gmem_unref(b->mem);
 	b->mem = NULL;
 	vhu_state_release(b);

@@ -158,8 +158,8 @@ static void read_seen(struct console_port *p, struct state_reader *r)
 			   todo, todo_mask);
 	p->todo = todo;
 	p->out_done = state_take_number(r, TAG_PORT_OUT_DONE, "bytes taken of a chain", UINT32_MAX);
-	p->out_base = (uint16_t)state_take_number(r, TAG_PORT_OUT_BASE, "index of that chain",
-						  UINT16_MAX);
+	p->out_base = (uint32_t)state_take_number(r, TAG_PORT_OUT_BASE, "position of that chain",
+						  UINT32_MAX);
 }
 
 /* Without a port of that number only what is told of its going makes sense. */

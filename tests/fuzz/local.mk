@@ -36,6 +36,12 @@ fuzz_tests += %reldir%/fuzz_virtq
 %canon_reldir%_fuzz_virtq_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-virtq
 
+fuzz_tests += %reldir%/fuzz_state
+%canon_reldir%_fuzz_state_SOURCES = %reldir%/fuzz_state.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_state_LDADD = $(LIBDEVICE)
+%canon_reldir%_fuzz_state_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-state
+
 fuzz_tests += %reldir%/fuzz_capture
 %canon_reldir%_fuzz_capture_SOURCES = %reldir%/fuzz_capture.c $(FUZZ_MAIN)
 %canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE)

@@ -321,6 +321,10 @@ unit_tests += %reldir%/test_session_notify
 %canon_reldir%_test_session_notify_SOURCES = %reldir%/test_session_notify.c $(session_rig)
 %canon_reldir%_test_session_notify_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_postcopy
+%canon_reldir%_test_session_postcopy_SOURCES = %reldir%/test_session_postcopy.c %reldir%/move_rig.h %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_postcopy_LDADD = $(LIBALL) $(CMOCKA_LIBS) -lpthread
+
 unit_tests += %reldir%/test_session_state
 %canon_reldir%_test_session_state_SOURCES = %reldir%/test_session_state.c %reldir%/move_rig.h %reldir%/ports_rig.h $(session_rig)
 %canon_reldir%_test_session_state_LDADD = $(LIBALL) $(CMOCKA_LIBS)

@@ -12,7 +12,7 @@
 
 #include "vhu/frontend-migrate.h"
 
-enum { MOVE_PORTS = 4 };
+enum { MOVE_PORTS = 4, MOVE_MEMORY = 8 << 20 };
 
 static struct host *data, *console_there, *data_there;
 
@@ -81,6 +81,7 @@ static inline void boot_to_move(void)
 		.n_set_up = rig->con.vdev.n_queues,
 		.n_rings = rig->con.vdev.n_queues,
 	};
+	assert_fe_ok(rig, vhu_frontend_make_plain_memory(&rig->fe, MOVE_MEMORY, false));
 	assert_fe_ok(rig, vhu_style_setup(&rig->fe, &rig_plan, 0));
 	boot_guest();
 	open_port(data);
