@@ -100,7 +100,7 @@ static uint16_t take_id(struct driverq_packed *q, const struct driverq_buf *bufs
 	list->in_len = 0;
 	for (unsigned int i = n_out; i < n_out + n_in; i++)
 		list->in_len += bufs[i].len;
-	if (q->n_held > 0)
+	if (q->in_order && q->n_held > 0)
 		q->lists[q->newest].next = id;
 	else
 		q->oldest = id;
@@ -262,7 +262,7 @@ static void free_list(struct driverq_packed *q, uint16_t id)
 {
 	struct driverq_packed_list *list = &q->lists[id];
 
-	q->oldest = list->next; /* only looked at in order */
+	q->oldest = list->next; /* looked at in order alone, as is newest */
 	list->token = NULL;
 	list->next = q->free_id;
 	q->free_id = id;
