@@ -42,9 +42,17 @@ int bytering_init(struct bytering *r, size_t size)
 	return 0;
 }
 
+void bytering_lend(struct bytering *r, void *buf, size_t size)
+{
+	assert(is_power_of_two(size));
+	bytering_fini(r);
+	*r = (struct bytering){ .buf = buf, .size = size, .lent = true };
+}
+
 void bytering_fini(struct bytering *r)
 {
-	free(r->buf);
+	if (!r->lent)
+		free(r->buf);
 	*r = (struct bytering){ 0 };
 }
 

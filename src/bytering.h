@@ -21,6 +21,7 @@ struct bytering {
 	uint64_t base; /* where the buffer begins; see bytering_rewind() */
 	uint64_t head;
 	uint64_t tail;
+	bool lent; /* the buffer is the caller's */
 };
 
 /*
@@ -28,6 +29,9 @@ struct bytering {
  * -EINVAL when size is no power of two, or -ENOMEM; untouched on failure.
  */
 int bytering_init(struct bytering *r, size_t size);
+
+/* The same in a buffer of the caller's, which outlives the ring; what it had is freed. */
+void bytering_lend(struct bytering *r, void *buf, size_t size);
 
 /* Frees the buffer. An all-zero ring is allowed, as is calling it twice. */
 void bytering_fini(struct bytering *r);

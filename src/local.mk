@@ -14,6 +14,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/fdkind.h \
 	%reldir%/histogram.c \
 	%reldir%/histogram.h \
+	%reldir%/journal.c \
+	%reldir%/journal.h \
 	%reldir%/list.h \
 	%reldir%/log.c \
 	%reldir%/log.h \
@@ -22,7 +24,9 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.c \
 	%reldir%/options.h \
 	%reldir%/proc.c \
-	%reldir%/proc.h
+	%reldir%/proc.h \
+	%reldir%/state.c \
+	%reldir%/state.h
 
 noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \

@@ -30,12 +30,13 @@ check-cppcheck:
 # gmem's guard has handled. A thread that waits in io_uring_enter(2) stops all
 # others under valgrind, so what has threads with loops is for --enable-sanitize.
 # So is what starts processes and watches them: valgrind does not know pidfd_open(2);
-# and what runs out of descriptors, of which valgrind keeps some for itself.
+# what runs out of descriptors, of which valgrind keeps some for itself; and what
+# stops a child after each instruction.
 check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
 	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
-			%/test_trace_relay, $(unit_tests))" \
+			%/test_trace_relay %/test_inflight %/test_inflight_packed, $(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"

@@ -28,6 +28,11 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 %canon_reldir%_tools_vhu_guest_LDADD = $(LIBGUEST)
 %canon_reldir%_tools_no_uring_LDADD =
 
+# A daemon that is killed again and again.
+check_PROGRAMS += %reldir%/restart/restart
+%canon_reldir%_restart_restart_SOURCES = %reldir%/restart/restart.c
+%canon_reldir%_restart_restart_LDADD = $(LIBGUEST)
+
 # Back-ends that are wrong in one way each.
 check_PROGRAMS += %reldir%/tools/fake-backend
 %canon_reldir%_tools_fake_backend_SOURCES = %reldir%/tools/fake-backend.c

@@ -53,11 +53,14 @@ process_end() {
 	rm "$tmp/$1.pid"
 }
 
-# guest_setup TYPE [FUNCTION]: what TYPE of guest (uml, qemu) needs that is no
-# package here, and its initramfs at $tmp/TYPE.cpio. FUNCTION TREE puts more
-# into it.
+# guest_setup TYPE [FUNCTION]: what TYPE of guest needs that is no package here,
+# and its initramfs at $tmp/TYPE.cpio. FUNCTION TREE puts more into it. Types are
+# uml and qemu, and qemu-VARIANT, where rings are not the usual ones:
+#   iommu: their addresses are those behind the guest's IOMMU
+#   packed, in-order: by these features
 guest_setup() {
-	case $1 in
+	guest_variant "${1#*-}" || return 1
+	case ${1%%-*} in
 	uml)
 		guest_image uml "${2:-:}" /usr/lib/uml/modules virtio_console
 		;;
@@ -66,6 +69,27 @@ guest_setup() {
 			guest_image qemu "${2:-:}" "$cache/kernel/root/lib/modules" virtio_ring \
 				virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci \
 				virtio_console
+		;;
+	esac
+}
+
+# guest_variant NAME: what it adds to QEMU's command line, to the device there, to
+# that of the daemon, to the kernel's command line.
+guest_variant() {
+	guest_qemu=() guest_device='' daemon_device='' guest_words=''
+	case $1 in
+	uml | qemu) ;;
+	iommu)
+		guest_qemu=(-device 'intel-iommu,intremap=off,device-iotlb=on')
+		guest_device=,iommu_platform=on,ats=on
+		daemon_device=,iommu=on
+		guest_words='intel_iommu=on iommu.strict=1'
+		;;
+	packed) guest_device=,packed=on ;;
+	in-order) guest_device=,in_order=on ;;
+	*)
+		echo "guest_variant: there is no $1" >&2
+		return 1
 		;;
 	esac
 }
@@ -110,7 +134,7 @@ guest_boot() {
 		traced "$socket" || return 1
 		socket=$socket.traced
 	fi
-	"guest_boot_$1" "$2" "$socket" "guest_name=$2 console=hvc0 ${4:-}"
+	"guest_boot_${1%%-*}" "$2" "$socket" "guest_name=$2 console=hvc0 ${4:-}"
 }
 
 # traced SOCKET [DEVICE]: from here on the program $tracer stands between SOCKET.traced,
@@ -150,9 +174,10 @@ guest_boot_qemu() {
 		-nodefaults -no-user-config -display none -monitor none \
 		-qmp "unix:$tmp/$1.qmp,server=on,wait=off" \
 		-chardev "file,id=serial,path=$tmp/$1.log,append=on" -serial chardev:serial \
-		-kernel "$kernel" -initrd "$tmp/qemu.cpio" -append "console=ttyS0 diag=ttyS0 $3" \
+		-kernel "$kernel" -initrd "$tmp/qemu.cpio" \
+		-append "console=ttyS0 diag=ttyS0 $guest_words $3" "${guest_qemu[@]}" \
 		-chardev "socket,id=console,path=$2" -device \
-		"vhost-user-test-device-pci,chardev=console,virtio-id=3,num_vqs=${guest_queues:-4},config_size=12"
+		"vhost-user-test-device-pci,chardev=console,virtio-id=3,num_vqs=${guest_queues:-4},config_size=12$guest_device"
 }
 
 # guest_booted NAME: it has opened its console, whether or not anybody listens.
@@ -167,9 +192,16 @@ port_listens() {
 
 # daemon_start COUNT PORT: for guests at $tmp/vhu0.. and clients at PORT..
 daemon_start() {
-	local i
-	process_start daemon "$daemon" --socket-path "$tmp/vhu" --socket-count "$1" \
-		--backend network --tcp-port "$2"
+	local i devices=()
+	if [ -z "$daemon_device" ]; then
+		devices=(--socket-path "$tmp/vhu" --socket-count "$1" --backend network --tcp-port "$2")
+	else
+		for ((i = 0; i < $1; i++)); do
+			devices+=(--device "socket=$tmp/vhu$i,name=console$i$daemon_device"
+				--port "0,console,tcp:127.0.0.1:$(($2 + i))")
+		done
+	fi
+	process_start daemon "$daemon" "${devices[@]}"
 	for ((i = 0; i < $1; i++)); do
 		wait_for 10 test -S "$tmp/vhu$i" || return 1
 		wait_for 10 port_listens "$(($2 + i))" || return 1

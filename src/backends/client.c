@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/client.h"
+#include "backends/port-journal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,6 +22,7 @@ enum {
 	FULL_MS = 10, /* that the guest waits for a peer before the ring takes its output */
 };
 
+_Static_assert(CLIENT_INPUT_SIZE == (int)PORT_JOURNAL_RECEIVE, "one receive is one input");
 _Static_assert(RAW_SIZE + TELNET_ANSWER_MAX <= WIRE_SIZE / 2, "room for answers");
 
 struct wire {
@@ -45,9 +47,10 @@ struct client {
 	size_t in_at, in_len; /* input that the port has had no room for yet */
 	bool passing;	      /* the port is being given some of it */
 	bool stays, dropped;
-	bool socket;	/* whose bytes are the port's: they can go past our buffers */
-	bool finishing; /* nothing more is read; it ends once all is written */
-	bool deaf;	/* it takes no output, but what it said before counts */
+	bool socket;		      /* whose bytes are the port's: they can go past our buffers */
+	bool finishing;		      /* nothing more is read; it ends once all is written */
+	bool deaf;		      /* it takes no output, but what it said before counts */
+	struct port_journal *journal; /* that has its transfers, or NULL; its memory is `in` */
 	uint64_t progress_at_arm;
 	uint64_t n_received;
 	void (*gone)(void *arg);
@@ -74,7 +77,8 @@ static void timer_idle(struct scope *timer_scope)
 	if (c->wire)
 		telnet_end(c->wire->telnet);
 	free(c->wire);
-	munmap(c->in, CLIENT_INPUT_SIZE);
+	if (!c->journal)
+		munmap(c->in, CLIENT_INPUT_SIZE);
 	free(c);
 }
 
@@ -82,6 +86,8 @@ static void stream_closed(struct stream *s)
 {
 	struct client *c = from_stream(s);
 
+	if (c->journal)
+		port_journal_leave(c->journal);
 	port_leave(&c->member);
 	scope_cancel(&c->timer_scope, timer_idle);
 }
@@ -138,12 +144,16 @@ static bool input_passed(struct client *c)
 		size_t n;
 
 		if (!port_is_writer(&c->member)) {
+			if (c->journal)
+				port_journal_input(c->journal, c->member.port, c->in_len);
 			c->in_len = 0;
 			break;
 		}
 		n = port_input(c->member.port, c->in + c->in_at, c->in_len);
 		if (n == 0)
 			break;
+		if (c->journal)
+			port_journal_input(c->journal, c->member.port, n);
 		c->in_at += n;
 		c->in_len -= n;
 	}
@@ -169,6 +179,8 @@ static size_t input_space(struct stream *s, void **ret_buf)
 {
 	struct client *c = from_stream(s);
 
+	if (c->member.port->frozen)
+		return 0;
 	if (!input_passed(c)) {
 		if (c->deaf)
 			linger(c);
@@ -252,7 +264,7 @@ static void linger_done(struct op *op, int res)
 
 	if (res != -ETIME || c->dropped || (c->deaf && c->in_len == 0))
 		return;
-	if (moved || (!c->deaf && stream_writing(&c->stream)))
+	if (moved || (!c->deaf && stream_writing(&c->stream)) || c->member.port->frozen)
 		linger(c);
 	else
 		client_drop(c, "it closed the connection");
@@ -352,6 +364,28 @@ static void drained(struct stream *s)
 		port_output_again(&c->member);
 }
 
+static ssize_t recorded_read(struct stream *s)
+{
+	return port_journal_receive(from_stream(s)->journal, s->in_fd);
+}
+
+static ssize_t recorded_write(struct stream *s, const void *buf, size_t len)
+{
+	struct client *c = from_stream(s);
+	ssize_t n = port_journal_send(c->journal, s->out_fd, client_position(c), buf, len);
+
+	if (n > 0) {
+		c->member.sent = client_position(c) + (uint64_t)n;
+		port_output_again(&c->member);
+	}
+	return n;
+}
+
+static void halted(struct stream *s)
+{
+	port_input_stopped(&from_stream(s)->member);
+}
+
 static const struct stream_ops stream_ops = {
 	.input_space = input_space,
 	.input = input,
@@ -360,6 +394,9 @@ static const struct stream_ops stream_ops = {
 	.output_failed = output_failed,
 	.drained = drained,
 	.readable = readable,
+	.recorded_read = recorded_read,
+	.recorded_write = recorded_write,
+	.halted = halted,
 };
 
 /* The port's side */
@@ -386,6 +423,24 @@ static void input_room(struct port_client *m)
 		stream_read(&c->stream);
 }
 
+static bool input_stop(struct port_client *m)
+{
+	return stream_halt(&from_member(m)->stream);
+}
+
+static size_t input_held(struct port_client *m, const void **ret_data)
+{
+	struct client *c = from_member(m);
+
+	*ret_data = c->in + c->in_at;
+	return c->in_len;
+}
+
+static void input_forget(struct port_client *m)
+{
+	from_member(m)->in_len = 0;
+}
+
 static void disconnect(struct port_client *m, const char *why)
 {
 	client_drop(from_member(m), why);
@@ -397,6 +452,9 @@ static const struct port_client_ops member_ops = {
 	.disconnect = disconnect,
 	.output_now = output_now,
 	.input_now = input_now,
+	.input_stop = input_stop,
+	.input_held = input_held,
+	.input_forget = input_forget,
 };
 
 /* Telnet's side */
@@ -489,6 +547,22 @@ static char *map_input(void)
 	return in == MAP_FAILED ? NULL : in;
 }
 
+/* A port with a journal has the transfers of its first client of that kind there. */
+static void record(struct client *c)
+{
+	struct port_journal *j = c->member.port->journal;
+
+	if (!j || !c->socket || !c->member.holds || !port_journal_join(j, c->member.pos))
+		return;
+	munmap(c->in, CLIENT_INPUT_SIZE);
+	c->in = (char *)j->received;
+	c->journal = j;
+	c->socket = false;
+	c->stream.recorded = true;
+	c->member.keeps = true;
+	c->member.sent = c->member.pos;
+}
+
 int client_new(const struct client_args *args, struct client **ret_client)
 {
 	struct loop *loop = args->owner->args.loop;
@@ -519,6 +593,7 @@ int client_new(const struct client_args *args, struct client **ret_client)
 		goto fail;
 	c->socket = !args->telnet && stream_is_socket(&c->stream);
 	join(c, args);
+	record(c);
 	stream_write(&c->stream);
 	stream_read(&c->stream);
 	*ret_client = c;

@@ -159,7 +159,7 @@ static void read_on(struct file *f)
 {
 	if (f->in_fd < 0 || !f->joined || f->in_len > 0 || op_armed(&f->rd) || f->closing)
 		return;
-	if (!port_is_writer(&f->client))
+	if (!port_is_writer(&f->client) || f->client.port->frozen)
 		return;
 	op_read(&f->rd, f->in_fd, f->in, sizeof(f->in));
 }
@@ -196,9 +196,8 @@ static void input_over(struct file *f, int err)
 		port_end_input(&f->client);
 }
 
-static void read_done(struct op *op, int res)
+static void take_read(struct file *f, int res)
 {
-	struct file *f = container_of(op, struct file, rd);
 	bool polled = f->in_polling;
 
 	f->in_polling = false;
@@ -218,9 +217,40 @@ static void read_done(struct op *op, int res)
 	}
 }
 
+static void read_done(struct op *op, int res)
+{
+	struct file *f = container_of(op, struct file, rd);
+
+	take_read(f, res);
+	if (f->joined && !op_armed(op))
+		port_input_stopped(&f->client);
+}
+
 static void input_room(struct port_client *c)
 {
 	pass_input(from_client(c));
+}
+
+/* Nothing is read while the port is frozen; a read under way is told of when it ends. */
+static bool input_stop(struct port_client *c)
+{
+	struct file *f = from_client(c);
+
+	op_cancel(&f->rd);
+	return !op_armed(&f->rd);
+}
+
+static size_t input_held(struct port_client *c, const void **ret_data)
+{
+	struct file *f = from_client(c);
+
+	*ret_data = f->in + f->in_at;
+	return f->in_len;
+}
+
+static void input_forget(struct port_client *c)
+{
+	from_client(c)->in_len = 0;
 }
 
 static void disconnect(struct port_client *c, const char *why)
@@ -242,6 +272,9 @@ static void disconnect(struct port_client *c, const char *why)
 static const struct port_client_ops client_ops = {
 	.output_ready = output_ready,
 	.input_room = input_room,
+	.input_stop = input_stop,
+	.input_held = input_held,
+	.input_forget = input_forget,
 	.disconnect = disconnect,
 };
 

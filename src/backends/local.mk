@@ -24,8 +24,13 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/port-journal.c \
+	%reldir%/port-journal.h \
+	%reldir%/port-freeze.c \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
+	%reldir%/port-state.c \
+	%reldir%/port-state.h \
 	%reldir%/port.c \
 	%reldir%/port.h \
 	%reldir%/pty-device.c \

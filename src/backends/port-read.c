@@ -16,7 +16,7 @@ _Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
 
 bool port_readable(const struct port_client *client)
 {
-	return client->pos < client->port->out.head || client->notice;
+	return !client->port->frozen && (client->pos < client->port->out.head || client->notice);
 }
 
 /* A line for people: what they missed, or what their keyboard does. Returns its length. */
@@ -91,9 +91,13 @@ size_t port_read(struct port_client *client, void *buf, size_t cap)
 	size_t line, n;
 
 	assert(cap >= PORT_READ_MIN);
+	if (client->port->frozen)
+		return 0;
 	line = put_line(client, buf, skip_lost(client));
 	n = read_on(client, (char *)buf + line, cap - line);
 	client->n_read += n;
+	if (client->port->delivered < client->pos)
+		client->port->delivered = client->pos;
 	port_wake_stalled(client->port);
 	return line + n;
 }

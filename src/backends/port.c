@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "backends/port-journal.h"
 #include "backends/port-private.h"
 #include "clock.h"
 
@@ -11,7 +12,7 @@ enum {
 	NOW_MIN = 2048, /* bytes; copying fewer costs less than a call of the kernel for them */
 };
 
-static size_t round_up_power_of_two(size_t n)
+size_t port_ring_size(size_t n)
 {
 	size_t size = 1;
 
@@ -26,7 +27,7 @@ int port_init(struct port *port, size_t history)
 
 	*port = (struct port){ .console = true, .overflow = PORT_DROP };
 	list_init(&port->clients);
-	err = bytering_init(&port->out, round_up_power_of_two(history));
+	err = bytering_init(&port->out, port_ring_size(history));
 	if (err < 0)
 		return err;
 	err = bytering_init(&port->in, PORT_INPUT_SIZE);
@@ -42,23 +43,14 @@ void port_fini(struct port *port)
 	bytering_fini(&port->in);
 }
 
-/*
- * A walk over the clients, any of which may leave during it, and be freed then:
- * port_leave() moves the walks under way on.
- */
-struct port_walk {
-	struct port_walk *outer;
-	struct list_node *next;
-};
-
-static void walk_begin(struct port *port, struct port_walk *w)
+void port_walk_begin(struct port *port, struct port_walk *w)
 {
 	*w = (struct port_walk){ .outer = port->walk, .next = port->clients.next };
 	port->walk = w;
 }
 
 /* The next client; NULL when there is no other, and the walk is over. */
-static struct port_client *walk_next(struct port *port, struct port_walk *w)
+struct port_client *port_walk_next(struct port *port, struct port_walk *w)
 {
 	struct list_node *node = w->next;
 
@@ -80,11 +72,8 @@ static void walks_skip(struct port *port, const struct port_client *c)
 
 /* Output: one ring, a cursor for each client, and who it waits for. */
 
-/*
- * How many bytes the slowest client that holds has still to read. False when
- * there is none and output waits for nobody.
- */
-static bool held_bytes(const struct port *port, uint64_t *ret_n)
+/* The oldest byte that some client that holds has still to read, or, kept, to send. */
+static bool slowest_at(const struct port *port, bool kept, uint64_t *ret_pos)
 {
 	const struct list_node *node = port->clients.next;
 	uint64_t slowest = port->out.head;
@@ -96,13 +85,27 @@ static bool held_bytes(const struct port *port, uint64_t *ret_n)
 		if (!c->holds)
 			continue;
 		found = true;
-		slowest = min_u64(slowest, c->pos);
+		slowest = min_u64(slowest, kept && c->keeps ? c->sent : c->pos);
 	}
 	/* What is gone from the ring, nobody needs to wait for. */
-	if (slowest < port->out.tail)
-		slowest = port->out.tail;
-	*ret_n = port->out.head - slowest;
+	*ret_pos = slowest < port->out.tail ? port->out.tail : slowest;
 	return found;
+}
+
+bool port_slowest(const struct port *port, uint64_t *ret_pos)
+{
+	return slowest_at(port, false, ret_pos);
+}
+
+/* Where the output that is waited for begins: false when nobody waits for any. */
+static bool held_from(const struct port *port, uint64_t *ret_pos)
+{
+	bool found = slowest_at(port, true, ret_pos);
+
+	if (!port->owing)
+		return found;
+	*ret_pos = min_u64(*ret_pos, port->delivered);
+	return true;
 }
 
 /*
@@ -113,7 +116,8 @@ static struct port_client *now_client(const struct port *port)
 {
 	struct port_client *c;
 
-	if (port->n_clients != 1 || port->overflow != PORT_HOLD || port->n_replayers > 0)
+	if (port->n_clients != 1 || port->overflow != PORT_HOLD || port->n_replayers > 0 ||
+	    port->journal || port->frozen)
 		return NULL;
 	c = list_first(&port->clients, struct port_client, link);
 	return c->takes_now && c->holds && c->pos == port->out.head && !c->notice ? c : NULL;
@@ -122,13 +126,13 @@ static struct port_client *now_client(const struct port *port)
 uint64_t port_output_room(const struct port *port)
 {
 	const struct port_client *c = now_client(port);
-	uint64_t held;
+	uint64_t slowest;
 
-	if (port->overflow == PORT_DROP || port->output_disabled || !held_bytes(port, &held))
+	if (port->overflow == PORT_DROP || port->output_disabled || !held_from(port, &slowest))
 		return UINT64_MAX;
 	if (c && c->full)
 		return 0;
-	return port->out.size - held;
+	return port->out.size - (port->out.head - slowest);
 }
 
 void port_output_stalled(struct port *port)
@@ -192,6 +196,7 @@ static uint64_t output_now(struct port *port, struct port_client *c, const struc
 	bytering_skip_over(&port->out, len);
 	c->pos += len;
 	c->n_read += len;
+	port->delivered = port->out.head;
 	port->counters.output += len;
 	return len;
 }
@@ -224,8 +229,8 @@ void port_output_done(struct port *port)
 	struct port_client *c;
 	struct port_walk w;
 
-	walk_begin(port, &w);
-	while ((c = walk_next(port, &w)))
+	port_walk_begin(port, &w);
+	while ((c = port_walk_next(port, &w)))
 		if (c->ops->output_ready && port_readable(c))
 			c->ops->output_ready(c);
 }
@@ -242,7 +247,7 @@ bool port_host_open(const struct port *port)
 	return port->n_openers > 0 || (port->guest_open && port_input_pending(port) > 0);
 }
 
-static void check_host_open(struct port *port)
+void port_check_host_open(struct port *port)
 {
 	bool open = port_host_open(port);
 
@@ -265,8 +270,8 @@ static void show_input(struct port *port, const void *data, size_t len)
 	struct port_client *c;
 	struct port_walk w;
 
-	walk_begin(port, &w);
-	while ((c = walk_next(port, &w)))
+	port_walk_begin(port, &w);
+	while ((c = port_walk_next(port, &w)))
 		if (c->ops->input_seen)
 			c->ops->input_seen(c, data, len);
 }
@@ -282,7 +287,8 @@ static size_t take_queued(struct port *port, const struct iovec *iov, unsigned i
 		bytering_consume(&port->in, len);
 		taken += len;
 	}
-	bytering_rewind(&port->in);
+	if (!port->journal)
+		bytering_rewind(&port->in);
 	return taken;
 }
 
@@ -292,7 +298,7 @@ static size_t take_now(struct port *port, const struct iovec *iov, unsigned int 
 	struct port_client *c = port->writer;
 	size_t taken, left;
 
-	if (!c || !c->gives_now)
+	if (!c || !c->gives_now || port->frozen)
 		return 0;
 	taken = c->ops->input_now(c, iov, n);
 	c->n_written += taken;
@@ -306,6 +312,12 @@ static size_t take_now(struct port *port, const struct iovec *iov, unsigned int 
 	return taken;
 }
 
+static void tell_input_room(struct port *port)
+{
+	if (port->writer && port->writer->ops->input_room)
+		port->writer->ops->input_room(port->writer);
+}
+
 size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n)
 {
 	bool queued = bytering_used(&port->in) > 0;
@@ -317,10 +329,18 @@ size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned in
 	if (taken == 0)
 		return 0;
 	port->counters.input += taken;
-	if (queued && port->writer && port->writer->ops->input_room)
-		port->writer->ops->input_room(port->writer);
-	check_host_open(port);
+	if (queued && !port->journal)
+		tell_input_room(port);
+	port_check_host_open(port);
 	return taken;
+}
+
+void port_input_taken(struct port *port, uint16_t used)
+{
+	if (!port->journal)
+		return;
+	port_journal_guest_took(port->journal, port, used);
+	tell_input_room(port);
 }
 
 size_t port_take_input(struct port *port, void *buf, size_t len)
@@ -330,22 +350,36 @@ size_t port_take_input(struct port *port, void *buf, size_t len)
 	return port_take_input_v(port, &iov, 1);
 }
 
-static void tell_input(struct port *port)
+void port_tell_input(struct port *port)
 {
 	if (port->dev_ops && port_input_flows(port))
 		port->dev_ops->input_ready(port);
 }
 
+/* In a journal, what the guest takes stays until that is committed, and so does room for a receive.
+ */
+static size_t input_room(const struct port *port)
+{
+	const struct port_journal *j = port->journal;
+	size_t used;
+
+	if (!j)
+		return PORT_INPUT_SIZE - min_size(PORT_INPUT_SIZE, bytering_used(&port->in));
+	used = (size_t)(port->in.head - j->now.in_tail) + PORT_JOURNAL_RECEIVE;
+	return used < port->in.size ? port->in.size - used : 0;
+}
+
 size_t port_input(struct port *port, const void *data, size_t len)
 {
-	size_t n = bytering_put(&port->in, data, len);
+	size_t n =
+		port->frozen ? 0 : bytering_put(&port->in, data, min_size(len, input_room(port)));
 
 	if (n == 0)
 		return 0;
 	if (port->writer)
 		port->writer->n_written += n;
 	show_input(port, data, n);
-	tell_input(port);
+	port_tell_input(port);
 	return n;
 }
 
@@ -353,7 +387,7 @@ void port_input_offer(struct port_client *client)
 {
 	client->gives_now = true;
 	if (port_is_writer(client))
-		tell_input(client->port);
+		port_tell_input(client->port);
 }
 
 /* Who is there. */
@@ -363,8 +397,8 @@ static void tell_guest_changed(struct port *port)
 	struct port_client *c;
 	struct port_walk w;
 
-	walk_begin(port, &w);
-	while ((c = walk_next(port, &w)))
+	port_walk_begin(port, &w);
+	while ((c = port_walk_next(port, &w)))
 		if (c->ops->guest_changed)
 			c->ops->guest_changed(c);
 }
@@ -385,7 +419,7 @@ void port_set_guest_open(struct port *port, bool open)
 		return;
 	port->guest_open = open;
 	tell_guest_changed(port);
-	check_host_open(port);
+	port_check_host_open(port);
 }
 
 struct port_client *port_find_client(struct port *port, unsigned int id)
@@ -466,9 +500,17 @@ void port_steal(struct port_client *client)
 	tell_role(port, id);
 }
 
-static uint64_t replay_start(const struct port *port, uint64_t replay)
+/*
+ * What is gone is told as lost. Output that came with a move and that nobody
+ * here has read is given to the first that comes for it.
+ */
+static uint64_t replay_start(const struct port *port, const struct port_client_options *options)
 {
-	return port->out.head - min_u64(replay, port->out.head); /* what is gone is told as lost */
+	uint64_t pos = port->out.head - min_u64(options->replay, port->out.head);
+
+	if (options->holds && !options->passive && port->owing)
+		pos = min_u64(pos, port->delivered);
+	return pos < port->begin ? port->begin : pos;
 }
 
 void port_join(struct port *port, struct port_client *client, const struct port_client_ops *ops,
@@ -482,14 +524,16 @@ void port_join(struct port *port, struct port_client *client, const struct port_
 		.holds = options->holds,
 		.passive = options->passive,
 		.shows = options->shows,
-		.pos = replay_start(port, options->replay),
+		.pos = replay_start(port, options),
 		.replay_end = port->out.head,
 	};
 	snprintf(client->what, sizeof(client->what), "%s", options->what ? options->what : "");
+	if (client->holds && !client->passive)
+		port->owing = false;
 	list_append(&port->clients, &client->link);
 	port->n_clients++;
 	port->n_openers += !client->passive;
-	check_host_open(port);
+	port_check_host_open(port);
 	port_wake_stalled(port); /* who had output without the ring is not alone any more */
 	if (client->writes && (!port->writer || options->steals))
 		take_over(client);
@@ -518,7 +562,8 @@ void port_leave(struct port_client *client)
 	port->n_clients--;
 	port->n_openers -= !client->passive;
 	port_end_input(client);
-	check_host_open(port);
+	port_input_stopped(client);
+	port_check_host_open(port);
 	port_wake_stalled(port);
 }
 
@@ -561,6 +606,6 @@ void port_enable_output(struct port *port, bool on)
 void port_enable_input(struct port *port, bool on)
 {
 	port->input_disabled = !on;
-	check_host_open(port);
-	tell_input(port);
+	port_check_host_open(port);
+	port_tell_input(port);
 }

@@ -126,7 +126,8 @@ static void read_size(struct pty *p)
 
 static void read_on(struct pty *p)
 {
-	if (!p->joined || p->in_len > 0 || op_armed(&p->rd) || p->down || p->closing)
+	if (!p->joined || p->in_len > 0 || op_armed(&p->rd) || p->down || p->closing ||
+	    p->client.port->frozen)
 		return;
 	op_read(&p->rd, p->device.master, p->in, sizeof(p->in));
 }
@@ -166,9 +167,8 @@ static void hung_up(struct pty *p)
 	leave(p);
 }
 
-static void read_done(struct op *op, int res)
+static void take_read(struct pty *p, int res)
 {
-	struct pty *p = container_of(op, struct pty, rd);
 	bool polled = p->rd_polling;
 
 	p->rd_polling = false;
@@ -187,6 +187,15 @@ static void read_done(struct op *op, int res)
 	} else {
 		hung_up(p);
 	}
+}
+
+static void read_done(struct op *op, int res)
+{
+	struct pty *p = container_of(op, struct pty, rd);
+
+	take_read(p, res);
+	if (p->joined && !op_armed(op))
+		port_input_stopped(&p->client);
 }
 
 /* Output */
@@ -307,6 +316,28 @@ static void input_room(struct port_client *c)
 		pass_input(p);
 }
 
+/* Nothing is read while the port is frozen; a read under way is told of when it ends. */
+static bool input_stop(struct port_client *c)
+{
+	struct pty *p = from_client(c);
+
+	op_cancel(&p->rd);
+	return !op_armed(&p->rd);
+}
+
+static size_t input_held(struct port_client *c, const void **ret_data)
+{
+	struct pty *p = from_client(c);
+
+	*ret_data = p->in + p->in_at;
+	return p->in_len;
+}
+
+static void input_forget(struct port_client *c)
+{
+	from_client(c)->in_len = 0;
+}
+
 /* Nobody can be made to close it, but the terminal can be taken from under them. */
 static void disconnect(struct port_client *c, const char *why)
 {
@@ -322,6 +353,9 @@ static void disconnect(struct port_client *c, const char *why)
 static const struct port_client_ops client_ops = {
 	.output_ready = output_ready,
 	.input_room = input_room,
+	.input_stop = input_stop,
+	.input_held = input_held,
+	.input_forget = input_forget,
 	.disconnect = disconnect,
 };
 

@@ -51,12 +51,15 @@ bool stream_writing(const struct stream *s)
 	return op_armed(&s->wr) || op_armed(&s->rest.op);
 }
 
-static void read_done(struct op *op, int res)
+static void read_on(struct stream *s, int res)
 {
-	struct stream *s = container_of(op, struct stream, rd);
 	bool polled = s->rd_polling;
 
 	s->rd_polling = false;
+	if (s->recorded && polled && res > 0 && !closing(s) && !s->input_paused) {
+		res = (int)s->ops->recorded_read(s);
+		polled = false;
+	}
 	/* What comes with the end is read, so that the end is seen. */
 	s->bulk &= polled && res == POLLIN;
 	if (s->bulk && !closing(s) && !s->input_paused) {
@@ -78,6 +81,18 @@ static void read_done(struct op *op, int res)
 	}
 }
 
+static void read_done(struct op *op, int res)
+{
+	struct stream *s = container_of(op, struct stream, rd);
+
+	read_on(s, res);
+	if (!s->halting || op_armed(&s->rd))
+		return;
+	s->halting = false;
+	if (!closing(s))
+		s->ops->halted(s);
+}
+
 void stream_read(struct stream *s)
 {
 	void *buf;
@@ -88,12 +103,22 @@ void stream_read(struct stream *s)
 	len = s->ops->input_space(s, &buf);
 	if (len == 0 || closing(s))
 		return;
-	if (!s->bulk) {
+	if (!s->bulk && !s->recorded) {
 		op_read(&s->rd, s->in_fd, buf, len);
 		return;
 	}
 	s->rd_polling = true;
 	op_poll(&s->rd, s->in_fd, POLLIN);
+}
+
+bool stream_halt(struct stream *s)
+{
+	if (op_armed(&s->nap.op))
+		op_cancel(&s->nap.op);
+	s->halting = op_armed(&s->rd);
+	if (s->halting)
+		op_cancel(&s->rd);
+	return !s->halting;
 }
 
 void stream_pause(struct stream *s)
@@ -112,6 +137,11 @@ void stream_resume(struct stream *s)
 
 static void write_chunk(struct stream *s)
 {
+	if (s->recorded) {
+		s->wr_polling = true;
+		op_poll(&s->wr, s->out_fd, POLLOUT);
+		return;
+	}
 	op_write(&s->wr, s->out_fd, s->out + s->out_done, s->out_len - s->out_done);
 }
 
@@ -132,6 +162,11 @@ static void write_done(struct op *op, int res)
 	s->wr_polling = false;
 	/* A poll always tells this too, so it is no way to wait for room any more. */
 	s->half_closed |= polled && res == POLLRDHUP;
+	if (s->recorded && polled && res > 0 && !closing(s)) {
+		res = (int)s->ops->recorded_write(s, s->out + s->out_done,
+						  s->out_len - s->out_done);
+		polled = false;
+	}
 	if (res > 0 && !polled)
 		s->out_done += (size_t)res; /* a cancelled write may have written some, too */
 	if (closing(s))

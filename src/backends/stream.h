@@ -41,6 +41,15 @@ struct stream_ops {
 	/* In bulk: input, and not its end, is there for stream_read_now(). May be NULL without
 	 * bulk. */
 	void (*readable)(struct stream *s);
+
+	/*
+	 * Of a stream that is recorded: reads into the input space, or writes, what goes
+	 * without waiting. As read(2) and write(2), with -errno.
+	 */
+	ssize_t (*recorded_read)(struct stream *s);
+	ssize_t (*recorded_write)(struct stream *s, const void *buf, size_t len);
+	/* After stream_halt(): nothing is being read any more. May be NULL without that. */
+	void (*halted)(struct stream *s);
 };
 
 struct stream {
@@ -56,6 +65,8 @@ struct stream {
 	bool half_closed; /* the peer sends no more, and that is all that a poll tells */
 	bool bulk;	  /* input is waited for and not read: see stream_read_now() */
 	bool input_paused;
+	bool recorded; /* its owner transfers by itself when that goes; set it before the first */
+	bool halting;
 	uint8_t *out;
 	size_t out_size;
 	size_t out_len, out_done; /* of the chunk under way */
@@ -78,6 +89,12 @@ void stream_read(struct stream *s);
  */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
+
+/*
+ * Ends the read under way; bytes that came already are still given. True if
+ * nothing is being read, else halted() tells. input_space() keeps it that way.
+ */
+bool stream_halt(struct stream *s);
 
 /* Writes if there is output and nothing is being written. */
 void stream_write(struct stream *s);

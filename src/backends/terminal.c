@@ -197,7 +197,7 @@ static size_t input_space(struct stream *s, void **ret_buf)
 {
 	struct terminal *t = from_stream(s);
 
-	if (!pass_keys(t))
+	if (t->client.port->frozen || !pass_keys(t))
 		return 0; /* the guest is slow: stop reading the terminal */
 	*ret_buf = t->typed;
 	return sizeof(t->typed);
@@ -265,12 +265,18 @@ static void output_failed(struct stream *s, int err)
 		port_discard(&t->client);
 }
 
+static void halted(struct stream *s)
+{
+	port_input_stopped(&from_stream(s)->client);
+}
+
 static const struct stream_ops stream_ops = {
 	.input_space = input_space,
 	.input = input,
 	.input_ended = input_ended,
 	.output = output,
 	.output_failed = output_failed,
+	.halted = halted,
 	.drained = drained,
 };
 
@@ -289,6 +295,24 @@ static void output_ready(struct port_client *c)
 static void input_room(struct port_client *c)
 {
 	stream_read(&from_client(c)->stream);
+}
+
+static bool input_stop(struct port_client *c)
+{
+	return stream_halt(&from_client(c)->stream);
+}
+
+static size_t input_held(struct port_client *c, const void **ret_data)
+{
+	struct terminal *t = from_client(c);
+
+	*ret_data = t->keys + t->keys_at;
+	return t->keys_len;
+}
+
+static void input_forget(struct port_client *c)
+{
+	from_client(c)->keys_len = 0;
 }
 
 /* With no guest there, keys stay with the terminal, where they can be edited and ^C works. */
@@ -319,6 +343,9 @@ static void disconnect(struct port_client *c, const char *why)
 static const struct port_client_ops client_ops = {
 	.output_ready = output_ready,
 	.input_room = input_room,
+	.input_stop = input_stop,
+	.input_held = input_held,
+	.input_forget = input_forget,
 	.guest_changed = guest_changed,
 	.disconnect = disconnect,
 };

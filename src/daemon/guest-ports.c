@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Ports and attachments of a guest: how they come, and how they go. */
+#include "backends/port-journal.h"
 #include "clock.h"
 #include "daemon/guest-private.h"
 
@@ -106,11 +107,14 @@ void guest_describe_port(const struct guest_port *p, char *buf, size_t cap)
 static void free_port(struct guest_port *p)
 {
 	struct list_node *node, *tmp;
+	struct port_journal *journal;
 
 	list_remove(&p->link);
 	list_for_each (node, tmp, &p->wanted)
 		attachment_spec_free(list_entry(node, struct attachment_spec, link));
+	journal = p->port.journal;
 	port_fini(&p->port);
+	port_journal_free(journal);
 	port_spec_free(p->spec);
 	free(p);
 }
@@ -195,6 +199,7 @@ static void let_port_go(struct guest_port *p)
 void guest_remove_port(struct guest_port *p)
 {
 	console_remove_port(&p->guest->console, p->number);
+	guest_remove_port_journal(p);
 	let_port_go(p);
 }
 
@@ -352,7 +357,9 @@ int guest_add_port(struct guest *g, struct port_spec *spec, struct guest_port **
 		snprintf(ret_why, why_cap, "no memory for a port of %s", g->spec->options.name);
 		return err;
 	}
-	err = attach_all(p, ret_why, why_cap);
+	err = guest_open_port_journal(p, ret_why, why_cap);
+	if (err == 0)
+		err = attach_all(p, ret_why, why_cap);
 	if (err < 0) {
 		let_port_go(p);
 		return err;

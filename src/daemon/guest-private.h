@@ -25,6 +25,15 @@ struct guest_port *guest_find_name(const struct guest *g, const char *name);
 /* As guest_rename_port(), for a name that is known to be good and nobody else's. */
 void guest_change_name(struct guest_port *p, const char *name);
 
+/*
+ * Opens the journals that the device, and a port before anything is attached to
+ * it, are to have; 0 when there are none. -errno with one sentence. The last is
+ * for a port that goes for good: its file does, too.
+ */
+int guest_open_journal(struct guest *g, char *ret_why, size_t why_cap);
+int guest_open_port_journal(struct guest_port *p, char *ret_why, size_t why_cap);
+void guest_remove_port_journal(struct guest_port *p);
+
 /* "Unix /run/x, pty /dev/pts/3" */
 void guest_describe_attachments(const struct guest_port *p, char *buf, size_t cap);
 

@@ -12,6 +12,7 @@
 #include "daemon/guest-private.h"
 #include "fd.h"
 #include "log.h"
+#include "virtio/console-journal.h"
 
 /* The end. */
 
@@ -71,6 +72,7 @@ void guest_free(struct guest *g)
 		return;
 	assert(list_empty(&g->ports) && list_empty(&g->leaving) && !g->serving);
 	guest_forget_wanted(g);
+	console_journal_free(&g->console);
 	console_fini(&g->console);
 	device_spec_free(g->spec);
 	free(g);
@@ -129,6 +131,7 @@ static int start_server(struct guest *g, int fd, const char *path, char *ret_why
 	const struct vhu_backend_options options = {
 		.who = g->spec->options.name,
 		.max_queue_size = g->env->max_queue_size,
+		.iommu = g->spec->options.iommu == SPEC_IOMMU_ON,
 		.ear = g->env->trace ? &g->ear.ear : NULL,
 	};
 	int err = vhu_server_start(&g->server, g->env->loop, &g->console.vdev, fd, path, &options,
@@ -236,7 +239,9 @@ int guest_new(const struct guest_env *env, struct device_spec *spec,
 		fd = open_socket(&spec->options, ret_why, why_cap);
 	if (fd < 0)
 		return fd;
-	err = open_ports(g, ret_why, why_cap);
+	err = guest_open_journal(g, ret_why, why_cap);
+	if (err == 0)
+		err = open_ports(g, ret_why, why_cap);
 	if (err < 0) {
 		remove_socket(path);
 		fd_close(fd);

@@ -46,6 +46,7 @@ struct guest_env {
 	struct loop *loop;
 	unsigned int loop_idx; /* for people */
 	unsigned int max_queue_size;
+	const char *journal;	     /* folder of what is to survive, or NULL */
 	struct daemon_trace *trace;  /* NULL: messages are not written down */
 	void (*quit)(void *arg);     /* the user of a terminal has asked to leave */
 	void (*finished)(void *arg); /* served from a connected descriptor, which is gone */

@@ -36,6 +36,7 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/daemon.c \
 	%reldir%/daemon.h \
 	%reldir%/guest-apply.c \
+	%reldir%/guest-journal.c \
 	%reldir%/guest-ports.c \
 	%reldir%/guest-private.h \
 	%reldir%/guest.c \

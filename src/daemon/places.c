@@ -2,6 +2,7 @@
 #include "daemon/places.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/daemon.h"
@@ -18,6 +19,8 @@ struct places {
 	struct daemon *daemon;
 	const struct places_events *events;
 	struct workers *workers; /* NULL: there is one place, in the main thread */
+	const char *journal;	 /* where journals are, outliving the setup; NULL: nowhere */
+	char journal_dir[4096];
 	unsigned int n;
 	struct place place[];
 };
@@ -68,6 +71,7 @@ static void place_init(struct places *ps, unsigned int idx)
 		.loop = ps->workers ? workers_loop(ps->workers, idx) : d->loop,
 		.loop_idx = idx,
 		.max_queue_size = (unsigned int)d->setup->options.max_queue_size,
+		.journal = ps->journal,
 		.trace = d->trace,
 		.quit = quit,
 		.finished = finished,
@@ -93,6 +97,9 @@ int places_new(struct daemon *d, const struct places_events *events, unsigned in
 	}
 	ps->daemon = d;
 	ps->events = events;
+	if (d->setup->options.journal)
+		snprintf(ps->journal_dir, sizeof(ps->journal_dir), "%s", d->setup->options.journal);
+	ps->journal = d->setup->options.journal ? ps->journal_dir : NULL;
 	ps->n = n;
 	if (n > 1)
 		err = workers_new(n, n_ops / n + 1, poll_ns, d->loop, &d->scope, &ps->workers,

@@ -47,6 +47,7 @@ static void warn_of_what_stays(const struct guest *g, const struct device_spec *
 	} rows[] = {
 		{ "max-ports", ours->max_ports == theirs->max_ports },
 		{ "resize-order", g->spec->rows_first == spec->rows_first },
+		{ "iommu", ours->iommu == theirs->iommu },
 		{ "mode",
 		  ours->mode.set == theirs->mode.set && ours->mode.value == theirs->mode.value },
 		{ "owner", same_text(ours->owner, theirs->owner) },
@@ -71,6 +72,8 @@ static void warn_of_options(const struct setup *old, const struct setup *new)
 		log_warning(NULL, "another --max-queue-size counts for devices that are new");
 	if (old->options.loops != new->options.loops)
 		log_warning(NULL, "another --loops counts when the daemon is started again");
+	if (!same_text(old->options.journal, new->options.journal))
+		log_warning(NULL, "another --journal counts when the daemon is started again");
 	if (!same_text(old->options.trace, new->options.trace))
 		log_warning(NULL, "another --trace counts when the daemon is started again");
 }

@@ -60,6 +60,9 @@ struct device_words {
 #undef OPT
 };
 
+/* Words of iommu=, in order. */
+enum { SPEC_IOMMU_OFF, SPEC_IOMMU_ON };
+
 struct device_spec {
 	struct list_node link;
 	struct device_words options; /* name is set; max_ports and resize_order are resolved */

@@ -7,6 +7,7 @@
 #include "load/load-peer.h"
 #include "load/report.h"
 #include "vhu/frontend-style.h"
+#include "virtio/features.h"
 
 const struct load_mode_row load_mode_rows[LOAD_N_MODES] = {
 #define MODE(ident, text, def_chunk, limit_id, sentence)                                           \
@@ -160,6 +161,47 @@ static int unknown_style(const char *word)
 	return load_fail(-EINVAL, "--style: '%s' is not one of %s", word, names);
 }
 
+/* The words of --ring-features. */
+static int parse_ring_features(const char *words, uint64_t *ret_features)
+{
+	static const struct {
+		const char *word;
+		uint64_t feature;
+	} rows[] = {
+		{ "packed", BIT(VIRTIO_F_RING_PACKED_BIT) },
+		{ "in-order", BIT(VIRTIO_F_IN_ORDER_BIT) },
+	};
+	uint64_t features = 0;
+
+	for (const char *at = words; at && *at;) {
+		size_t len = strcspn(at, ","), i = 0;
+
+		while (i < ARRAY_SIZE(rows) &&
+		       (strlen(rows[i].word) != len || strncmp(rows[i].word, at, len) != 0))
+			i++;
+		if (i == ARRAY_SIZE(rows))
+			return load_fail(-EINVAL,
+					 "--ring-features: '%.*s' is not one of packed, in-order",
+					 (int)len, at);
+		features |= rows[i].feature;
+		at += len + (at[len] == ',');
+	}
+	*ret_features = features;
+	return 0;
+}
+
+static int check_rings(struct load_options *o)
+{
+	int err = parse_ring_features(o->ring_words, &o->ring_features);
+
+	if (err < 0)
+		return err;
+	if (!(o->ring_features & BIT(VIRTIO_F_RING_PACKED_BIT)) && !is_power_of_two(o->ring))
+		return usage_error("--ring: not a power of two, as rings are that are not packed",
+				   "");
+	return 0;
+}
+
 static int check_load(const struct load_command *c)
 {
 	const struct load_options *o = &c->options;
@@ -200,6 +242,8 @@ static int finish_mode(struct load_command *c)
 		o->chunk = load_mode_rows[c->mode].chunk;
 	c->limit = o->no_limit ? LOAD_LIMIT_none : load_mode_rows[c->mode].limit;
 	err = check_guests(c);
+	if (err == 0)
+		err = check_rings(o);
 	return err == 0 ? check_load(c) : err;
 }
 

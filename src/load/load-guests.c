@@ -152,6 +152,10 @@ static int check_features(const struct load_options *o, struct load_guest *g)
 	if (o->indirect && !(have & BIT(VIRTIO_F_INDIRECT_DESC_BIT)))
 		return vhu_frontend_fail(&g->fe, -ENOTSUP,
 					 "VIRTIO_F_INDIRECT_DESC to be offered, for --indirect");
+	if (o->ring_features & ~have)
+		return vhu_frontend_fail(&g->fe, -ENOTSUP,
+					 "rings to be offered that are %s, for --ring-features",
+					 o->ring_words);
 	if (wants_ports(o) && (!(have & BIT(F_MULTIPORT_BIT)) || g->plan.n_rings < GUEST_N_RINGS))
 		return vhu_frontend_fail(&g->fe, -ENOTSUP,
 					 "VIRTIO_CONSOLE_F_MULTIPORT to be offered, for --port %s",
@@ -234,7 +238,7 @@ static int shake_hands(struct load_run *run, struct load_guest *g)
 
 static void plan(const struct load_options *o, struct load_guest *g)
 {
-	uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT);
+	uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT) | o->ring_features;
 
 	if (o->event_idx == LOAD_EVENT_IDX_ON)
 		features |= BIT(VIRTIO_F_EVENT_IDX_BIT);

@@ -60,7 +60,7 @@ uint64_t load_line_memory(const struct load_shape *shape, unsigned int ring, siz
 static int give_tables(struct vhu_frontend *fe, struct driverq *q, unsigned int n)
 {
 	uint64_t addr;
-	void *host = vhu_frontend_alloc(fe, driverq_table_bytes(q->ring.size, n), PAGE, &addr);
+	void *host = vhu_frontend_alloc(fe, driverq_table_bytes(q->size, n), PAGE, &addr);
 
 	if (!host)
 		return -ENOMEM;
@@ -71,7 +71,7 @@ static int give_tables(struct vhu_frontend *fe, struct driverq *q, unsigned int 
 static int take_memory(struct load_line *l)
 {
 	const struct load_shape *shape = &l->shape;
-	unsigned int ring = l->tx->ring.size;
+	unsigned int ring = l->tx->size;
 	int err = 0;
 	void *out;
 
@@ -108,7 +108,7 @@ int load_line_init(struct load_line *l, struct vhu_frontend *fe, unsigned int tx
 		.pattern = pattern,
 		.shape = *shape,
 	};
-	l->n_slots = chains(shape, l->tx->ring.size, descriptors(shape, shape->chunk));
+	l->n_slots = chains(shape, l->tx->size, descriptors(shape, shape->chunk));
 	err = take_memory(l);
 	if (err < 0)
 		return load_fail(err, "%s: memory for buffers: %s", l->name, strerror(-err));
@@ -146,7 +146,7 @@ static int add(struct load_line *l, struct driverq *q, uint64_t addr, uint32_t l
 	int err = driverq_add(q, bufs, out ? n : 0, out ? 0 : n, l->shape.indirect, token);
 
 	return err < 0 ? load_fail(err, "%s: a chain of %u descriptors in a ring of %u: %s",
-				   l->name, n, q->ring.size, strerror(-err))
+				   l->name, n, q->size, strerror(-err))
 		       : 0;
 }
 
@@ -163,7 +163,7 @@ static int kick_if(struct load_line *l, unsigned int ring, bool wanted)
 
 int load_line_offer(struct load_line *l, uint64_t at_ns)
 {
-	struct load_slot *slot = &l->slots[l->tx->free_head];
+	struct load_slot *slot = &l->slots[driverq_next_id(l->tx)];
 	uint64_t addr = l->out_addr + l->out_next;
 
 	slot->at_ns = at_ns;
@@ -180,28 +180,21 @@ int load_line_show(struct load_line *l)
 	return kick_if(l, l->tx_ring, driverq_publish(l->tx));
 }
 
-/* Chain n for input has the n-th place in memory. */
-static uint64_t place(const struct load_line *l, uint32_t head)
+/* A chain for input, known by its place in memory. */
+static int post_one(struct load_line *l, uint8_t *place)
 {
-	unsigned int n = l->shape.indirect ? 1 : descriptors(&l->shape, l->shape.rx_chunk);
+	uint64_t addr = l->in_addr + (uint64_t)(place - l->in_host);
 
-	return (uint64_t)(head / n) * l->shape.rx_chunk;
-}
-
-static int post_one(struct load_line *l)
-{
-	uint64_t at = place(l, l->rx->free_head);
-
-	return add(l, l->rx, l->in_addr + at, l->shape.rx_chunk, false, l);
+	return add(l, l->rx, addr, l->shape.rx_chunk, false, place);
 }
 
 int load_line_post(struct load_line *l)
 {
-	unsigned int n = rx_chains(&l->shape, l->rx->ring.size);
+	unsigned int n = rx_chains(&l->shape, l->rx->size);
 	int err = 0;
 
 	for (unsigned int i = 0; i < n && err == 0; i++)
-		err = post_one(l);
+		err = post_one(l, l->in_host + (size_t)i * l->shape.rx_chunk);
 	return err == 0 ? kick_if(l, l->rx_ring, driverq_publish(l->rx)) : err;
 }
 
@@ -216,39 +209,42 @@ static void note_violation(struct load_line *l, const struct driverq *q, const c
 }
 
 /*
- * The next used entry. 1: a chain came back, its first descriptor and length
- * are in last_id and last_len; 0: none. Only without knowing where the ring
- * stands there is no going on.
+ * The next chain that came back: 1, what it was offered with and its length; 0:
+ * none. Only without knowing where the ring stands there is no going on: a packed
+ * ring is lost with a descriptor that names nothing.
  */
-static int get(struct load_line *l, struct driverq *q, bool input)
+static int get(struct load_line *l, struct driverq *q, bool input, void **ret_token,
+	       uint32_t *ret_len)
 {
 	enum driverq_result result;
-	uint32_t len;
-	void *token;
 
-	while ((result = driverq_get(q, &token, &len)) == DRIVERQ_BAD_ID)
+	while ((result = driverq_get(q, ret_token, ret_len)) == DRIVERQ_BAD_ID && !q->packed)
 		note_violation(l, q, driverq_result_text(result));
 	if (result == DRIVERQ_EMPTY)
 		return 0;
-	if (result == DRIVERQ_BAD_IDX) {
+	if (result == DRIVERQ_BAD_IDX || result == DRIVERQ_BAD_ID) {
 		l->n_violations++;
 		return load_fail(-EPROTO, "%s: ring %u: %s", l->name,
 				 input ? l->rx_ring : l->tx_ring, driverq_result_text(result));
 	}
 	if (result == DRIVERQ_BAD_LEN)
 		note_violation(l, q, driverq_result_text(result));
-	else if (input && q->last_len == 0)
+	else if (input && *ret_len == 0)
 		note_violation(l, q, "a chain for input returned without any");
 	return 1;
 }
 
 int load_line_reap(struct load_line *l, uint64_t *ret_at_ns)
 {
-	int got = get(l, l->tx, false);
+	uint32_t len;
+	void *token;
+	int got = get(l, l->tx, false, &token, &len);
 
 	if (got == 1) {
+		const struct load_slot *slot = token;
+
 		l->n_out--;
-		*ret_at_ns = l->slots[l->tx->last_id].at_ns;
+		*ret_at_ns = slot->at_ns;
 	}
 	return got;
 }
@@ -275,14 +271,15 @@ static int check_input(struct load_line *l, const uint8_t *bytes, uint32_t len)
 int load_line_take(struct load_line *l)
 {
 	int n = 0, got, err = 0;
+	uint32_t len;
+	void *place;
 
-	while (err == 0 && (got = get(l, l->rx, true)) != 0) {
+	while (err == 0 && (got = get(l, l->rx, true, &place, &len)) != 0) {
 		if (got < 0)
 			return got;
-		err = check_input(l, l->in_host + place(l, l->rx->last_id),
-				  (uint32_t)min_u64(l->rx->last_len, l->shape.rx_chunk));
+		err = check_input(l, place, (uint32_t)min_u64(len, l->shape.rx_chunk));
 		if (err == 0)
-			err = post_one(l);
+			err = post_one(l, place);
 		if (err == 0 && ++n % SHOW_EVERY == 0)
 			err = kick_if(l, l->rx_ring, driverq_publish(l->rx));
 	}

@@ -22,7 +22,7 @@ struct load_shape {
 	unsigned int n_rx; /* chains for input at once; 0: as many as the ring holds */
 };
 
-/* A chain, by the number of its first descriptor. */
+/* A chain of output, by driverq_next_id(). */
 struct load_slot {
 	uint64_t at_ns; /* when it was offered */
 };

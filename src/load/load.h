@@ -44,6 +44,7 @@ struct load_options {
 #undef OPT
 	/* Not on the command line: */
 	uint64_t ns; /* length of a measurement, unless messages is set: it then ends with them */
+	uint64_t ring_features; /* virtio features that ring_words name */
 };
 
 /* What a mode or a limit has measured. Fields that mean nothing to it are 0. */

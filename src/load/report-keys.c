@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "load/report-keys.h"
+#include "virtio/features.h"
 
 #define PER(a, b) per((double)(a), (double)(b))
 #define OR_NAN(n) ((n) > 0 ? (double)(n) : (double)NAN)

@@ -63,7 +63,8 @@ static void put_title(FILE *out, const struct load_report *r)
 	if (o->chain > 1 || o->indirect)
 		fprintf(out, " in %llu%s", (unsigned long long)o->chain,
 			o->indirect ? " indirect" : "");
-	fprintf(out, ", ring %llu, depth %llu", (unsigned long long)o->ring,
+	fprintf(out, ", ring %llu%s%s, depth %llu", (unsigned long long)o->ring,
+		o->ring_words ? " " : "", o->ring_words ? o->ring_words : "",
 		(unsigned long long)o->depth);
 	if (o->rate > 0)
 		fprintf(out, ", %llu/s", (unsigned long long)o->rate);

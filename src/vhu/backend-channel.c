@@ -3,21 +3,28 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
 enum { CALL_WORDS = VHU_MAX_RINGS / 64 };
 
+/* A request that is to be acknowledged. */
+struct asked {
+	uint32_t id;
+	uint32_t ring;
+};
+
 struct vhu_channel {
 	struct vhu_conn conn;
 	struct vhu_backend *b;
 	/* By ring: an in-band call that is sent and not acknowledged yet, and one due after it. */
 	bool call_sent[VHU_MAX_RINGS];
-	uint64_t call_again[CALL_WORDS];	  /* a bit each */
-	uint32_t call_next;			  /* where the search for one that is due begins */
-	uint32_t call_order[VHU_CONN_MAX_QUEUED]; /* rings of calls sent, oldest first */
-	unsigned int n_calls;
+	uint64_t call_again[CALL_WORDS];	 /* a bit each */
+	uint32_t call_next;			 /* where the search for one that is due begins */
+	struct asked asked[VHU_CONN_MAX_QUEUED]; /* the oldest first */
+	unsigned int n_asked;
 	bool config_queued; /* a config change waits to be sent: one says it all */
 };
 
@@ -75,19 +82,27 @@ static void set_again(struct vhu_channel *ch, uint32_t idx, bool due)
 		ch->call_again[idx / 64] &= ~BIT(idx % 64);
 }
 
+/* Queues msg, which is about a ring and is to be acknowledged. */
+static bool ask(struct vhu_channel *ch, struct vhu_msg *msg, uint32_t idx)
+{
+	if (ch->n_asked == ARRAY_SIZE(ch->asked))
+		return false;
+	msg->flags |= VHU_FLAG_NEED_REPLY;
+	if (vhu_conn_send(&ch->conn, msg) < 0)
+		return false;
+	ch->asked[ch->n_asked++] = (struct asked){ .id = msg->id, .ring = idx };
+	return true;
+}
+
 static bool send_call(struct vhu_channel *ch, uint32_t idx)
 {
 	struct vhu_vring_state state = { .index = idx };
 	struct vhu_msg msg;
 
-	if (ch->n_calls == ARRAY_SIZE(ch->call_order))
-		return false;
 	vhu_msg_init(&msg, VHU_BE, VHU_BE_VRING_CALL);
-	msg.flags |= VHU_FLAG_NEED_REPLY; /* INBAND implies REPLY_ACK (VU-040) */
 	vhu_msg_put(&msg, &state, sizeof(state));
-	if (vhu_conn_send(&ch->conn, &msg) < 0)
+	if (!ask(ch, &msg, idx)) /* INBAND implies REPLY_ACK (VU-040) */
 		return false;
-	ch->call_order[ch->n_calls++] = idx;
 	ch->call_sent[idx] = true;
 	return true;
 }
@@ -129,40 +144,60 @@ static void send_due(struct vhu_channel *ch)
 	}
 }
 
-/* Only calls ask for acknowledgements, and they are answered in order. */
-static void call_acknowledged(struct vhu_channel *ch)
+static void acknowledged(struct vhu_channel *ch, const struct asked *asked, bool refused)
 {
-	uint32_t idx = ch->call_order[0];
+	if (asked->id == VHU_BE_IOTLB_MSG) {
+		vhu_iommu_acknowledged(ch->b, asked->ring, refused);
+		return;
+	}
+	if (refused)
+		vhu_backend_warn(ch->b, ch->b->who, "the front-end refused a call for ring %u",
+				 asked->ring);
+	ch->call_sent[asked->ring] = false;
+}
 
-	ch->n_calls--;
-	for (unsigned int i = 0; i < ch->n_calls; i++)
-		ch->call_order[i] = ch->call_order[i + 1];
-	ch->call_sent[idx] = false;
+/* There may be room again for what had none. */
+static void send_rest(struct vhu_channel *ch)
+{
+	vhu_iommu_flush(ch->b);
 	send_due(ch);
+}
+
+/* A front-end may put off one kind of request; those of one kind it answers in order. */
+static bool take_asked(struct vhu_channel *ch, uint32_t id, struct asked *ret_asked)
+{
+	unsigned int i = 0;
+
+	while (i < ch->n_asked && ch->asked[i].id != id)
+		i++;
+	if (i == ch->n_asked)
+		return false;
+	*ret_asked = ch->asked[i];
+	ch->n_asked--;
+	memmove(&ch->asked[i], &ch->asked[i + 1], (ch->n_asked - i) * sizeof(ch->asked[0]));
+	return true;
 }
 
 static void message(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct vhu_channel *ch = to_channel(conn);
+	struct asked asked;
 
-	if (msg->id != VHU_BE_VRING_CALL || ch->n_calls == 0 || msg->size != sizeof(uint64_t)) {
+	if (msg->size != sizeof(uint64_t) || !take_asked(ch, msg->id, &asked)) {
 		ended(conn, 0, VHU_RULE_REPLY_UNEXPECTED);
 		return;
 	}
-	if (vhu_msg_u64(msg) != 0)
-		vhu_backend_warn(ch->b, ch->b->who, "the front-end refused a call for ring %u",
-				 ch->call_order[0]);
-	call_acknowledged(ch);
+	acknowledged(ch, &asked, vhu_msg_u64(msg) != 0);
+	send_rest(ch);
 	vhu_conn_read(conn);
 }
 
-/* There is room again for what had none. */
 static void sent(struct vhu_conn *conn)
 {
 	struct vhu_channel *ch = to_channel(conn);
 
 	ch->config_queued = false;
-	send_due(ch);
+	send_rest(ch);
 	vhu_backend_flush_config(ch->b);
 }
 
@@ -229,4 +264,20 @@ void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx)
 	vhu_msg_init(&msg, VHU_BE, VHU_BE_VRING_ERR);
 	vhu_msg_put(&msg, &state, sizeof(state));
 	vhu_conn_send(&b->channel->conn, &msg);
+}
+
+bool vhu_channel_iotlb(struct vhu_backend *b, uint32_t idx, const struct vhu_iotlb *payload,
+		       bool *ret_unacked)
+{
+	bool acked = vhu_backend_has_protocol(b, VHU_PF_REPLY_ACK_BIT);
+	struct vhu_msg msg;
+
+	if (!b->channel)
+		return false;
+	vhu_msg_init(&msg, VHU_BE, VHU_BE_IOTLB_MSG);
+	vhu_msg_put(&msg, payload, sizeof(*payload));
+	if (acked ? !ask(b->channel, &msg, idx) : vhu_conn_send(&b->channel->conn, &msg) < 0)
+		return false;
+	*ret_unacked = acked;
+	return true;
 }

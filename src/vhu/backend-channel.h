@@ -10,6 +10,7 @@
 #include "vhu/conn.h"
 
 struct vhu_backend;
+struct vhu_iotlb;
 
 /* Opens the channel on fd (taken); an older channel of the session is closed. 0 or -ENOMEM. */
 int vhu_channel_open(struct vhu_backend *b, int fd);
@@ -24,5 +25,13 @@ bool vhu_channel_config_change(struct vhu_backend *b);
 void vhu_channel_vring_call(struct vhu_backend *b, uint32_t idx);
 void vhu_channel_forget_call(struct vhu_backend *b, uint32_t idx); /* the ring has stopped */
 void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx);
+
+/*
+ * BACKEND_IOTLB_MSG for ring idx: a miss, or an access that is not permitted.
+ * False when it could not be queued; vhu_iommu_flush() comes when there may be room.
+ * *ret_unacked: whether vhu_iommu_acknowledged() will come.
+ */
+bool vhu_channel_iotlb(struct vhu_backend *b, uint32_t idx, const struct vhu_iotlb *payload,
+		       bool *ret_unacked);
 
 #endif

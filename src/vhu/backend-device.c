@@ -87,7 +87,10 @@ enum vhu_outcome vhu_on_SET_FEATURES(struct vhu_backend *b, struct vhu_msg *msg,
 	uint64_t features = vhu_msg_u64(msg);
 
 	(void)reply;
+	if (!vhu_iommu_set_features(b, features))
+		return vhu_backend_refuse(b, "SET_FEATURES: no memory for translations");
 	b->dev->ops->set_features(b->dev, features);
+	vhu_log_update(b, features);
 	if (!(features & BIT(VHU_F_PROTOCOL_FEATURES_BIT)))
 		for (unsigned int i = 0; i < b->n_vqs; i++)
 			b->vqs[i].enabled = true; /* there is no ENABLE then (VU-036) */
@@ -141,12 +144,14 @@ enum vhu_outcome vhu_on_RESET_OWNER(struct vhu_backend *b, struct vhu_msg *msg,
 	return VHU_DONE;
 }
 
+/* A reset: what an older driver had in flight concerns nobody any more. */
 static void stop_rings(struct vhu_backend *b)
 {
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
 		vqio_stop(&b->vqs[i]);
 		b->vqs[i].call_again = false;
 	}
+	vhu_inflight_drop(b);
 }
 
 /*
@@ -163,6 +168,7 @@ enum vhu_outcome vhu_on_RESET_DEVICE(struct vhu_backend *b, struct vhu_msg *msg,
 		b->vqs[i].enabled = false;
 	b->status = 0;
 	b->config_pending = false;
+	vhu_state_reset(b);
 	b->dev->ops->reset(b->dev);
 	b->dev->ops->set_features(b->dev, b->nego.features);
 	return VHU_DONE;
@@ -236,6 +242,7 @@ enum vhu_outcome vhu_on_SET_BACKEND_REQ_FD(struct vhu_backend *b, struct vhu_msg
 	if (vhu_channel_open(b, fdset_take(&msg->fds, 0)) < 0)
 		return vhu_backend_refuse(b, "no memory for the back-end channel");
 	vhu_backend_flush_config(b);
+	vhu_iommu_channel_opened(b);
 	/* What an older channel, or none, was told of may never have been heard. */
 	for (unsigned int i = 0; i < b->n_vqs; i++)
 		if (b->vqs[i].live && b->vqs[i].call_fd < 0)
@@ -259,22 +266,11 @@ static enum vhu_outcome unsupported(struct vhu_backend *b, const struct vhu_msg 
 		return unsupported(b, msg);                                                        \
 	}
 
-UNSUPPORTED(SET_LOG_BASE)
-UNSUPPORTED(SET_LOG_FD)
 UNSUPPORTED(SEND_RARP)
 UNSUPPORTED(NET_SET_MTU)
-UNSUPPORTED(IOTLB_MSG)
 UNSUPPORTED(SET_VRING_ENDIAN)
 UNSUPPORTED(CREATE_CRYPTO_SESSION)
 UNSUPPORTED(CLOSE_CRYPTO_SESSION)
-UNSUPPORTED(POSTCOPY_ADVISE)
-UNSUPPORTED(POSTCOPY_LISTEN)
-UNSUPPORTED(POSTCOPY_END)
-UNSUPPORTED(GET_INFLIGHT_FD)
-UNSUPPORTED(SET_INFLIGHT_FD)
 UNSUPPORTED(GPU_SET_SOCKET)
 UNSUPPORTED(GET_SHARED_OBJECT)
-UNSUPPORTED(SET_DEVICE_STATE_FD)
-UNSUPPORTED(CHECK_DEVICE_STATE)
 UNSUPPORTED(GET_SHMEM_CONFIG)
-UNSUPPORTED(GET_VRING_BASE_SKIP_DRAIN)

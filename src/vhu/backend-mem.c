@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The guest's memory as the front-end describes it: whole tables and single regions. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "vhu/backend.h"
 #include "vhu/codec.h"
@@ -40,17 +41,40 @@ static void set_memory(struct vhu_backend *b, struct gmem *mem)
 	gmem_unref(old);
 }
 
+/*
+ * Pages of the new table may be missing: the front-end has to know where it is
+ * mapped here, before anything looks into it (VU-179).
+ */
+static enum vhu_outcome tell_addresses(struct vhu_backend *b, const struct vhu_msg *msg,
+				       struct vhu_mem_table *table, struct gmem *mem,
+				       struct gmem_region *const *regions, struct vhu_msg *reply)
+{
+	int err = vhu_postcopy_hold_table(b, mem, regions, table->n_regions);
+
+	if (err < 0)
+		return vhu_backend_refuse(b, "memory that comes late cannot be registered: %s",
+					  strerror(-err));
+	for (uint32_t i = 0; i < table->n_regions; i++)
+		table->regions[i].user_addr = (uintptr_t)gmem_region_host(regions[i]);
+	vhu_msg_put(reply, table, msg->size);
+	return VHU_ANSWERED;
+}
+
 /* On failure the old table stays in force, whole (VU-068). */
 enum vhu_outcome vhu_on_SET_MEM_TABLE(struct vhu_backend *b, struct vhu_msg *msg,
 				      struct vhu_msg *reply)
 {
 	struct gmem_region *regions[VHU_MAX_REGIONS] = { NULL };
+	enum vhu_outcome outcome = VHU_DONE;
 	enum gmem_result result = GMEM_OK;
-	struct vhu_mem_table table;
+	struct vhu_mem_table table = { 0 };
 	struct gmem *mem = NULL;
 	uint32_t n = 0;
 
-	(void)reply;
+	if (vhu_postcopy_is_leave(b, msg)) {
+		set_memory(b, vhu_postcopy_take_table(b));
+		return VHU_DONE;
+	}
 	vhu_msg_get(msg, &table, sizeof(table));
 	while (n < table.n_regions && result == GMEM_OK) {
 		struct gmem_desc desc = to_desc(&table.regions[n]);
@@ -61,13 +85,17 @@ enum vhu_outcome vhu_on_SET_MEM_TABLE(struct vhu_backend *b, struct vhu_msg *msg
 	}
 	if (result == GMEM_OK)
 		result = gmem_new(regions, n, &mem);
-	if (result == GMEM_OK)
+	if (result != GMEM_OK) {
+		outcome = refuse_region(b, &table.regions[n < table.n_regions ? n : 0], result);
+	} else if (vhu_postcopy_listens(b)) {
+		outcome = tell_addresses(b, msg, &table, mem, regions, reply);
+		gmem_unref(mem);
+	} else {
 		set_memory(b, mem);
+	}
 	for (uint32_t i = 0; i < n; i++)
 		gmem_region_unref(regions[i]);
-	if (result != GMEM_OK)
-		return refuse_region(b, &table.regions[n < table.n_regions ? n : 0], result);
-	return VHU_DONE;
+	return outcome;
 }
 
 enum vhu_outcome vhu_on_ADD_MEM_REG(struct vhu_backend *b, struct vhu_msg *msg,

@@ -10,6 +10,8 @@
 #include "fd.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
+#include "virtio/features.h"
+#include "virtio/iotlb.h"
 
 static void arm_kick(struct vqio *v)
 {
@@ -44,6 +46,8 @@ static bool look(struct loop_watch *w, bool last)
 	struct vqio *v = container_of(w, struct vqio, watch);
 	bool found = last ? virtq_kicks_on(&v->q.vq) : virtq_has_avail(&v->q.vq);
 
+	if (last)
+		vhu_log_tell(v->b);
 	if (found)
 		make_ready(v);
 	return found;
@@ -121,6 +125,12 @@ static void note_service(struct vqio *v, bool published, enum vq_service found)
 		v->kicked_ns = 0;
 }
 
+static bool lost_memory(const struct vhu_backend *b)
+{
+	return gmem_faulted(b->mem) || (b->log.map && dirty_log_faulted(b->log.map)) ||
+	       (b->inflight.record && inflight_faulted(b->inflight.record));
+}
+
 /* One turn. Returns whether another is needed without any kick. */
 static bool serve(struct vqio *v)
 {
@@ -135,7 +145,8 @@ static bool serve(struct vqio *v)
 	if (virtq_publish(vq))
 		vqio_call(v);
 	note_service(v, vq->published_idx != published_idx, found);
-	if (gmem_faulted(v->b->mem)) {
+	vhu_log_tell(v->b);
+	if (lost_memory(v->b)) {
 		vhu_backend_close(v->b, LOG_LEVEL_WARNING,
 				  "the front-end truncated the memory that it shares");
 		return false;
@@ -144,6 +155,8 @@ static bool serve(struct vqio *v)
 		broken(v);
 		return false;
 	}
+	if (vhu_iommu_lacks(v))
+		return false;
 	return found == VQ_MORE || (found == VQ_DRAINED && await_kick(v));
 }
 
@@ -243,34 +256,73 @@ static void err_done(struct op *op, int res)
 	(void)res;
 }
 
-static bool map_ring(const struct vqio *v, struct vring *ret_ring)
+/* An area that lacks its translation is asked for before the next one is looked up. */
+static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 {
-	const struct gmem *mem = v->b->mem;
-	void *desc = gmem_host_from_user(mem, v->addr.desc, vring_desc_bytes(v->num));
-	void *avail = gmem_host_from_user(mem, v->addr.avail, vring_avail_bytes(v->num));
-	void *used = gmem_host_from_user(mem, v->addr.used, vring_used_bytes(v->num));
+	/* A ring that is live stays what it was. */
+	uint64_t features = v->live ? v->q.vq.features : v->b->nego.features;
+	struct virtq_areas len = virtq_area_bytes(features, v->num);
+	/* A packed ring is written where it is read. */
+	uint8_t both =
+		features & BIT(VIRTIO_F_RING_PACKED_BIT) ? IOTLB_READ | IOTLB_WRITE : IOTLB_READ;
+	void *desc = vhu_iommu_area(v, v->addr.desc, len.desc, both);
+	void *driver = desc ? vhu_iommu_area(v, v->addr.avail, len.driver, IOTLB_READ) : NULL;
+	void *device = driver ? vhu_iommu_area(v, v->addr.used, len.device, IOTLB_WRITE) : NULL;
 
-	return desc && avail && used && vring_map(ret_ring, desc, avail, used, v->num);
+	return device && virtq_ring_map(ret_ring, features, desc, driver, device, v->num);
+}
+
+/*
+ * A process before this one may have returned chains that it did not live to
+ * publish; the device knows. Of packed rings nothing is known but their record.
+ */
+static void resume_ring(struct vqio *v, const struct virtq_ring *ring)
+{
+	const struct vdev_ops *ops = v->b->dev->ops;
+	const struct inflight *record = v->q.vq.record;
+	uint16_t used, returned;
+
+	if (!ops->queue_resume)
+		return;
+	if (ring->packed) {
+		ops->queue_resume(v->b->dev, v->q.idx, 0, 0);
+		return;
+	}
+	used = virtq_ring_used(ring);
+	returned = ops->queue_resume(v->b->dev, v->q.idx, record ? inflight_identity(record) : 0,
+				     used);
+	if (returned == used)
+		return;
+	log_info(v->who, "%u chains were returned before and are published now",
+		 (uint16_t)(returned - used));
+	virtq_ring_publish(ring, returned);
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
 static void go_live(struct vqio *v)
 {
 	struct vdev *dev = v->b->dev;
-	struct vring ring;
+	struct virtq_ring ring;
 
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
 	if (!map_ring(v, &ring)) {
-		vhu_backend_warn(v->b, v->who,
-				 "waits: its addresses are not inside one shared region each");
+		if (!v->lack.waits)
+			vhu_backend_warn(
+				v->b, v->who,
+				"waits: its addresses are not inside one shared region each");
 		return;
 	}
+	resume_ring(v, &ring);
 	virtq_start(&v->q.vq, &ring, v->b->mem, v->base, v->b->nego.features);
 	v->live = true;
 	v->mapped = true;
-	dev->ops->queue_start(dev, &v->q, v->base == 0);
-	log_debug(v->who, "live: %u entries from index %u", v->num, v->base);
+	vhu_state_ring_started(v->b);
+	if (virtq_broken(&v->q.vq) != VIRTQ_FAULT_NONE)
+		broken(v);
+	dev->ops->queue_start(dev, &v->q,
+			      virtq_base_is_fresh(v->b->nego.features, virtq_base(&v->q.vq)));
+	log_debug(v->who, "live: %u entries from base 0x%x", v->num, v->base);
 }
 
 void vqio_start(struct vqio *v)
@@ -282,6 +334,8 @@ void vqio_start(struct vqio *v)
 
 void vqio_stop(struct vqio *v)
 {
+	bool was_started = v->started;
+
 	v->started = false;
 	v->kicked_ns = 0;
 	if (v->live) {
@@ -295,12 +349,14 @@ void vqio_stop(struct vqio *v)
 		v->base = virtq_base(&v->q.vq);
 		virtq_stop(&v->q.vq);
 	}
+	if (was_started)
+		vhu_iommu_ring_stopped(v);
 	vqio_update(v);
 }
 
 void vqio_remap(struct vqio *v)
 {
-	struct vring ring;
+	struct virtq_ring ring;
 
 	if (!v->live) {
 		go_live(v);
@@ -344,6 +400,7 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned 
 	op_init(&v->err, &v->scope, err_done);
 	timer_init(&v->poll, &v->scope, poll_done);
 	list_init(&v->ready_link);
+	list_init(&v->lack.due);
 	loop_watch_init(&v->watch, look);
 	return virtq_init(&v->q.vq, max_size, 0);
 }
@@ -351,6 +408,7 @@ int vqio_init(struct vqio *v, struct vhu_backend *b, unsigned int idx, unsigned 
 void vqio_fini(struct vqio *v)
 {
 	list_remove(&v->ready_link);
+	list_remove(&v->lack.due);
 	loop_unwatch(v->b->loop, &v->watch);
 	scope_fini(&v->scope);
 	virtq_fini(&v->q.vq);
@@ -404,13 +462,13 @@ enum vhu_outcome vhu_on_SET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *ms
 	(void)reply;
 	if (v->live)
 		vqio_stop(v);
-	v->base = (uint16_t)num;
+	v->base = num;
 	return VHU_DONE;
 }
 
 /*
- * On a running ring front-ends only flip the log flag, so indices stay. The
- * log address is not looked at: nothing is logged.
+ * On a running ring front-ends only flip the log flag, so indices stay (VU-094).
+ * A log address without the flag means nothing.
  */
 enum vhu_outcome vhu_on_SET_VRING_ADDR(struct vhu_backend *b, struct vhu_msg *msg,
 				       struct vhu_msg *reply)
@@ -426,6 +484,7 @@ enum vhu_outcome vhu_on_SET_VRING_ADDR(struct vhu_backend *b, struct vhu_msg *ms
 	       v->addr.used == addr.used;
 	v->addr = addr;
 	v->addr_set = true;
+	vhu_log_update_ring(v, b->nego.features);
 	if (same)
 		return VHU_DONE;
 	if (v->live) {
@@ -448,6 +507,7 @@ enum vhu_outcome vhu_on_GET_VRING_BASE(struct vhu_backend *b, struct vhu_msg *ms
 	v->call_again = false;
 	v->kick_fd = fd_close(v->kick_fd);
 	v->call_fd = fd_close(v->call_fd);
+	vhu_inflight_ring_stopped(v);
 	state.num = v->base;
 	vhu_msg_put(reply, &state, sizeof(state));
 	return VHU_DONE;
@@ -458,24 +518,25 @@ static struct vqio *ring_of_word(struct vhu_backend *b, const struct vhu_msg *ms
 	return ring_of(b, (uint32_t)(vhu_msg_u64(msg) & VHU_VRING_IDX_MASK));
 }
 
-/*
- * Puts the message's descriptor, or -1, in the place of the one there, which
- * nothing uses. Only things that carry notifications are taken: what is always
- * readable would keep us busy, and a terminal or a file is somebody's mistake.
- */
-static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg)
 {
 	struct stat st = { 0 };
-	int fd_new = msg->fds.n_fds > 0 ? msg->fds.fd[0] : -1;
+	int fd = msg->fds.n_fds > 0 ? msg->fds.fd[0] : -1;
 
 	/* An eventfd has no file type. */
-	if (fd_new >= 0 &&
-	    (fstat(fd_new, &st) < 0 ||
-	     ((st.st_mode & S_IFMT) != 0 && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode)))) {
-		vhu_backend_refuse(b, "%s: expected an eventfd, a pipe or a socket",
-				   vhu_msg_name(VHU_FE, msg->id));
+	if (fd < 0 || (fstat(fd, &st) == 0 && ((st.st_mode & S_IFMT) == 0 || S_ISFIFO(st.st_mode) ||
+					       S_ISSOCK(st.st_mode))))
+		return true;
+	vhu_backend_refuse(b, "%s: expected an eventfd, a pipe or a socket",
+			   vhu_msg_name(VHU_FE, msg->id));
+	return false;
+}
+
+/* Puts the message's descriptor, or -1, in the place of the one there, which nothing uses. */
+static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+{
+	if (!vqio_takes_fd(b, msg))
 		return false;
-	}
 	fd_close(*fd);
 	*fd = fdset_take(&msg->fds, 0);
 	return true;

@@ -12,6 +12,7 @@
 #define VHU_VHU_BACKEND_VRING_H
 
 #include "loop.h"
+#include "vhu/backend-iommu.h"
 #include "vhu/proto.h"
 #include "virtio/device.h"
 
@@ -32,7 +33,7 @@ struct vqio {
 	uint32_t num;
 	struct vhu_vring_addr addr;
 	bool num_set, addr_set;
-	uint16_t base; /* next available index while not live */
+	uint32_t base; /* as SET_VRING_BASE carries it, while not live */
 	bool enabled;
 
 	bool started;  /* between SET_VRING_KICK and GET_VRING_BASE */
@@ -50,6 +51,7 @@ struct vqio {
 	struct op kick, call, err;
 	struct timer poll;
 	struct list_node ready_link; /* in b->ready_rings: it is to be served */
+	struct vqio_lack lack;	     /* a translation that it waits for */
 	struct loop_watch watch;     /* no kick is asked for while it is on */
 };
 
@@ -85,6 +87,13 @@ void vqio_serve_ready(struct task *task);
 
 /* Serves the ring now, as far as there is work, instead of soon. */
 void vqio_service_now(struct vqio *v);
+
+/*
+ * Whether the message's descriptor, if it has one, carries notifications: what is
+ * always readable would keep us busy, and a terminal or a file is somebody's
+ * mistake. Says so if not.
+ */
+bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg);
 
 /* Notifies the driver. */
 void vqio_call(struct vqio *v);

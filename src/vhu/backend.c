@@ -13,14 +13,18 @@
 #include "virtio/features.h"
 
 /* What we do, exactly (VU-033): the device adds its own bits. */
-static const uint64_t ring_features =
-	BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_INDIRECT_DESC_BIT) | BIT(VIRTIO_F_EVENT_IDX_BIT);
+static const uint64_t ring_features = BIT(VIRTIO_F_VERSION_1_BIT) |
+				      BIT(VIRTIO_F_INDIRECT_DESC_BIT) |
+				      BIT(VIRTIO_F_EVENT_IDX_BIT) | BIT(VIRTIO_F_RING_PACKED_BIT) |
+				      BIT(VIRTIO_F_IN_ORDER_BIT) | BIT(VIRTIO_F_RING_RESET_BIT);
 
 static const uint64_t protocol_features =
 	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |
 	BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |
 	BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) |
-	BIT(VHU_PF_STATUS_BIT);
+	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_LOG_SHMFD_BIT) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT) |
+	BIT(VHU_PF_GET_VRING_BASE_INFLIGHT_BIT) | BIT(VHU_PF_GET_VRING_BASE_SKIP_DRAIN_BIT) |
+	BIT(VHU_PF_DEVICE_STATE_BIT) | BIT(VHU_PF_GPA_ADDRESSES_BIT);
 
 static struct vhu_backend *to_backend(struct vhu_conn *conn)
 {
@@ -127,14 +131,19 @@ static void release(struct vhu_backend *b)
 	b->dev->config_changed = NULL;
 	b->dev->carrier = NULL;
 	b->dev->n_queues_seen = 0;
-	for (unsigned int i = 0; i < b->n_vqs; i++) {
+	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_stop(&b->vqs[i]);
+	vhu_log_release(b);
+	vhu_inflight_drop(b);
+	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_fini(&b->vqs[i]);
-	}
 	task_cancel(&b->serve_rings);
 	scope_fini(&b->timer_scope);
+	vhu_iommu_fini(b);
+	vhu_postcopy_release(b);
 	gmem_unref(b->mem);
 	b->mem = NULL;
+	vhu_state_release(b);
 	b->dev->ops->set_present(b->dev, false);
 	b->closed(b, b->closed_arg);
 }
@@ -175,7 +184,9 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 		scope_cancel(&b->vqs[i].scope, ring_closed);
 	}
 	scope_cancel(&b->timer_scope, timer_closed);
+	b->n_open += vhu_state_close(b);
 	vhu_channel_close(b);
+	vhu_log_close(b);
 	vhu_conn_close(&b->conn, conn_closed);
 }
 
@@ -213,17 +224,25 @@ static void send_reply(struct vhu_backend *b)
 
 /*
  * A refusal: the acknowledgement if one was asked for, the empty reply by
- * which GET_CONFIG says no (VU-145), else the end of the session.
+ * which GET_CONFIG says no (VU-145), the error of SET_DEVICE_STATE_FD (VU-198),
+ * else the end of the session.
  */
 static void answer_refusal(struct vhu_backend *b)
 {
 	const struct vhu_desc *desc = vhu_desc_find(VHU_FE, b->msg->id);
-	bool asked = (b->msg->flags & VHU_FLAG_NEED_REPLY) &&
-		     vhu_backend_has_protocol(b, VHU_PF_REPLY_ACK_BIT);
+	bool asked = vhu_reply_due(&b->nego, b->msg);
 	char why[96];
 
 	vhu_msg_init_reply(&b->reply, b->msg);
 	if (b->msg->id == VHU_FE_GET_CONFIG && vhu_backend_has_protocol(b, VHU_PF_CONFIG_BIT)) {
+		send_reply(b);
+	} else if (b->msg->id == VHU_FE_SET_DEVICE_STATE_FD &&
+		   vhu_backend_has_protocol(b, VHU_PF_DEVICE_STATE_BIT)) {
+		vhu_msg_put_u64(&b->reply, VHU_DEVICE_STATE_NOFD | VHU_STATE_FAILED);
+		send_reply(b);
+	} else if (b->msg->id == VHU_FE_IOTLB_MSG && b->iotlb) {
+		/* Its own reply is a number that says whether it was done (VU-211). */
+		vhu_msg_put_u64(&b->reply, 1);
 		send_reply(b);
 	} else if (asked && !(desc && vhu_has_own_reply(desc, &b->nego))) {
 		vhu_msg_put_u64(&b->reply, 1);
@@ -248,19 +267,22 @@ void vhu_backend_act(struct vhu_backend *b)
 
 	vhu_msg_init_reply(&b->reply, msg);
 	outcome = handlers[msg->id](b, msg, &b->reply);
-	if (outcome == VHU_DONE) {
+	if (outcome == VHU_LATER)
+		return;
+	if (outcome != VHU_REFUSED) {
 		vhu_observe(&b->nego, msg);
 		vhu_backend_note_rings(b, msg);
 	}
 	if (b->closing)
 		return;
 	vhu_quiesce_resume(b);
-	due = vhu_reply_due(&b->nego, msg);
+	due = outcome == VHU_ANSWERED || vhu_reply_due(&b->nego, msg);
 	if (outcome == VHU_REFUSED)
 		answer_refusal(b);
-	else if (due && !vhu_has_own_reply(vhu_desc_find(VHU_FE, msg->id), &b->nego))
+	else if (due && outcome == VHU_DONE &&
+		 !vhu_has_own_reply(vhu_desc_find(VHU_FE, msg->id), &b->nego))
 		vhu_msg_put_u64(&b->reply, 0);
-	if (outcome == VHU_DONE && due)
+	if (outcome != VHU_REFUSED && due)
 		send_reply(b);
 	read_next(b);
 }
@@ -290,7 +312,7 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	b->msg = msg;
 	log_message(b, "<-", msg);
-	rule = vhu_check_request(&b->nego, msg);
+	rule = vhu_postcopy_is_leave(b, msg) ? VHU_OK : vhu_check_request(&b->nego, msg);
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE) {
 		refuse_rule(b, rule);
 		return;
@@ -339,14 +361,18 @@ static const struct vhu_conn_ops conn_ops = {
 	.ended = on_ended,
 };
 
-static void offer(struct vhu_backend *b, unsigned int max_queue_size)
+static void offer(struct vhu_backend *b, const struct vhu_backend_options *options)
 {
 	vhu_nego_init(&b->nego);
-	b->nego.offered_features =
-		b->dev->ops->features(b->dev) | ring_features | BIT(VHU_F_PROTOCOL_FEATURES_BIT);
+	b->nego.offered_features = b->dev->ops->features(b->dev) | ring_features |
+				   BIT(VHU_F_PROTOCOL_FEATURES_BIT) | BIT(VHOST_F_LOG_ALL_BIT);
+	if (options->iommu)
+		b->nego.offered_features |= BIT(VIRTIO_F_ACCESS_PLATFORM_BIT);
 	b->nego.offered_protocol = protocol_features;
+	if (vhu_postcopy_works(b->who))
+		b->nego.offered_protocol |= BIT(VHU_PF_PAGEFAULT_BIT);
 	b->nego.n_queues = b->n_vqs;
-	b->nego.max_queue_size = max_queue_size;
+	b->nego.max_queue_size = options->max_queue_size;
 }
 
 int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
@@ -367,8 +393,11 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	}
 	b->loop = loop;
 	b->dev = dev;
+	b->log = VHU_BACKEND_LOG_NONE;
+	b->inflight = VHU_BACKEND_INFLIGHT_NONE;
 	b->limits = options->limits ? options->limits : &b->own_limits;
 	list_init(&b->ready_rings);
+	list_init(&b->lacks);
 	task_init(&b->serve_rings, vqio_serve_ready);
 	snprintf(b->who, sizeof(b->who), "%s", options->who);
 	vhu_quiesce_init(b);
@@ -381,7 +410,7 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 		vhu_backend_free(b);
 		return err;
 	}
-	offer(b, options->max_queue_size);
+	offer(b, options);
 	b->closed = closed;
 	b->closed_arg = arg;
 	dev->n_queues_seen = 0;

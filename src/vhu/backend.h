@@ -13,6 +13,11 @@
 #include "log.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
+#include "vhu/backend-inflight.h"
+#include "vhu/backend-iommu.h"
+#include "vhu/backend-log.h"
+#include "vhu/backend-postcopy.h"
+#include "vhu/backend-state.h"
 #include "vhu/backend-vring.h"
 #include "vhu/conn.h"
 #include "vhu/rules.h"
@@ -33,8 +38,10 @@ enum {
 
 /* What became of a message. */
 enum vhu_outcome {
-	VHU_DONE,    /* in force; answer as the row says */
-	VHU_REFUSED, /* not executed: negative acknowledgement if asked for, else close */
+	VHU_DONE,     /* in force; answer as the row says */
+	VHU_REFUSED,  /* not executed: negative acknowledgement if asked for, else close */
+	VHU_ANSWERED, /* in force; reply is what the row does not say */
+	VHU_LATER,    /* not yet: the part that it waits for calls vhu_backend_act() again */
 };
 
 /* What keeps front-ends from filling the log, however many sessions they make of it. */
@@ -46,6 +53,7 @@ struct vhu_log_limits {
 struct vhu_backend_options {
 	const char *who;	       /* prefix of log lines; copied */
 	unsigned int max_queue_size;   /* power of two, at most 32768 */
+	bool iommu;		       /* offer ACCESS_PLATFORM */
 	struct vhu_log_limits *limits; /* lent; NULL: the session has its own */
 	struct vhu_ear *ear;	       /* lent; NULL: nobody listens */
 };
@@ -55,9 +63,15 @@ struct vhu_backend {
 	struct vdev *dev;
 	char who[32];
 	struct vhu_conn conn;
-	struct vhu_channel *channel; /* NULL: none given */
+	struct vhu_channel *channel;   /* NULL: none given */
+	struct vhu_postcopy *postcopy; /* NULL: not advised of */
+	struct vhu_state *state;       /* NULL: the device's was never moved */
 	struct vhu_nego nego;
 	struct gmem *mem; /* NULL: no table yet */
+	struct vhu_backend_log log;
+	struct vhu_backend_inflight inflight;
+	struct iotlb *iotlb;	/* NULL: addresses are not translated */
+	struct list_node lacks; /* of rings: translations to be asked for */
 	struct vqio *vqs;
 	unsigned int n_vqs;
 	struct list_node ready_rings; /* to be served, the next one first */

@@ -66,7 +66,7 @@ int vhu_frontend_vring(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t idx,
 	return request(fe, id, &state, sizeof(state), need_reply);
 }
 
-int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint16_t *ret_base)
+int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint32_t *ret_base)
 {
 	struct vhu_vring_state state = { .index = idx };
 	struct vhu_msg msg, reply;
@@ -77,7 +77,7 @@ int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint16_t *ret
 	if (err < 0)
 		return err;
 	vhu_msg_get(&reply, &state, sizeof(state));
-	*ret_base = (uint16_t)state.num;
+	*ret_base = state.num;
 	return 0;
 }
 

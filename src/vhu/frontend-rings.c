@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "vhu/codec.h"
+#include "virtio/features.h"
 
 enum { RING_ALIGN = 4096 };
 
@@ -76,7 +77,7 @@ void *vhu_frontend_alloc(struct vhu_frontend *fe, size_t len, size_t align,
 		if (at > r->wire.size || len > r->wire.size - at)
 			continue;
 		r->n_taken = at + len;
-		*ret_guest_addr = r->wire.guest_addr + at;
+		*ret_guest_addr = r->wire.guest_addr + at + fe->iova_shift;
 		memset(r->host + at, 0, len);
 		return r->host + at;
 	}
@@ -84,11 +85,12 @@ void *vhu_frontend_alloc(struct vhu_frontend *fe, size_t len, size_t align,
 	return NULL;
 }
 
+/* Of an address as vhu_frontend_alloc() gives it. */
 static const struct vhu_frontend_region *region_of(const struct vhu_frontend *fe,
 						   uint64_t guest_addr)
 {
 	for (unsigned int i = 0; i < fe->n_regions; i++)
-		if (range_within(guest_addr, 1, fe->regions[i].wire.guest_addr,
+		if (range_within(guest_addr - fe->iova_shift, 1, fe->regions[i].wire.guest_addr,
 				 fe->regions[i].wire.size))
 			return &fe->regions[i];
 	return NULL;
@@ -98,14 +100,27 @@ void *vhu_frontend_host(const struct vhu_frontend *fe, uint64_t guest_addr)
 {
 	const struct vhu_frontend_region *r = region_of(fe, guest_addr);
 
-	return r ? r->host + (guest_addr - r->wire.guest_addr) : NULL;
+	return r ? r->host + (guest_addr - fe->iova_shift - r->wire.guest_addr) : NULL;
 }
 
 uint64_t vhu_frontend_user_addr(const struct vhu_frontend *fe, uint64_t guest_addr)
 {
 	const struct vhu_frontend_region *r = region_of(fe, guest_addr);
 
+	if (vhu_nego_has_feature(&fe->nego, VIRTIO_F_ACCESS_PLATFORM_BIT) ||
+	    vhu_frontend_has_protocol(fe, VHU_PF_GPA_ADDRESSES_BIT))
+		return guest_addr;
 	return r ? r->wire.user_addr + (guest_addr - r->wire.guest_addr) : 0;
+}
+
+/* A region as messages have it: with GPA_ADDRESSES there are no addresses but the guest's. */
+static struct vhu_region wire_region(const struct vhu_frontend *fe, unsigned int i)
+{
+	struct vhu_region region = fe->regions[i].wire;
+
+	if (vhu_frontend_has_protocol(fe, VHU_PF_GPA_ADDRESSES_BIT))
+		region.user_addr = region.guest_addr;
+	return region;
 }
 
 /* Messages about memory. */
@@ -117,26 +132,37 @@ static int request(struct vhu_frontend *fe, struct vhu_msg *msg, bool need_reply
 	return vhu_frontend_request(fe, msg, NULL, fe->timeout_ms);
 }
 
-int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply)
+void vhu_frontend_mem_table_message(const struct vhu_frontend *fe, struct vhu_msg *ret_msg)
 {
 	struct vhu_mem_table table = { .n_regions = fe->n_regions };
-	size_t len =
-		offsetof(struct vhu_mem_table, regions) + fe->n_regions * sizeof(table.regions[0]);
+
+	vhu_msg_init(ret_msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
+	for (unsigned int i = 0; i < fe->n_regions; i++) {
+		table.regions[i] = wire_region(fe, i);
+		ret_msg->fds.fd[ret_msg->fds.n_fds++] = fe->mem_fd;
+	}
+	vhu_msg_put(ret_msg, &table,
+		    offsetof(struct vhu_mem_table, regions) +
+			    fe->n_regions * sizeof(table.regions[0]));
+}
+
+int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply)
+{
 	struct vhu_msg msg;
 
-	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
-	for (unsigned int i = 0; i < fe->n_regions; i++) {
-		table.regions[i] = fe->regions[i].wire;
-		msg.fds.fd[msg.fds.n_fds++] = fe->mem_fd;
+	vhu_frontend_mem_table_message(fe, &msg);
+	payload_len = min_size(payload_len, sizeof(struct vhu_mem_table));
+	if (payload_len > msg.size) {
+		memset(msg.payload + msg.size, 0, payload_len - msg.size);
+		msg.size = (uint32_t)payload_len;
 	}
-	vhu_msg_put(&msg, &table, payload_len > len ? min_size(payload_len, sizeof(table)) : len);
 	return request(fe, &msg, need_reply);
 }
 
 static void region_message(const struct vhu_frontend *fe, struct vhu_msg *msg, enum vhu_fe_id id,
 			   unsigned int i)
 {
-	struct vhu_single_region single = { .region = fe->regions[i].wire };
+	struct vhu_single_region single = { .region = wire_region(fe, i) };
 
 	vhu_msg_init(msg, VHU_FE, id);
 	if (id == VHU_FE_REM_MEM_REG)
@@ -258,7 +284,7 @@ int vhu_frontend_make_ring(struct vhu_frontend *fe, unsigned int idx, unsigned i
 	if (err < 0)
 		return vhu_frontend_fail(fe, err, "a ring of %u entries", size);
 	r->size = size;
-	r->base = 0;
+	r->base = driverq_base(&r->q);
 	return 0;
 }
 
@@ -267,7 +293,7 @@ void vhu_frontend_reset_ring(struct vhu_frontend *fe, unsigned int idx)
 	if (idx >= fe->n_rings)
 		return;
 	driverq_reset(&fe->rings[idx].q);
-	fe->rings[idx].base = 0;
+	fe->rings[idx].base = driverq_base(&fe->rings[idx].q);
 }
 
 int vhu_frontend_vring_addr(struct vhu_frontend *fe, unsigned int idx, uint32_t flags, uint64_t log,

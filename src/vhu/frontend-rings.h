@@ -21,7 +21,7 @@ struct vhu_frontend_ring {
 	void *block; /* of q, here and for the guest */
 	uint64_t guest_addr;
 	unsigned int size; /* 0: the guest has not set it up */
-	uint16_t base;	   /* what SET_VRING_BASE will say */
+	uint32_t base;	   /* what SET_VRING_BASE will say */
 	int kick_fd;	   /* -1: none */
 	int call_fd;	   /* the end that we read */
 	int call_peer;	   /* the end that the back-end writes; may be call_fd */
@@ -42,13 +42,22 @@ int vhu_frontend_make_memory(struct vhu_frontend *fe, const struct vhu_region *r
  */
 int vhu_frontend_make_plain_memory(struct vhu_frontend *fe, uint64_t len, bool flat);
 
-/* Bytes of guest memory, zeroed, never given back; align is a power of two. NULL: none left. */
+/*
+ * Bytes of guest memory, zeroed, never given back; align is a power of two. NULL: none left. The
+ * address is as the device sees it: with iova_shift, where there is one.
+ */
 void *vhu_frontend_alloc(struct vhu_frontend *fe, size_t len, size_t align,
 			 uint64_t *ret_guest_addr);
 
-/* Where guest memory is here, and in the address space that ring addresses use. */
+/*
+ * Where guest memory is here, and in the address space that ring addresses use: the front-end's,
+ * or the guest's with GPA_ADDRESSES, or the device's with ACCESS_PLATFORM.
+ */
 void *vhu_frontend_host(const struct vhu_frontend *fe, uint64_t guest_addr);
 uint64_t vhu_frontend_user_addr(const struct vhu_frontend *fe, uint64_t guest_addr);
+
+/* SET_MEM_TABLE of all regions, to be sent; descriptors are lent. */
+void vhu_frontend_mem_table_message(const struct vhu_frontend *fe, struct vhu_msg *ret_msg);
 
 /* SET_MEM_TABLE of all regions; payload_len 0: as long as it needs, else padded to that. */
 int vhu_frontend_set_mem_table(struct vhu_frontend *fe, size_t payload_len, bool need_reply);
@@ -66,12 +75,13 @@ int vhu_frontend_make_rings(struct vhu_frontend *fe, unsigned int n, enum vhu_ca
 
 /*
  * Sets up ring idx in guest memory with size entries, for the features accepted
- * or about to be. Again: in new memory.
+ * or about to be: packed with RING_PACKED, in order with IN_ORDER. Again: in new
+ * memory.
  */
 int vhu_frontend_make_ring(struct vhu_frontend *fe, unsigned int idx, unsigned int size,
 			   uint64_t features);
 
-/* As a driver that starts anew: the same memory, empty, from index 0. */
+/* As a driver that starts anew: the same memory, empty, from the first position. */
 void vhu_frontend_reset_ring(struct vhu_frontend *fe, unsigned int idx);
 
 /* SET_VRING_ADDR of ring idx. */

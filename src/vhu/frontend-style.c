@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "virtio/features.h"
 
@@ -81,6 +80,10 @@ struct style {
 
 #define F(NAME) BIT(VIRTIO_F_##NAME##_BIT)
 #define P(NAME) BIT(VHU_PF_##NAME##_BIT)
+/* What a plan must name: it changes what rings look like, or what their addresses mean. */
+
+#define WHEN_NAMED                                                                                 \
+	(F(RING_PACKED) | F(IN_ORDER) | F(ACCESS_PLATFORM) | F(RING_RESET) | F(ORDER_PLATFORM))
 /* Bits of device types, which a guest's driver picks from. */
 #define DEVICE_BITS (BIT(24) - 1)
 #define LINUX_GUEST (DEVICE_BITS | F(INDIRECT_DESC) | F(EVENT_IDX) | F(VERSION_1))
@@ -347,16 +350,18 @@ uint64_t vhu_style_features(const struct vhu_frontend *fe, const struct vhu_fron
 	uint64_t want = styles[plan->style].features;
 
 	if (plan->features)
-		want &= plan->features;
+		want = (want | WHEN_NAMED) & plan->features;
 	want |= BIT(VHU_F_PROTOCOL_FEATURES_BIT);
 	return want & fe->nego.offered_features;
 }
 
 static uint64_t protocol_wanted(const struct vhu_frontend *fe, const struct vhu_frontend_plan *plan)
 {
-	uint64_t want = styles[plan->style].protocol & fe->nego.offered_protocol;
+	uint64_t want = styles[plan->style].protocol;
 
-	return plan->protocol ? want & plan->protocol : want;
+	if (plan->protocol)
+		want &= plan->protocol;
+	return (want | plan->extra_protocol) & fe->nego.offered_protocol;
 }
 
 /* One step. The messages of a ring go for ring idx. */
@@ -403,11 +408,11 @@ static int send_memory(struct vhu_frontend *fe, const struct style *style, enum 
 	return err;
 }
 
-static uint16_t base_of(const struct style *style, struct vhu_frontend_ring *r)
+static uint32_t base_of(const struct style *style, const struct vhu_frontend_ring *r)
 {
-	if (style->base == BASE_AVAIL)
-		return vring_avail_idx(&r->q.ring);
-	return style->base == BASE_KEPT ? r->base : 0;
+	if (style->base == BASE_KEPT || (style->base == BASE_AVAIL && r->q.packed))
+		return r->base;
+	return style->base == BASE_AVAIL ? vring_avail_idx(&r->q.ring) : driverq_first_base(&r->q);
 }
 
 static int send_kick(struct vhu_frontend *fe, const struct step *step, unsigned int idx, bool ack)

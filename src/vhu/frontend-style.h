@@ -20,13 +20,17 @@ enum vhu_frontend_style {
 	VHU_N_STYLES,
 };
 
-/* What is asked for; a mask of 0 means all that the style takes. */
+/*
+ * What is asked for; a mask of 0 means all that the style takes. RING_PACKED, IN_ORDER,
+ * ACCESS_PLATFORM, ORDER_PLATFORM and RING_RESET are taken only if features names them.
+ */
 struct vhu_frontend_plan {
 	enum vhu_frontend_style style;
-	uint64_t features;     /* the guest's: taken only where offered */
-	uint64_t protocol;     /* taken only where offered and the style knows them */
-	unsigned int n_set_up; /* rings 0 to n - 1 are the guest's */
-	unsigned int n_rings;  /* of the device as configured; 0: n_set_up */
+	uint64_t features;	 /* the guest's: taken only where offered */
+	uint64_t protocol;	 /* taken only where offered and the style knows them */
+	uint64_t extra_protocol; /* taken where offered, whatever the style knows */
+	unsigned int n_set_up;	 /* rings 0 to n - 1 are the guest's */
+	unsigned int n_rings;	 /* of the device as configured; 0: n_set_up */
 };
 
 const char *vhu_style_name(enum vhu_frontend_style style);

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "vhu/codec.h"
+#include "vhu/frontend-iotlb.h"
 
 /* More than a message may carry, so that a tester can send too many. */
 enum { MAX_RAW_FDS = 253, MAX_WAIT = VHU_MAX_FD_RINGS + 1 };
@@ -134,8 +135,10 @@ static int wait_for(struct vhu_frontend *fe, struct wait *w, bool hearing_counts
 	for (;;) {
 		int64_t left = w->deadline - monotonic_ms();
 		bool heard = false;
-		int ret = look(fe, w, fe->pump || left < 0 ? 0 : (int)left, &heard);
+		int ret = vhu_frontend_iotlb_serve(fe);
 
+		if (ret == 0)
+			ret = look(fe, w, fe->pump || left < 0 ? 0 : (int)left, &heard);
 		if (ret != 0)
 			return ret < 0 ? ret : 0;
 		if (heard && hearing_counts)
@@ -166,6 +169,11 @@ int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t 
 	for (; w.n_fds < n_fds && w.n_fds < MAX_WAIT; w.n_fds++)
 		w.fds[w.n_fds] = (struct pollfd){ .fd = fds[w.n_fds], .events = POLLIN };
 	return wait_for(fe, &w, true);
+}
+
+int vhu_frontend_await_writable(struct vhu_frontend *fe, int fd, int timeout_ms)
+{
+	return wait_fd(fe, fd, POLLOUT, monotonic_ms() + timeout_ms, true);
 }
 
 int vhu_frontend_pass_time(struct vhu_frontend *fe, int ms)
@@ -222,9 +230,14 @@ static int send_on(struct vhu_frontend *fe, int sock, const void *bytes, size_t 
 int vhu_frontend_send_raw(struct vhu_frontend *fe, const void *bytes, size_t len, const int *fds,
 			  size_t n_fds)
 {
+	int err;
+
 	if (n_fds > MAX_RAW_FDS)
 		return vhu_frontend_fail(fe, -EINVAL, "at most %d descriptors", MAX_RAW_FDS);
-	return send_on(fe, fe->fd, bytes, len, fds, n_fds, true);
+	fe->n_busy++;
+	err = send_on(fe, fe->fd, bytes, len, fds, n_fds, true);
+	fe->n_busy--;
+	return err;
 }
 
 int vhu_frontend_send_unchecked(struct vhu_frontend *fe, const struct vhu_msg *msg)
@@ -392,28 +405,35 @@ int vhu_frontend_request(struct vhu_frontend *fe, const struct vhu_msg *msg, str
 		return reply ? vhu_frontend_fail(fe, -EINVAL, "%s to have a reply",
 						 vhu_msg_name(msg->dir, msg->id))
 			     : 0;
+	fe->n_busy++;
 	err = await_reply(fe, msg, reply, timeout_ms);
-	if (err < 0)
+	fe->n_busy--;
+	if (err < 0) {
 		fe->nego = before; /* refused: nothing has changed */
+		return err;
+	}
+	err = vhu_frontend_iotlb_serve(fe);
+	if (err < 0 && reply)
+		fdset_close(&reply->fds);
 	return err;
 }
 
 /* The back-end's channel. */
 
-static int answer(struct vhu_frontend *fe, const struct vhu_msg *msg)
+int vhu_frontend_answer(struct vhu_frontend *fe, const struct vhu_msg *msg, uint64_t value)
 {
 	uint8_t bytes[VHU_HDR_LEN + VHU_MAX_PAYLOAD];
 	struct vhu_msg reply;
 
 	vhu_msg_init_reply(&reply, msg);
-	vhu_msg_put_u64(&reply, 0);
+	vhu_msg_put_u64(&reply, value);
 	return send_on(fe, fe->channel_fd, bytes, vhu_msg_pack(&reply, bytes), NULL, 0, false);
 }
 
 static int answer_or_keep(struct vhu_frontend *fe, const struct vhu_msg *msg)
 {
 	if (!fe->channel_silent)
-		return answer(fe, msg);
+		return vhu_frontend_answer(fe, msg, 0);
 	fe->heard.n_unanswered++;
 	if (fe->unanswered)
 		return 0;
@@ -458,6 +478,8 @@ static int serve_one(struct vhu_frontend *fe)
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE)
 		return fail_rule(fe, -EPROTO, &msg, rule);
 	note(fe, &msg);
+	if (msg.id == VHU_BE_IOTLB_MSG && fe->iotlb)
+		return vhu_frontend_iotlb_hear(fe, &msg);
 	err = vhu_reply_due(&fe->nego, &msg) ? answer_or_keep(fe, &msg) : 0;
 	/* It has closed this channel without waiting for us, as it was given another. */
 	if (err == -ECONNRESET) {
@@ -490,7 +512,7 @@ int vhu_frontend_speak(struct vhu_frontend *fe)
 	fe->channel_silent = false;
 	for (; fe->heard.n_unanswered > 0 && fe->channel_fd >= 0 && err == 0;
 	     fe->heard.n_unanswered--)
-		err = answer(fe, fe->unanswered);
+		err = vhu_frontend_answer(fe, fe->unanswered, 0);
 	free(fe->unanswered);
 	fe->unanswered = NULL;
 	fe->heard.n_unanswered = 0;

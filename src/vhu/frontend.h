@@ -28,6 +28,7 @@ enum {
 };
 
 struct vhu_frontend_ring;
+struct vhu_frontend_iotlb;
 
 /*
  * Does some of the other side's work while the front-end waits, for a back-end
@@ -80,8 +81,12 @@ struct vhu_frontend {
 	bool channel_silent;	    /* requests on it are not answered for now */
 	struct vhu_msg *unanswered; /* of them, the first; NULL: none. The others are its like */
 	struct vhu_frontend_heard heard;
+	unsigned int n_busy; /* uses of the main socket under way: no request may come between */
+	struct vhu_frontend_iotlb
+		*iotlb; /* frontend-iotlb.h; NULL: misses are acknowledged alone */
 
 	/* frontend-rings.h */
+	uint64_t iova_shift; /* from guest addresses to the device's; not 0: with ACCESS_PLATFORM */
 	int mem_fd;
 	uint8_t *mem_map;
 	size_t mem_len;
@@ -144,6 +149,9 @@ int vhu_frontend_await_close(struct vhu_frontend *fe, int timeout_ms);
 int vhu_frontend_await_readable(struct vhu_frontend *fe, const int *fds, size_t n_fds,
 				int timeout_ms);
 
+/* Waits until a descriptor is writable, or its other side is gone. */
+int vhu_frontend_await_writable(struct vhu_frontend *fe, int fd, int timeout_ms);
+
 /* Lets ms pass, while the channel is served and the pump runs. */
 int vhu_frontend_pass_time(struct vhu_frontend *fe, int ms);
 
@@ -154,7 +162,9 @@ int vhu_frontend_set_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t va
 int vhu_frontend_get_u64(struct vhu_frontend *fe, enum vhu_fe_id id, uint64_t *ret_value);
 int vhu_frontend_vring(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t idx, uint32_t num,
 		       bool need_reply);
-int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint16_t *ret_base);
+
+/* GET_VRING_BASE. *ret_base is as SET_VRING_BASE takes it: packed rings have both positions. */
+int vhu_frontend_vring_base(struct vhu_frontend *fe, uint32_t idx, uint32_t *ret_base);
 
 /* Gives ring idx a descriptor (lent; -1: the no-fd bit). id: SET_VRING_KICK, _CALL or _ERR. */
 int vhu_frontend_vring_fd(struct vhu_frontend *fe, enum vhu_fe_id id, uint32_t idx, int fd,
@@ -171,6 +181,9 @@ int vhu_frontend_open_channel(struct vhu_frontend *fe, bool need_reply);
 
 /* Handles what has come on the channel; waits for nothing. */
 int vhu_frontend_serve_channel(struct vhu_frontend *fe);
+
+/* Answers a request of the back-end's, on its channel. */
+int vhu_frontend_answer(struct vhu_frontend *fe, const struct vhu_msg *msg, uint64_t value);
 
 /* Answers the requests left over while channel_silent was set, and clears that. */
 int vhu_frontend_speak(struct vhu_frontend *fe);

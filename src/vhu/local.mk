@@ -31,7 +31,17 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-inflight.c \
+	%reldir%/backend-inflight.h \
+	%reldir%/backend-log.c \
+	%reldir%/backend-log.h \
+	%reldir%/backend-iommu.c \
+	%reldir%/backend-iommu.h \
 	%reldir%/backend-mem.c \
+	%reldir%/backend-postcopy.c \
+	%reldir%/backend-postcopy.h \
+	%reldir%/backend-state.c \
+	%reldir%/backend-state.h \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \
 	%reldir%/backend.c \
@@ -45,6 +55,14 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 # The front-end role.
 noinst_LIBRARIES += %reldir%/libfrontend.a
 %canon_reldir%_libfrontend_a_SOURCES = \
+	%reldir%/frontend-iotlb.c \
+	%reldir%/frontend-iotlb.h \
+	%reldir%/frontend-log.c \
+	%reldir%/frontend-log.h \
+	%reldir%/frontend-migrate.c \
+	%reldir%/frontend-migrate.h \
+	%reldir%/frontend-postcopy.c \
+	%reldir%/frontend-postcopy.h \
 	%reldir%/frontend-requests.c \
 	%reldir%/frontend-rings.c \
 	%reldir%/frontend-rings.h \

@@ -101,6 +101,7 @@ bool batch_return_in(struct batch *b, uint64_t len)
 {
 	unsigned int i = 0;
 
+	virtq_written(b->vq, b->iov, b->n_iov, len);
 	for (; i < b->n_chains && (len > 0 || b->chains[i].len == 0); i++) {
 		uint64_t n = min_u64(len, b->chains[i].len);
 

@@ -208,12 +208,37 @@ void console_ctrl_port_removed(struct console_ctrl *ctrl, unsigned int port_idx,
 	p->port = NULL;
 }
 
+void console_ctrl_forget(struct console_ctrl *ctrl, unsigned int port_idx)
+{
+	struct console_port *p = &ctrl->ports[port_idx];
+
+	p->draining = true;
+	p->ready = false;
+	p->told_open = false;
+	set_todo(ctrl, p, BIT(CONSOLE_PORT_REMOVE));
+}
+
 void console_ctrl_drained(struct console_ctrl *ctrl, unsigned int port_idx)
 {
 	struct console_port *p = &ctrl->ports[port_idx];
 
 	p->remove_waits = false;
 	update_pending(ctrl, p);
+}
+
+void console_ctrl_restore_port(struct console_ctrl *ctrl, unsigned int port_idx,
+			       const struct console_port *seen)
+{
+	struct console_port *p = &ctrl->ports[port_idx];
+
+	p->known = seen->known;
+	p->ready = seen->ready;
+	p->told_open = seen->told_open;
+	p->draining = seen->draining;
+	p->remove_waits = false; /* queues that do not run are drained when they do */
+	set_todo(ctrl, p, seen->todo);
+	if (p->port)
+		console_ctrl_set_guest_open(p, seen->guest_open);
 }
 
 void console_ctrl_host_open_changed(struct console_ctrl *ctrl, unsigned int port_idx)

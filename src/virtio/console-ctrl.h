@@ -43,7 +43,9 @@ struct console_port {
 	uint64_t todo;	     /* BIT(event) still to be sent */
 	struct console *con; /* from here on console.c's */
 	uint64_t out_done;   /* bytes of the oldest transmit chain that are in the port already */
-	uint16_t out_base;   /* at this index of the ring */
+	uint32_t out_base;   /* at this position of the ring */
+	bool resumes;	     /* they came with a state: a start from index 0 is no new driver's */
+	unsigned int out_pauses; /* n_pauses of the console then */
 };
 
 struct console_ctrl {
@@ -81,6 +83,13 @@ void console_ctrl_set_guest_open(struct console_port *p, bool open);
 void console_ctrl_port_added(struct console_ctrl *ctrl, unsigned int port_idx);
 void console_ctrl_port_removed(struct console_ctrl *ctrl, unsigned int port_idx, bool waits);
 void console_ctrl_drained(struct console_ctrl *ctrl, unsigned int port_idx);
+
+/* The driver knows a port that is not there: PORT_REMOVE is told. */
+void console_ctrl_forget(struct console_ctrl *ctrl, unsigned int port_idx);
+
+/* A port number as it was where its driver comes from; only what is console-ctrl's. */
+void console_ctrl_restore_port(struct console_ctrl *ctrl, unsigned int port_idx,
+			       const struct console_port *seen);
 
 /* The host side of a port was opened or closed, or its size changed. */
 void console_ctrl_host_open_changed(struct console_ctrl *ctrl, unsigned int port_idx);

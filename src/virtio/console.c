@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/port-journal.h"
 #include "virtio/batch.h"
+#include "virtio/console-journal.h"
+#include "virtio/console-state.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
@@ -35,9 +38,9 @@ static bool multiport(const struct console *con)
 
 /* Queues 0 and 1 are port 0's, 2p+2 and 2p+3 port p's; receive queues are even. */
 
-static bool is_ctrl_queue(unsigned int queue_idx)
+bool console_is_ctrl_queue(unsigned int idx)
 {
-	return queue_idx == QUEUE_CTRL_RX || queue_idx == QUEUE_CTRL_TX;
+	return idx == QUEUE_CTRL_RX || idx == QUEUE_CTRL_TX;
 }
 
 static struct console_port *queue_port(const struct console *con, const struct vqueue *q)
@@ -80,7 +83,7 @@ static bool input_flows(const struct console_port *p)
 	return !multiport(p->con) || (p->con->queues[QUEUE_CTRL_TX] && p->guest_open);
 }
 
-static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
+static enum vq_service fill_input(struct console_port *p, struct vqueue *q, unsigned int budget)
 {
 	struct batch b;
 
@@ -100,6 +103,15 @@ static enum vq_service serve_input(struct console_port *p, struct vqueue *q, uns
 	return VQ_MORE;
 }
 
+static enum vq_service serve_input(struct console_port *p, struct vqueue *q, unsigned int budget)
+{
+	enum vq_service found = fill_input(p, q, budget);
+
+	if (p->port)
+		port_input_taken(p->port, virtq_used(&q->vq));
+	return found;
+}
+
 /*
  * Gives the port what it takes. False: something is left, and the chain with it
  * is the queue's oldest again. What it holds may be another thing by then, so
@@ -115,7 +127,8 @@ static bool output_batch(struct console_port *p, struct batch *b)
 	if (n_left == 0)
 		return true;
 	p->out_done = n_left == b->n_chains ? done + len : len;
-	p->out_base = virtq_base(b->vq);
+	p->out_base = virtq_position(b->vq);
+	p->out_pauses = p->con->n_pauses;
 	return false;
 }
 
@@ -134,6 +147,9 @@ static enum vq_service serve_output(struct console_port *p, struct vqueue *q, un
 		drained = !batch_fill_out(&b, OUTPUT_MAX);
 		all = output_batch(p, &b);
 	}
+	if (port->journal)
+		port_journal_guest_gave(port->journal, port, virtq_used(&q->vq), p->out_base,
+					p->out_done);
 	port_output_done(port);
 	if (all)
 		return drained ? VQ_DRAINED : VQ_MORE;
@@ -153,7 +169,11 @@ static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned 
 	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		if (virtq_pop(&q->vq, &chain) != POP_CHAIN) {
+		enum pop_result result = virtq_pop(&q->vq, &chain);
+
+		if (result == POP_MISSING)
+			return VQ_DRAINED;
+		if (result != POP_CHAIN) {
 			console_ctrl_drained(&p->con->ctrl, port_number(p));
 			wake_ctrl(p->con);
 			return VQ_DRAINED;
@@ -189,6 +209,7 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 			return VQ_DRAINED;
 		len = console_ctrl_fit(msg, len, chain.in_len);
 		chain_write(&chain, 0, msg, len);
+		virtq_written(&q->vq, chain.iov + chain.n_out, chain.n_in, len);
 		virtq_push(&q->vq, chain.head, (uint32_t)len);
 		if (len > 0)
 			console_ctrl_sent(&con->ctrl);
@@ -237,14 +258,16 @@ static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 					     unsigned int budget)
 {
 	struct console *con = to_console(dev);
+	enum vq_service found;
 
 	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
 		return VQ_WAITING; /* not a queue then (VC-002) */
-	if (q->idx == QUEUE_CTRL_RX)
-		return serve_ctrl_to_driver(con, q, budget);
-	if (q->idx == QUEUE_CTRL_TX)
-		return serve_ctrl_from_driver(con, q, budget);
-	return serve_data(con, q, budget);
+	if (!console_is_ctrl_queue(q->idx))
+		return serve_data(con, q, budget);
+	found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
+					: serve_ctrl_from_driver(con, q, budget);
+	console_journal_note(con, q->idx, virtq_used(&q->vq));
+	return found;
 }
 
 static uint64_t console_features(const struct vdev *dev)
@@ -284,6 +307,7 @@ static void find_mode(struct console *con)
 	if (con->single == !multiport(con))
 		return;
 	con->single = !multiport(con);
+	con->ctrl_resumes = false;
 	forget_driver(con); /* it is another one */
 	open_single(con);
 }
@@ -376,38 +400,63 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
  */
 static void start_ctrl(struct console *con, bool fresh)
 {
-	if (fresh)
+	if (fresh && !con->ctrl_resumes)
 		forget_driver(con);
+	con->ctrl_resumes = false;
 	wake_all(con);
 }
 
+/*
+ * The chain that was taken in part may be another one now, or another driver's.
+ * A queue that starts anew while the device goes on was reset (VR-108); after a
+ * pause, when all had stopped, it is the same chain if there is one already.
+ */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
-	/*
-	 * The chain that was taken in part is another one, or another driver's. With
-	 * control queues those tell of a new driver; without them, an index of 0 may
-	 * be that of a pause, but then the chain is there already.
-	 */
-	bool new_driver = fresh && !multiport(p->con) && !virtq_has_avail(&q->vq);
+	bool alone = multiport(p->con) && p->out_pauses == p->con->n_pauses;
+	bool anew = fresh && !p->resumes && (alone || !virtq_has_avail(&q->vq));
 
 	q->latency = p->port ? &p->port->latency : NULL;
-	if (new_driver || virtq_base(&q->vq) != p->out_base)
+	if (anew || virtq_position(&q->vq) != p->out_base)
 		p->out_done = 0;
+	p->resumes = false;
+	if (p->port && p->port->journal && p->out_done == 0) {
+		p->out_base = virtq_position(&q->vq);
+		p->out_done = port_journal_out_done(p->port->journal, p->con->guest, p->out_base);
+	}
 }
 
 static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 {
 	struct console *con = to_console(dev);
 
+	console_thaw(dev, false);
+	console_apply_loaded(con);
 	con->queues[q->idx] = q;
 	q->latency = NULL;
 	if (multiport(con) || q->idx < QUEUE_CTRL_RX)
 		find_mode(con);
 	if (q->idx == QUEUE_CTRL_TX && multiport(con))
 		start_ctrl(con, fresh);
-	if (!is_ctrl_queue(q->idx) && q->idx % 2 == 1)
+	if (!console_is_ctrl_queue(q->idx) && q->idx % 2 == 1)
 		start_output(queue_port(con, q), q, fresh);
 	open_single(con);
+}
+
+/* Whose rings these are, and how far the daemon before this one had come with them. */
+static uint16_t console_queue_resume(struct vdev *dev, unsigned int idx, uint64_t guest,
+				     uint16_t used)
+{
+	struct console *con = to_console(dev);
+	const struct vqueue q = { .idx = idx };
+	struct port *port;
+
+	used = console_journal_resume(con, idx, guest, used);
+	if (console_is_ctrl_queue(idx))
+		return used;
+	port = queue_port(con, &q)->port;
+	return port && port->journal ? port_journal_resume(port->journal, guest, idx % 2, used)
+				     : used;
 }
 
 static void console_queue_stop(struct vdev *dev, struct vqueue *q)
@@ -416,7 +465,9 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
-	if (is_ctrl_queue(q->idx) || q->idx % 2 == 0)
+	if (q->idx == QUEUE_CTRL_TX)
+		con->n_pauses++;
+	if (console_is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
 	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));
 	wake_ctrl(con);
@@ -426,6 +477,9 @@ static void console_reset(struct vdev *dev)
 {
 	struct console *con = to_console(dev);
 
+	console_thaw(dev, false);
+	console_drop_loaded(con);
+	con->ctrl_resumes = false;
 	forget_driver(con);
 	console_set_features(dev, 0);
 }
@@ -435,6 +489,8 @@ static void console_set_present(struct vdev *dev, bool present)
 	struct console *con = to_console(dev);
 
 	con->present = present;
+	con->ctrl_resumes = false;
+	console_drop_loaded(con);
 	for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
 		if (con->ctrl.ports[i].port)
 			port_set_present(con->ctrl.ports[i].port, present);
@@ -447,9 +503,14 @@ static const struct vdev_ops console_ops = {
 	.config_write = console_config_write,
 	.queue_start = console_queue_start,
 	.queue_stop = console_queue_stop,
+	.queue_resume = console_queue_resume,
 	.queue_service = console_queue_service,
 	.reset = console_reset,
 	.set_present = console_set_present,
+	.freeze = console_freeze,
+	.thaw = console_thaw,
+	.save = console_write_state,
+	.load = console_read_state,
 };
 
 static void port_input_ready(struct port *port)
@@ -492,6 +553,7 @@ static const struct port_device_ops console_port_ops = {
 	.output_room = port_output_room_again,
 	.host_open_changed = port_host_open_changed,
 	.size_changed = port_size_changed,
+	.frozen = console_port_frozen,
 };
 
 int console_init(struct console *con, unsigned int max_ports, bool rows_first)
@@ -516,6 +578,7 @@ int console_init(struct console *con, unsigned int max_ports, bool rows_first)
 
 void console_fini(struct console *con)
 {
+	console_drop_loaded(con);
 	free(con->queues);
 	free(con->ctrl.ports);
 	con->queues = NULL;
@@ -539,6 +602,8 @@ void console_add_port(struct console *con, unsigned int port_idx, struct port *p
 	if (port_idx == 0 && (port->cols || port->rows))
 		config_size_changed(con);
 	port_set_present(port, con->present);
+	if (con->frozen)
+		port_freeze(port);
 	vqueue_wake(port_rx(p));
 	vqueue_wake(port_tx(p));
 	wake_ctrl(con);
@@ -563,6 +628,10 @@ void console_remove_port(struct console *con, unsigned int port_idx)
 		config_size_changed(con);
 	vqueue_wake(tx);
 	wake_ctrl(con);
+	if (con->frozen) {
+		port_thaw(port);
+		console_freeze(&con->vdev); /* it may have been the one to be waited for */
+	}
 }
 
 struct port *console_port(const struct console *con, unsigned int port_idx)

@@ -20,13 +20,22 @@ enum {
 /* Two for port 0, two for control, two for each further port. */
 #define CONSOLE_N_QUEUES(n_ports) (2 * ((n_ports) + 1))
 
+struct console_journal;
+
 struct console {
 	struct vdev vdev;
 	struct console_ctrl ctrl;
 	struct vqueue **queues; /* NULL while stopped */
 	uint64_t features;	/* what the driver accepted */
+	unsigned int n_pauses;	/* how often the control queue has stopped */
 	bool single;		/* the driver at work has no control queues: port 0 alone */
 	bool present;		/* a front-end is connected */
+	uint64_t guest;		/* by its in-flight record; 0: it has none */
+	struct console_journal *journal; /* NULL: none (virtio/console-journal.h) */
+	bool frozen;			 /* see vdev_ops.freeze() */
+	bool freezing;			 /* and not all of it stands still */
+	bool ctrl_resumes; /* its state was loaded: a control queue from index 0 is no news */
+	struct console_loaded *loaded; /* console-state.c's; NULL: none */
 };
 
 /*
@@ -51,6 +60,9 @@ void console_add_port(struct console *con, unsigned int port_idx, struct port *p
  * for it is given back unread. The driver is told.
  */
 void console_remove_port(struct console *con, unsigned int port_idx);
+
+/* Whether queue idx is one of the two for control. */
+bool console_is_ctrl_queue(unsigned int idx);
 
 /* NULL: no port has that number. */
 struct port *console_port(const struct console *con, unsigned int port_idx);

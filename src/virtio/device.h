@@ -9,6 +9,7 @@
 
 #include "base.h"
 #include "histogram.h"
+#include "state.h"
 #include "virtio/virtq.h"
 
 struct vdev;
@@ -45,9 +46,17 @@ struct vdev_ops {
 	void (*config_read)(const struct vdev *dev, uint32_t off, void *buf, uint32_t len);
 	int (*config_write)(struct vdev *dev, uint32_t off, const void *buf, uint32_t len);
 
-	/* A queue begins or ends to run. fresh: it starts at index 0, as a new driver's does. */
+	/* A queue begins or ends to run. fresh: its base is a new driver's. */
 	void (*queue_start)(struct vdev *dev, struct vqueue *q, bool fresh);
 	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
+
+	/*
+	 * A split ring is about to start for the guest of that in-flight record (0: it has
+	 * none), with the used index that its memory holds. Returns the index up to which chains
+	 * were returned, by this process or the one before: the carrier publishes it first.
+	 * May be NULL.
+	 */
+	uint16_t (*queue_resume)(struct vdev *dev, unsigned int idx, uint64_t guest, uint16_t used);
 
 	/*
 	 * Takes chains until their chain_cost() adds up to budget; the carrier
@@ -60,6 +69,29 @@ struct vdev_ops {
 
 	/* A front-end has come or gone. */
 	void (*set_present)(struct vdev *dev, bool present);
+
+	/*
+	 * No queue runs, and the device's state is about to be saved: nothing goes
+	 * in or out on the host side from now on. vdev->frozen() is called, perhaps
+	 * at once, when nothing is under way there. Repeatable.
+	 */
+	void (*freeze)(struct vdev *dev);
+
+	/*
+	 * The host side goes on; so it does by itself when a queue starts and at a
+	 * reset. moved: the state has gone to another, and what was saved of
+	 * contents is forgotten here.
+	 */
+	void (*thaw)(struct vdev *dev, bool moved);
+
+	/* A frozen device's whole state, finished; state_writer_fini() either way. 0 or -ENOMEM. */
+	int (*save)(struct vdev *dev, struct state_writer *ret_state);
+
+	/*
+	 * Checks a state, and keeps it until the first queue starts, the front-end
+	 * goes, or a reset. 0, or -errno with one sentence, and nothing is changed.
+	 */
+	int (*load)(struct vdev *dev, const void *state, size_t len, char *ret_why, size_t why_cap);
 };
 
 struct vdev {
@@ -74,6 +106,9 @@ struct vdev {
 
 	/* Set by the carrier while it is there: config space has changed, tell the driver. */
 	void (*config_changed)(void *carrier);
+
+	/* Set by the carrier while it waits for what freeze() has begun. */
+	void (*frozen)(void *carrier);
 	void *carrier;
 };
 

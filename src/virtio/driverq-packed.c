@@ -11,7 +11,7 @@
 struct driverq_packed_list {
 	void *token;	 /* not NULL: a list that the device has */
 	uint64_t in_len; /* bytes it may be told were written */
-	uint16_t next;	 /* in the list of free ids */
+	uint16_t next;	 /* in the list of free ids; in_order: of those held, by age */
 	uint16_t n_desc; /* descriptors of the ring in its list */
 };
 
@@ -41,6 +41,7 @@ void driverq_packed_set_position(struct driverq_packed *q, struct packed_positio
 	q->n_free = q->ring.size;
 	q->n_held = 0;
 	q->free_id = 0;
+	q->n_batch = 0;
 }
 
 int driverq_packed_init(struct driverq_packed *q, void *host_ring, uint64_t guest_ring_addr,
@@ -58,11 +59,12 @@ int driverq_packed_init(struct driverq_packed *q, void *host_ring, uint64_t gues
 		.driver_addr = guest_ring_addr + events,
 		.device_addr = guest_ring_addr + events + PACKED_EVENT_BYTES,
 		.event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0,
+		.in_order = (features & BIT(VIRTIO_F_IN_ORDER_BIT)) != 0,
 	};
 	q->lists = calloc(size, sizeof(*q->lists));
 	if (!q->lists)
 		return -ENOMEM;
-	driverq_packed_set_position(q, (struct packed_position){ .offset = 0, .wrap = true });
+	driverq_packed_set_position(q, PACKED_START);
 	return 0;
 }
 
@@ -98,6 +100,12 @@ static uint16_t take_id(struct driverq_packed *q, const struct driverq_buf *bufs
 	list->in_len = 0;
 	for (unsigned int i = n_out; i < n_out + n_in; i++)
 		list->in_len += bufs[i].len;
+	/* A list that came back out of order is linked with what is free. */
+	if (q->in_order && q->n_held > 0)
+		q->lists[q->newest].next = id;
+	else
+		q->oldest = id;
+	q->newest = id;
 	q->n_held++;
 	q->n_unpublished_lists++;
 	return id;
@@ -174,41 +182,115 @@ bool driverq_packed_publish(struct driverq_packed *q)
 	return (event.flags & 3) != PACKED_EVENT_DISABLE;
 }
 
+static bool is_used_at(const struct driverq_packed *q, struct packed_position at)
+{
+	return packed_is_used(packed_desc_flags(&q->ring, at.offset), at.wrap);
+}
+
 static bool next_is_used(const struct driverq_packed *q)
 {
-	return packed_is_used(packed_desc_flags(&q->ring, q->used.offset), q->used.wrap);
+	return q->n_batch > 0 || is_used_at(q, q->used);
+}
+
+static bool is_held(const struct driverq_packed *q, uint16_t id)
+{
+	return id < q->ring.size && q->lists[id].token;
+}
+
+/*
+ * In order: how many lists the used descriptor with this id stands for, from id
+ * oldest on, of n_seen that the device has been shown. 0: it names none of them.
+ */
+static unsigned int count_batch(const struct driverq_packed *q, uint16_t oldest, uint16_t id,
+				unsigned int n_seen)
+{
+	uint16_t at = oldest;
+
+	for (unsigned int n = 1; n <= n_seen; n++) {
+		if (at == id)
+			return n;
+		at = q->lists[at].next;
+	}
+	return 0;
+}
+
+/* How many lists were returned by the used descriptor at a position, which is read; or 0. */
+static unsigned int read_used(const struct driverq_packed *q, struct packed_position at,
+			      uint16_t oldest, unsigned int n_seen, struct packed_desc *ret_desc)
+{
+	*ret_desc = packed_desc_load(&q->ring, at.offset);
+	if (!is_held(q, ret_desc->id))
+		return 0;
+	return q->in_order ? count_batch(q, oldest, ret_desc->id, n_seen) : 1;
+}
+
+struct packed_position driverq_packed_used_end(const struct driverq_packed *q)
+{
+	unsigned int n_seen = q->n_held - q->n_unpublished_lists;
+	struct packed_position at = q->used;
+	unsigned int n_batch = q->n_batch;
+	struct packed_desc desc = q->last;
+	uint16_t oldest = q->oldest;
+
+	for (; n_seen > 0; n_seen--) {
+		uint16_t id;
+
+		if (n_batch == 0 && is_used_at(q, at))
+			n_batch = read_used(q, at, oldest, n_seen, &desc);
+		if (n_batch == 0)
+			break;
+		n_batch--;
+		id = q->in_order ? oldest : desc.id;
+		oldest = q->lists[id].next;
+		at = packed_advance(&q->ring, at, q->lists[id].n_desc);
+	}
+	return at;
+}
+
+static enum driverq_result begin_batch(struct driverq_packed *q)
+{
+	unsigned int n_seen = q->n_held - q->n_unpublished_lists;
+
+	if (!is_used_at(q, q->used))
+		return DRIVERQ_EMPTY;
+	if (n_seen == 0)
+		return DRIVERQ_BAD_IDX;
+	q->n_batch = read_used(q, q->used, q->oldest, n_seen, &q->last);
+	return q->n_batch > 0 ? DRIVERQ_USED : DRIVERQ_BAD_ID;
+}
+
+static void free_list(struct driverq_packed *q, uint16_t id)
+{
+	struct driverq_packed_list *list = &q->lists[id];
+
+	q->oldest = list->next; /* only looked at in order */
+	list->token = NULL;
+	list->next = q->free_id;
+	q->free_id = id;
+	q->n_free += list->n_desc;
+	q->n_held--;
+	q->used = packed_advance(&q->ring, q->used, list->n_desc);
 }
 
 enum driverq_result driverq_packed_get(struct driverq_packed *q, void **ret_token,
 				       uint32_t *ret_len)
 {
-	struct driverq_packed_list *list;
-	uint64_t in_len;
-	uint32_t len;
-	void *token;
+	enum driverq_result result = q->n_batch > 0 ? DRIVERQ_USED : begin_batch(q);
+	uint64_t in_len, len;
+	uint16_t id;
 
-	if (!next_is_used(q))
-		return DRIVERQ_EMPTY;
-	if (q->n_held == q->n_unpublished_lists)
-		return DRIVERQ_BAD_IDX;
-	q->last = packed_desc_load(&q->ring, q->used.offset);
-	if (q->last.id >= q->ring.size || !q->lists[q->last.id].token)
-		return DRIVERQ_BAD_ID;
-	list = &q->lists[q->last.id];
-	token = list->token;
-	in_len = list->in_len;
-	list->token = NULL;
-	list->next = q->free_id;
-	q->free_id = q->last.id;
-	q->n_free += list->n_desc;
-	q->n_held--;
-	q->used = packed_advance(&q->ring, q->used, list->n_desc);
+	if (result != DRIVERQ_USED)
+		return result;
+	q->n_batch--;
+	id = q->in_order ? q->oldest : q->last.id;
+	in_len = q->lists[id].in_len;
+	*ret_token = q->lists[id].token;
 	len = (q->last.flags & PACKED_DESC_F_WRITE) ? q->last.len : 0;
-	if (len > in_len)
-		return DRIVERQ_BAD_LEN;
-	*ret_token = token;
-	*ret_len = len;
-	return DRIVERQ_USED;
+	if (q->n_batch > 0)
+		len = min_u64(in_len, UINT32_MAX);
+	free_list(q, id);
+	*ret_len = (uint32_t)len;
+	return len > in_len ? DRIVERQ_BAD_LEN : DRIVERQ_USED;
 }
 
 void driverq_packed_calls_off(struct driverq_packed *q)

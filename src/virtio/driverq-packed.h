@@ -17,6 +17,7 @@ struct driverq_packed {
 	uint64_t driver_addr;
 	uint64_t device_addr;
 	bool event_idx;
+	bool in_order;
 	struct packed_position avail;	  /* next descriptor to fill */
 	struct packed_position published; /* the device has been shown what is before it */
 	uint16_t held_flags;		  /* of the descriptor at published, not stored yet */
@@ -26,6 +27,8 @@ struct driverq_packed {
 	unsigned int n_free; /* descriptors not offered */
 	unsigned int n_held; /* lists that the device has, or is about to */
 	uint16_t free_id;
+	uint16_t oldest, newest; /* in_order: the lists due first and last */
+	unsigned int n_batch;	 /* in_order: lists that `last` stands for, not collected */
 	struct driverq_packed_list *lists; /* by buffer id */
 	struct packed_desc last;	   /* the used descriptor that was read last */
 };
@@ -67,8 +70,9 @@ int driverq_packed_add_indirect(struct driverq_packed *q, void *host_table, uint
 bool driverq_packed_publish(struct driverq_packed *q);
 
 /*
- * Collects the next list returned. DRIVERQ_USED alone writes its token and the
- * bytes the device says it wrote: 0 unless the descriptor has the WRITE flag.
+ * Collects the next list returned. DRIVERQ_USED and DRIVERQ_BAD_LEN alone write
+ * its token and the bytes the device says it wrote: 0 unless the descriptor has
+ * the WRITE flag.
  * After anything but DRIVERQ_USED and DRIVERQ_EMPTY the ring is of no more use.
  */
 enum driverq_result driverq_packed_get(struct driverq_packed *q, void **ret_token,
@@ -79,6 +83,12 @@ void driverq_packed_calls_off(struct driverq_packed *q);
 
 /* Asks for a call at the next list. True: some are there already, and may get no call. */
 bool driverq_packed_calls_on(struct driverq_packed *q);
+
+/*
+ * Where the device goes on that has lost its state: behind all that it returned,
+ * collected or not, with the rest to be taken again.
+ */
+struct packed_position driverq_packed_used_end(const struct driverq_packed *q);
 
 /* The positions as the device should say them when it has used all that was offered. */
 static inline uint32_t driverq_packed_base(const struct driverq_packed *q)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base.h"
+#include "virtio/driverq-packed.h"
 #include "virtio/driverq.h"
 #include "virtio/features.h"
 
@@ -42,50 +43,92 @@ static size_t used_offset(unsigned int size)
 	return (end + VRING_USED_ALIGN - 1) & ~(size_t)(VRING_USED_ALIGN - 1);
 }
 
+/* A split ring needs more than a packed one. */
 size_t driverq_bytes(unsigned int size)
 {
 	return used_offset(size) + vring_used_bytes(size);
 }
 
-void driverq_reset(struct driverq *q)
+static void split_reset(struct driverq *q)
 {
-	memset(q->ring.desc, 0, driverq_bytes(q->ring.size));
-	for (unsigned int i = 0; i < q->ring.size; i++)
-		q->slots[i] = (struct driverq_slot){ .next = (uint16_t)(i + 1) };
+	memset(q->ring.desc, 0, driverq_bytes(q->size));
+	for (unsigned int i = 0; i < q->size; i++)
+		q->slots[i] = (struct driverq_slot){ .next = (uint16_t)((i + 1) % q->size) };
 	q->free_head = 0;
-	q->n_free = q->ring.size;
+	q->oldest = 0;
+	q->n_free = q->size;
 	q->n_held = 0;
+	q->n_batch = 0;
 	q->avail_idx = 0;
 	q->published_idx = 0;
 	q->last_used = 0;
 }
 
-int driverq_init(struct driverq *q, void *host_ring, uint64_t guest_ring_addr, unsigned int size,
-		 uint64_t features)
+void driverq_reset(struct driverq *q)
 {
-	unsigned char *host = host_ring;
-	struct vring ring;
+	if (q->packed)
+		driverq_packed_set_position(q->packed, PACKED_START);
+	else
+		split_reset(q);
+}
+
+static int split_init(struct driverq *q, unsigned char *host)
+{
+	unsigned int size = q->size;
 
 	if (!vring_size_valid(size) ||
-	    !vring_map(&ring, host, host + avail_offset(size), host + used_offset(size), size))
+	    !vring_map(&q->ring, host, host + avail_offset(size), host + used_offset(size), size))
 		return -EINVAL;
-	*q = (struct driverq){
-		.ring = ring,
-		.desc_addr = guest_ring_addr,
-		.avail_addr = guest_ring_addr + avail_offset(size),
-		.used_addr = guest_ring_addr + used_offset(size),
-		.features = features,
-		.event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0,
-	};
+	q->avail_addr = q->desc_addr + avail_offset(size);
+	q->used_addr = q->desc_addr + used_offset(size);
 	q->slots = calloc(size, sizeof(*q->slots));
 	if (!q->slots)
 		return -ENOMEM;
-	driverq_reset(q);
+	split_reset(q);
 	return 0;
+}
+
+static int packed_init(struct driverq *q, void *host)
+{
+	struct driverq_packed *packed = malloc(sizeof(*packed));
+	int err;
+
+	if (!packed)
+		return -ENOMEM;
+	err = driverq_packed_init(packed, host, q->desc_addr, q->size, q->features);
+	if (err < 0) {
+		free(packed);
+		return err;
+	}
+	q->packed = packed;
+	q->avail_addr = packed->driver_addr;
+	q->used_addr = packed->device_addr;
+	return 0;
+}
+
+int driverq_init(struct driverq *q, void *host_ring, uint64_t guest_ring_addr, unsigned int size,
+		 uint64_t features)
+{
+	struct driverq made = {
+		.size = size,
+		.desc_addr = guest_ring_addr,
+		.features = features,
+		.event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0,
+		.in_order = (features & BIT(VIRTIO_F_IN_ORDER_BIT)) != 0,
+	};
+	bool packed = (features & BIT(VIRTIO_F_RING_PACKED_BIT)) != 0;
+	int err = packed ? packed_init(&made, host_ring) : split_init(&made, host_ring);
+
+	if (err == 0)
+		*q = made;
+	return err;
 }
 
 void driverq_fini(struct driverq *q)
 {
+	if (q->packed)
+		driverq_packed_fini(q->packed);
+	free(q->packed);
 	free(q->slots);
 	*q = (struct driverq){ .slots = NULL };
 }
@@ -102,9 +145,8 @@ void driverq_set_tables(struct driverq *q, void *host, uint64_t guest_addr, unsi
 	q->table_size = table_size;
 }
 
-void driverq_set_idx(struct driverq *q, uint16_t idx)
+static void split_set_base(struct driverq *q, uint16_t idx)
 {
-	assert(q->n_held == 0);
 	q->avail_idx = idx;
 	q->published_idx = idx;
 	q->last_used = idx;
@@ -114,6 +156,45 @@ void driverq_set_idx(struct driverq *q, uint16_t idx)
 		vring_set_used_event(&q->ring, idx);
 		vring_set_avail_event(&q->ring, idx);
 	}
+}
+
+void driverq_set_base(struct driverq *q, uint32_t base)
+{
+	assert(driverq_n_held(q) == 0);
+	if (q->packed)
+		driverq_packed_set_position(q->packed, packed_base_avail(base));
+	else
+		split_set_base(q, (uint16_t)base);
+}
+
+uint32_t driverq_base(const struct driverq *q)
+{
+	struct packed_position at;
+
+	if (!q->packed)
+		return vring_used_idx(&q->ring);
+	at = driverq_packed_used_end(q->packed);
+	return packed_base(at, at);
+}
+
+uint32_t driverq_first_base(const struct driverq *q)
+{
+	return q->packed ? packed_base(PACKED_START, PACKED_START) : 0;
+}
+
+unsigned int driverq_n_held(const struct driverq *q)
+{
+	return q->packed ? q->packed->n_held : q->n_held;
+}
+
+unsigned int driverq_n_free(const struct driverq *q)
+{
+	return q->packed ? q->packed->n_free : q->n_free;
+}
+
+uint16_t driverq_next_id(const struct driverq *q)
+{
+	return q->packed ? q->packed->free_id : q->free_head;
 }
 
 /* Descriptor i of n that describes bufs[i]; next is where the chain goes on. */
@@ -168,21 +249,18 @@ static void add_indirect(struct driverq *q, const struct driverq_buf *bufs, unsi
 			 });
 }
 
-int driverq_add(struct driverq *q, const struct driverq_buf *bufs, unsigned int n_out,
-		unsigned int n_in, bool indirect, void *token)
+static int split_add(struct driverq *q, const struct driverq_buf *bufs, unsigned int n_out,
+		     unsigned int n_in, bool indirect, void *token)
 {
 	unsigned int n = n_out + n_in;
 	unsigned int n_desc = indirect ? 1 : n;
-	struct driverq_slot *slot;
 	uint16_t head = q->free_head;
+	struct driverq_slot *slot = &q->slots[head];
 
-	if (n == 0 || !token)
-		return -EINVAL;
-	if (n > (indirect ? q->table_size : q->ring.size))
+	if (n > (indirect ? q->table_size : q->size))
 		return -E2BIG;
 	if (n_desc > q->n_free)
 		return -ENOSPC;
-	slot = &q->slots[head];
 	slot->token = token;
 	slot->n_desc = (uint16_t)n_desc;
 	slot->in_len = 0;
@@ -198,11 +276,40 @@ int driverq_add(struct driverq *q, const struct driverq_buf *bufs, unsigned int 
 	return 0;
 }
 
+/* Tables go by buffer id: that of the list added next is free, and so is its table. */
+static int packed_add(struct driverq *q, const struct driverq_buf *bufs, unsigned int n_out,
+		      unsigned int n_in, bool indirect, void *token)
+{
+	size_t first = (size_t)q->packed->free_id * q->table_size;
+
+	if (!indirect)
+		return driverq_packed_add(q->packed, bufs, n_out, n_in, token);
+	if (n_out + n_in > q->table_size)
+		return -E2BIG;
+	if (q->packed->n_free == 0)
+		return -ENOSPC;
+	return driverq_packed_add_indirect(q->packed, q->tables + 2 * first,
+					   q->tables_addr + first * VRING_DESC_BYTES, bufs, n_out,
+					   n_in, token);
+}
+
+int driverq_add(struct driverq *q, const struct driverq_buf *bufs, unsigned int n_out,
+		unsigned int n_in, bool indirect, void *token)
+{
+	if (n_out + n_in == 0 || !token)
+		return -EINVAL;
+	if (q->packed)
+		return packed_add(q, bufs, n_out, n_in, indirect, token);
+	return split_add(q, bufs, n_out, n_in, indirect, token);
+}
+
 /* "Available Buffer Notification Suppression". */
 bool driverq_publish(struct driverq *q)
 {
 	uint16_t old_idx = q->published_idx;
 
+	if (q->packed)
+		return driverq_packed_publish(q->packed);
 	if (old_idx == q->avail_idx)
 		return false;
 	vring_set_avail_idx(&q->ring, q->avail_idx);
@@ -213,46 +320,98 @@ bool driverq_publish(struct driverq *q)
 	return vring_event_passed(vring_avail_event(&q->ring), q->avail_idx, old_idx);
 }
 
-/* Puts a chain's descriptors back at the front of the free list. */
+/*
+ * Puts a chain's descriptors back: at the front of the free list, where they are
+ * warm; in order they are behind the last free one already.
+ */
 static void slot_free_chain(struct driverq *q, uint16_t head)
 {
 	struct driverq_slot *slot = &q->slots[head];
 	uint16_t last = head;
 
-	for (unsigned int i = 1; i < slot->n_desc; i++)
-		last = q->slots[last].next;
-	q->slots[last].next = q->free_head;
-	q->free_head = head;
+	if (q->in_order) {
+		q->oldest = (uint16_t)((head + slot->n_desc) & (q->size - 1));
+	} else {
+		for (unsigned int i = 1; i < slot->n_desc; i++)
+			last = q->slots[last].next;
+		q->slots[last].next = q->free_head;
+		q->free_head = head;
+	}
 	q->n_free += slot->n_desc;
 	q->n_held--;
 	slot->token = NULL;
 }
 
-enum driverq_result driverq_get(struct driverq *q, void **ret_token, uint32_t *ret_len)
+/*
+ * In order: how many chains the used entry with the id of last_id stands for, of
+ * n that the used index allows. 0: it names none of them.
+ */
+static unsigned int count_batch(const struct driverq *q, unsigned int n)
 {
-	uint16_t used_idx = vring_used_idx(&q->ring);
-	unsigned int n_unseen = (uint16_t)(q->avail_idx - q->published_idx);
-	struct driverq_slot *slot;
-	uint64_t in_len;
-	void *token;
+	uint16_t head = q->oldest;
 
-	if (used_idx == q->last_used)
+	for (unsigned int i = 1; i <= n; i++) {
+		if (head == q->last_id)
+			return i;
+		head = (uint16_t)((head + q->slots[head].n_desc) & (q->size - 1));
+	}
+	return 0;
+}
+
+/* Reads the next used entry. */
+static enum driverq_result begin_batch(struct driverq *q)
+{
+	unsigned int n_unseen = (uint16_t)(q->avail_idx - q->published_idx);
+	unsigned int n_new = (uint16_t)(vring_used_idx(&q->ring) - q->last_used);
+
+	if (n_new == 0)
 		return DRIVERQ_EMPTY;
-	if ((uint16_t)(used_idx - q->last_used) > q->n_held - n_unseen)
+	if (n_new > q->n_held - n_unseen)
 		return DRIVERQ_BAD_IDX;
 	vring_used_entry(&q->ring, q->last_used, &q->last_id, &q->last_len);
+	q->n_batch = 1;
+	if (q->in_order)
+		q->n_batch = count_batch(q, n_new);
+	else if (q->last_id >= q->size || !q->slots[q->last_id].token)
+		q->n_batch = 0;
+	if (q->n_batch > 0)
+		return DRIVERQ_USED;
 	q->last_used++;
-	if (q->last_id >= q->ring.size || !q->slots[q->last_id].token)
-		return DRIVERQ_BAD_ID;
-	slot = &q->slots[q->last_id];
-	token = slot->token;
-	in_len = slot->in_len;
-	slot_free_chain(q, (uint16_t)q->last_id);
-	if (q->last_len > in_len)
-		return DRIVERQ_BAD_LEN;
-	*ret_token = token;
-	*ret_len = q->last_len;
-	return DRIVERQ_USED;
+	return DRIVERQ_BAD_ID;
+}
+
+static enum driverq_result split_get(struct driverq *q, void **ret_token, uint32_t *ret_len)
+{
+	enum driverq_result result = q->n_batch > 0 ? DRIVERQ_USED : begin_batch(q);
+	struct driverq_slot *slot;
+	uint16_t head;
+	uint64_t len;
+
+	if (result != DRIVERQ_USED)
+		return result;
+	q->n_batch--;
+	q->last_used++;
+	head = q->in_order ? q->oldest : (uint16_t)q->last_id;
+	slot = &q->slots[head];
+	len = q->n_batch > 0 ? min_u64(slot->in_len, UINT32_MAX) : q->last_len;
+	*ret_token = slot->token;
+	*ret_len = (uint32_t)len;
+	slot_free_chain(q, head);
+	return len > slot->in_len ? DRIVERQ_BAD_LEN : DRIVERQ_USED;
+}
+
+static enum driverq_result packed_get(struct driverq *q, void **ret_token, uint32_t *ret_len)
+{
+	enum driverq_result result = driverq_packed_get(q->packed, ret_token, ret_len);
+
+	q->last_id = q->packed->last.id;
+	q->last_len = q->packed->last.len;
+	return result;
+}
+
+enum driverq_result driverq_get(struct driverq *q, void **ret_token, uint32_t *ret_len)
+{
+	return q->packed ? packed_get(q, ret_token, ret_len) : split_get(q, ret_token, ret_len);
 }
 
 /*
@@ -260,9 +419,9 @@ enum driverq_result driverq_get(struct driverq *q, void **ret_token, uint32_t *r
  * device is just publishing, and which we may have collected already; yet so
  * far ahead that a ring's worth of chains does not come round to it.
  */
-void driverq_calls_off(struct driverq *q)
+static void split_calls_off(struct driverq *q)
 {
-	unsigned int behind = q->ring.size < VRING_MAX_SIZE ? q->ring.size : VRING_MAX_SIZE / 2;
+	unsigned int behind = q->size < VRING_MAX_SIZE ? q->size : VRING_MAX_SIZE / 2;
 
 	if (q->event_idx)
 		vring_set_used_event(&q->ring, (uint16_t)(q->last_used - behind - 1));
@@ -270,7 +429,15 @@ void driverq_calls_off(struct driverq *q)
 		vring_set_avail_flags(&q->ring, VRING_AVAIL_F_NO_INTERRUPT);
 }
 
-bool driverq_calls_on(struct driverq *q)
+void driverq_calls_off(struct driverq *q)
+{
+	if (q->packed)
+		driverq_packed_calls_off(q->packed);
+	else
+		split_calls_off(q);
+}
+
+static bool split_calls_on(struct driverq *q)
 {
 	if (q->event_idx)
 		vring_set_used_event(&q->ring, q->last_used);
@@ -278,4 +445,9 @@ bool driverq_calls_on(struct driverq *q)
 		vring_set_avail_flags(&q->ring, 0);
 	full_barrier();
 	return vring_used_idx(&q->ring) != q->last_used;
+}
+
+bool driverq_calls_on(struct driverq *q)
+{
+	return q->packed ? driverq_packed_calls_on(q->packed) : split_calls_on(q);
 }

@@ -196,6 +196,17 @@ struct gmem_region *gmem_region_ref(struct gmem_region *region)
 	return region;
 }
 
+void *gmem_region_host(const struct gmem_region *region)
+{
+	return region->host;
+}
+
+void *gmem_region_mapping(const struct gmem_region *region, size_t *ret_len)
+{
+	*ret_len = region->map_len;
+	return region->map;
+}
+
 void gmem_region_unref(struct gmem_region *region)
 {
 	int err;
@@ -339,6 +350,18 @@ enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *ma
 	return gmem_new(regions, n, ret_mem);
 }
 
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem)
+{
+	struct gmem_region *region;
+	enum gmem_result result = gmem_region_map(desc, fd, &region);
+
+	if (result != GMEM_OK)
+		return result;
+	result = gmem_new(&region, 1, ret_mem);
+	gmem_region_unref(region);
+	return result;
+}
+
 struct gmem *gmem_ref(struct gmem *mem)
 {
 	if (mem)
@@ -419,6 +442,20 @@ void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len)
 	return span->host + (addr - span->guest_addr);
 }
 
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr)
+{
+	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
+		const struct gmem_span *span = &mem->spans[i];
+		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)span->host);
+
+		if (off < span->size) {
+			*ret_guest_addr = span->guest_addr + off;
+			return true;
+		}
+	}
+	return false;
+}
+
 size_t gmem_run(const struct gmem *mem, uint64_t guest_addr, uint64_t len, void **ret_host)
 {
 	const struct gmem_span *span;
@@ -460,6 +497,23 @@ bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_win
 	ret_window->size = span->size;
 	ret_window->host = span->host;
 	return true;
+}
+
+bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr, struct gmem_window *ret_window)
+{
+	for (size_t i = 0; i < gmem_n_regions(mem); i++) {
+		const struct gmem_region *region = mem->regions[i];
+
+		if (user_addr - region->desc.user_addr >= region->desc.size)
+			continue;
+		*ret_window = (struct gmem_window){
+			.guest_addr = region->desc.user_addr,
+			.size = region->desc.size,
+			.host = region->host,
+		};
+		return true;
+	}
+	return false;
 }
 
 /* Only mmap() and stores: safe in a handler. True when the fault is dealt with. */

@@ -80,6 +80,10 @@ enum gmem_result gmem_region_map_to_read(const struct gmem_desc *desc, int fd,
 /* Returns region, with one more reference. */
 struct gmem_region *gmem_region_ref(struct gmem_region *region);
 
+/* Where its first byte is here; and all that is mapped for it, in whole pages. */
+void *gmem_region_host(const struct gmem_region *region);
+void *gmem_region_mapping(const struct gmem_region *region, size_t *ret_len);
+
 /* Drops a reference; unmaps with the last. NULL is allowed. */
 void gmem_region_unref(struct gmem_region *region);
 
@@ -99,6 +103,12 @@ enum gmem_result gmem_with(const struct gmem *old, struct gmem_region *add, stru
 enum gmem_result gmem_without(const struct gmem *old, const struct gmem_desc *match,
 			      struct gmem **ret_mem);
 
+/*
+ * A table of the one region that desc says of the file fd (stays the caller's):
+ * what else than guest memory a front-end shares, with the same care.
+ */
+enum gmem_result gmem_map_one(const struct gmem_desc *desc, int fd, struct gmem **ret_mem);
+
 /* Returns mem, with one more reference. NULL is allowed. */
 struct gmem *gmem_ref(struct gmem *mem);
 
@@ -116,6 +126,9 @@ size_t gmem_n_regions(const struct gmem *mem);
 void *gmem_host_from_user(const struct gmem *mem, uint64_t addr, uint64_t len);
 void *gmem_host_from_guest(const struct gmem *mem, uint64_t addr, uint64_t len);
 
+/* The guest address of a byte that one of the above pointed at. False: host is in no region. */
+bool gmem_guest_from_host(const struct gmem *mem, const void *host, uint64_t *ret_guest_addr);
+
 /*
  * How many of the len bytes at guest_addr one region holds contiguously, from
  * guest_addr on; *ret_host is where. 0: nothing is mapped there (or len is 0)
@@ -129,6 +142,10 @@ bool gmem_covers(const struct gmem *mem, uint64_t guest_addr, uint64_t len);
 
 /* The whole region around guest_addr; false, and nothing written, when there is none. */
 bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_window *ret_window);
+
+/* The same for the front-end's addresses: guest_addr of the window is a user address then. */
+bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr,
+			 struct gmem_window *ret_window);
 
 /*
  * Makes the process survive a front-end that truncates a mapped file: from

@@ -5,12 +5,21 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 %canon_reldir%_libvirtio_a_SOURCES = \
 	%reldir%/batch.c \
 	%reldir%/batch.h \
+	%reldir%/dirtylog.c \
+	%reldir%/dirtylog.h \
 	%reldir%/driverq-packed.c \
 	%reldir%/driverq-packed.h \
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
+	%reldir%/inflight-packed.c \
+	%reldir%/inflight-private.h \
+	%reldir%/inflight-split.c \
+	%reldir%/inflight.c \
+	%reldir%/iotlb.c \
+	%reldir%/inflight.h \
+	%reldir%/iotlb.h \
 	%reldir%/packed.c \
 	%reldir%/packed.h \
 	%reldir%/picture-pack.c \
@@ -20,6 +29,12 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/picture-text.c \
 	%reldir%/picture.c \
 	%reldir%/picture.h \
+	%reldir%/virtq-gather.c \
+	%reldir%/virtq-inflight.c \
+	%reldir%/virtq-log.c \
+	%reldir%/virtq-packed.c \
+	%reldir%/virtq-private.h \
+	%reldir%/virtq-split.c \
 	%reldir%/virtq.c \
 	%reldir%/virtq.h \
 	%reldir%/vring.c \
@@ -28,8 +43,12 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 # Devices.
 noinst_LIBRARIES += %reldir%/libdevice.a
 %canon_reldir%_libdevice_a_SOURCES = \
+	%reldir%/console-journal.c \
+	%reldir%/console-journal.h \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
+	%reldir%/console-state.c \
+	%reldir%/console-state.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h

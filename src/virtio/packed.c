@@ -20,17 +20,6 @@ bool packed_map(struct packed_ring *ring, void *desc, void *driver_event, void *
 	return true;
 }
 
-struct packed_desc packed_desc_load(const struct packed_ring *ring, uint32_t offset)
-{
-	const struct packed_slot *slot = &ring->desc[offset];
-	struct packed_desc desc = { .flags = shm_load_acquire_le16(&slot->flags) };
-
-	desc.addr = shm_load_le64(&slot->addr);
-	desc.len = shm_load_le32(&slot->len);
-	desc.id = shm_load_le16(&slot->id);
-	return desc;
-}
-
 static void slot_store_body(struct packed_slot *slot, struct packed_desc desc)
 {
 	shm_store_le64(&slot->addr, desc.addr);

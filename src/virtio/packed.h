@@ -65,6 +65,9 @@ struct packed_slot {
 	uint16_t flags;
 };
 
+/* Where a fresh ring begins (VR-082). */
+#define PACKED_START ((struct packed_position){ .offset = 0, .wrap = true })
+
 /* Borrowed memory. */
 struct packed_ring {
 	struct packed_slot *desc;
@@ -130,7 +133,24 @@ static inline uint16_t packed_desc_flags(const struct packed_ring *ring, uint32_
 }
 
 /* A descriptor, its flags first. offset must be below ring->size. */
-struct packed_desc packed_desc_load(const struct packed_ring *ring, uint32_t offset);
+static inline struct packed_desc packed_desc_load(const struct packed_ring *ring, uint32_t offset)
+{
+	const struct packed_slot *slot = &ring->desc[offset];
+	struct packed_desc desc = { .flags = shm_load_acquire_le16(&slot->flags) };
+
+	desc.addr = shm_load_le64(&slot->addr);
+	desc.len = shm_load_le32(&slot->len);
+	desc.id = shm_load_le16(&slot->id);
+	return desc;
+}
+
+/* What a used descriptor says beside its flags; its address means nothing and stays. */
+static inline void packed_used_store(const struct packed_ring *ring, uint32_t offset, uint16_t id,
+				     uint32_t len)
+{
+	shm_store_le32(&ring->desc[offset].len, len);
+	shm_store_le16(&ring->desc[offset].id, id);
+}
 
 /* Everything of a descriptor but its flags. */
 void packed_desc_store_body(const struct packed_ring *ring, uint32_t offset,
@@ -159,6 +179,18 @@ static inline uint32_t packed_base(struct packed_position avail, struct packed_p
 {
 	return (uint32_t)avail.offset | (uint32_t)avail.wrap << 15 | (uint32_t)used.offset << 16 |
 	       (uint32_t)used.wrap << 31;
+}
+
+/* The first of the two, where the driver or a device that starts again goes on. */
+static inline struct packed_position packed_base_avail(uint32_t base)
+{
+	return (struct packed_position){ .offset = base & 0x7fff, .wrap = (base & 0x8000) != 0 };
+}
+
+/* The second, where used descriptors go on. */
+static inline struct packed_position packed_base_used(uint32_t base)
+{
+	return packed_base_avail(base >> 16);
 }
 
 #endif

@@ -19,14 +19,15 @@ bool vring_map(struct vring *ring, void *desc, void *avail, void *used, unsigned
 	return true;
 }
 
-/* Loads n shared bytes, each once, into dst. */
-static void bytes_load(unsigned char *dst, const unsigned char *shared, size_t n)
+void vring_bytes_load(unsigned char *dst, const void *shared, size_t n)
 {
+	const unsigned char *src = shared;
+
 	for (size_t i = 0; i < n; i++)
-		dst[i] = __atomic_load_n(shared + i, __ATOMIC_RELAXED);
+		dst[i] = __atomic_load_n(src + i, __ATOMIC_RELAXED);
 }
 
-static struct vring_desc desc_from_bytes(const unsigned char bytes[VRING_DESC_BYTES])
+struct vring_desc vring_desc_from_bytes(const unsigned char bytes[VRING_DESC_BYTES])
 {
 	uint64_t words[2];
 
@@ -43,8 +44,8 @@ struct vring_desc vring_desc_read(const void *shared)
 
 		return vring_desc_split(shm_load_le64(p), shm_load_le64(p + 1));
 	}
-	bytes_load(bytes, shared, sizeof(bytes));
-	return desc_from_bytes(bytes);
+	vring_bytes_load(bytes, shared, sizeof(bytes));
+	return vring_desc_from_bytes(bytes);
 }
 
 bool vring_desc_read_guest(const struct gmem *mem, uint64_t guest_addr, struct vring_desc *ret_desc)
@@ -62,10 +63,10 @@ bool vring_desc_read_guest(const struct gmem *mem, uint64_t guest_addr, struct v
 			*ret_desc = vring_desc_read(host);
 			return true;
 		}
-		bytes_load(bytes + done, host, run);
+		vring_bytes_load(bytes + done, host, run);
 		done += run;
 	}
-	*ret_desc = desc_from_bytes(bytes);
+	*ret_desc = vring_desc_from_bytes(bytes);
 	return true;
 }
 

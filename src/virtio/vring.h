@@ -82,6 +82,12 @@ bool vring_map(struct vring *ring, void *desc, void *avail, void *used, unsigned
 /* Loads the 16 bytes of a descriptor, at any alignment, each of them once. */
 struct vring_desc vring_desc_read(const void *shared);
 
+/* Loads n shared bytes, each of them once. */
+void vring_bytes_load(unsigned char *dst, const void *shared, size_t n);
+
+/* A descriptor from a private copy of its bytes. */
+struct vring_desc vring_desc_from_bytes(const unsigned char bytes[VRING_DESC_BYTES]);
+
 /*
  * Loads an entry of an indirect table at a guest address; it may lie across
  * regions. False, and nothing written, when a byte of it is not mapped.

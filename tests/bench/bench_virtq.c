@@ -56,6 +56,7 @@ static void bench_setup(struct bench *b, uint64_t features)
 	size_t len = ring_len + table_len + (size_t)b->size * BUFFER_BYTES;
 	struct gmem_desc desc = { .guest_addr = GUEST_BASE, .size = len };
 	struct gmem_region *region;
+	struct virtq_ring ring;
 	int fd = memfd_create("bench", MFD_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
@@ -70,7 +71,11 @@ static void bench_setup(struct bench *b, uint64_t features)
 	    virtq_init(&b->device, VRING_MAX_SIZE, features) < 0)
 		die("ring");
 	driverq_set_tables(&b->driver, b->host + ring_len, GUEST_BASE + ring_len, TABLE_SIZE);
-	virtq_start(&b->device, &b->driver.ring, b->mem, 0, features);
+	if (!virtq_ring_map(&ring, features, b->host,
+			    b->host + (b->driver.avail_addr - GUEST_BASE),
+			    b->host + (b->driver.used_addr - GUEST_BASE), b->size))
+		die("ring");
+	virtq_start(&b->device, &ring, b->mem, 0, features);
 }
 
 /* Fills half the ring; returns the chains. */

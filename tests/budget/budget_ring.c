@@ -88,11 +88,16 @@ static void set_up(struct rig *r)
 	unsigned char *host =
 		map_memory(r, ring_len + tables_len + round_up((size_t)r->size * BUFFER_BYTES));
 
+	struct virtq_ring ring;
+
 	if (driverq_init(&r->driver, host, GUEST_BASE, r->size, features) < 0 ||
 	    virtq_init(&r->device, VRING_MAX_SIZE, features) < 0)
 		die("no ring");
 	driverq_set_tables(&r->driver, host + ring_len, GUEST_BASE + ring_len, TABLE_SIZE);
-	virtq_start(&r->device, &r->driver.ring, r->mem, 0, features);
+	if (!virtq_ring_map(&ring, features, host, host + (r->driver.avail_addr - GUEST_BASE),
+			    host + (r->driver.used_addr - GUEST_BASE), r->size))
+		die("no ring");
+	virtq_start(&r->device, &ring, r->mem, 0, features);
 	r->data = GUEST_BASE + ring_len + tables_len;
 }
 
@@ -132,7 +137,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4 || !option_parse_number(argv[1], &size) ||
 	    !option_parse_number(argv[3], &n_chains))
-		die("expected RING direct|indirect CHAINS");
+		die("expected RING direct|indirect|packed|packed-indirect CHAINS");
 	r.size = (unsigned int)min_u64(size, VRING_MAX_SIZE);
 	r.indirect = strcmp(argv[2], "indirect") == 0;
 	set_up(&r);

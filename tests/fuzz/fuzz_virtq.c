@@ -46,7 +46,7 @@ struct fuzz {
 	struct gmem *mem;
 	unsigned char *host[N_REGIONS];
 	struct virtq q;
-	struct vring ring;
+	struct virtq_ring ring;
 	struct {
 		uint16_t head;
 		bool pushed;
@@ -144,7 +144,7 @@ static void do_push(struct fuzz *f, unsigned int which)
 
 static void do_unpop(struct fuzz *f, unsigned int most)
 {
-	uint16_t base = virtq_base(&f->q);
+	uint32_t base = virtq_base(&f->q);
 	unsigned int n = 0;
 
 	while (n < most && n < f->n_pops && !f->pops[f->n_pops - 1 - n].pushed)
@@ -185,7 +185,8 @@ static void do_op(struct fuzz *f, enum fuzz_op op, unsigned int argument)
 		virtq_start(&f->q, &f->ring, f->mem, virtq_base(&f->q), f->q.features);
 		break;
 	case OP_OFFER:
-		vring_set_avail_idx(&f->ring, (uint16_t)(vring_avail_idx(&f->ring) + argument));
+		vring_set_avail_idx(&f->ring.split,
+				    (uint16_t)(vring_avail_idx(&f->ring.split) + argument));
 		break;
 	}
 }
@@ -212,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n_ops = min_size(data[4], size - HEAD_BYTES);
 	fuzz_fill(&f, data + HEAD_BYTES + n_ops, size - HEAD_BYTES - n_ops);
 	used_at = (vring_desc_bytes(ring_size) + vring_avail_bytes(ring_size) + 3) & ~(size_t)3;
-	must(vring_map(&f.ring, f.host[0], f.host[0] + vring_desc_bytes(ring_size),
+	must(virtq_ring_map(&f.ring, 0, f.host[0], f.host[0] + vring_desc_bytes(ring_size),
 		       f.host[0] + used_at, ring_size));
 	f.n_pops = 0;
 	virtq_start(&f.q, &f.ring, f.mem, (uint16_t)(data[2] | data[3] << 8),

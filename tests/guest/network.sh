@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# network.sh uml|qemu: consoles of real Linux guests over TCP. Run by
+# network.sh TYPE (uml, qemu, qemu-iommu...): consoles of real Linux guests over TCP. Run by
 # scripts/check; alone: daemon=PROGRAM tests/guest/network.sh uml
-type=${1:?uml or qemu}
+type=${1:?a type of guest_setup}
 top_srcdir=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top_srcdir/tests/sys/tap.sh"
 . "$top_srcdir/scripts/lib/setup.sh"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-# ports.sh uml|qemu: named ports of a real Linux guest: what its driver promises
+# ports.sh TYPE (uml, qemu, qemu-iommu...): named ports of a real Linux guest: what its driver promises
 # to programs, hot-plug, large files, the guest agent. Run by scripts/check;
 # alone: daemon=PROGRAM tests/guest/ports.sh uml
-type=${1:?uml or qemu}
+type=${1:?a type of guest_setup}
 top_srcdir=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top_srcdir/tests/sys/tap.sh"
 . "$top_srcdir/scripts/lib/setup.sh"
@@ -348,7 +348,7 @@ all_ports() {
 	for ((i = 1; i < n; i++)); do
 		arguments+=(--port "$i,name=many.$i,unix:$tmp/many.$i")
 	done
-	process_start many "$daemon" --device "socket=$tmp/manyvhu" \
+	process_start many "$daemon" --device "socket=$tmp/manyvhu$daemon_device" \
 		--port "0,console,unix:$tmp/many.0" "${arguments[@]}"
 	wait_for 10 test -S "$tmp/manyvhu"
 	guest_queues=$((2 * (n + 1))) guest_boot "$type" manyguest "$tmp/manyvhu"
@@ -394,7 +394,7 @@ port=$(free_ports 2)
 guest_memory=256M
 guest_queues=18
 process_start daemon "$daemon" --control "$tmp/control" \
-	--device "socket=$tmp/vhu,name=g,max-ports=8" \
+	--device "socket=$tmp/vhu,name=g,max-ports=8$daemon_device" \
 	--port "0,console,tcp:127.0.0.1:$port,telnet:127.0.0.1:$((port + 1)),steal" \
 	--port "1,name=$agent,unix:$tmp/agent" \
 	--port "2,name=test.up,unix:$tmp/test.up" \

@@ -8,7 +8,7 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
+	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch]) echo base ;;
 	options*.[ch]) echo base ;;
 	loop.[ch] | loop-scope.c | loop-setup.[ch]) echo loop ;;
 	listener.[ch] | systemd.[ch]) echo listener ;;
@@ -17,8 +17,9 @@ group() {
 	vhu/*.def) echo model ;;
 	virtio/features.h | virtio/features.def | virtio/devices.def) echo features ;;
 	virtio/gmem.[ch] | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
+	virtio/dirtylog.[ch] | virtio/inflight*.[ch] | virtio/iotlb.[ch]) echo engine ;;
 	virtio/packed.[ch] | virtio/driverq-packed.[ch] | virtio/picture*.[ch]) echo engine ;;
-	virtio/virtq.[ch] | virtio/batch.[ch]) echo virtq ;;
+	virtio/virtq*.[ch] | virtio/batch.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
 	backends/port*.[ch] | backends/replay.[ch]) echo port ;;

@@ -187,7 +187,7 @@ prints() {
 	load 0 "$@" && [ ! -s "$tmp/err" ] && said "$tmp/out" "$text"
 }
 
-plan 66
+plan 68
 
 # Every mode.
 all="r['messages'] == 300 and r['bytes'] == 300 * r['chunk']"
@@ -258,4 +258,7 @@ check "plot of an unknown kind" wrong 'png or .svg' kick --plot x.gif --socket a
 check "rate of a stream" wrong 'go with kick and echo' tx --rate 5 --socket a --tcp-port 1
 check "depth of a stream" wrong 'goes with kick, echo and many' tx --depth 4 --socket a --tcp-port 1
 check "a peer's port above all" wrong '99999' kick --socket a --peer tcp:127.0.0.1:99999
+check "rings of an unknown kind" wrong "'square' is not one of packed, in-order" \
+	tx --ring-features packed,square --socket a --tcp-port 1
+check "a split ring of odd size" wrong 'not a power of two' tx --ring 100 --socket a --tcp-port 1
 check "help names the modes" prints '^  duplex  ' --help

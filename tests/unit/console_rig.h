@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "driver_ring.h"
 #include "virtio/console.h"
 #include "virtio/driverq.h"
 #include "virtio/features.h"
@@ -109,6 +110,7 @@ static inline uint64_t take(size_t len, void **ret_host)
 static inline void start(unsigned int i, unsigned int size)
 {
 	bool fresh = size > 0;
+	struct virtq_ring ring;
 
 	if (fresh) {
 		void *block;
@@ -117,7 +119,8 @@ static inline void start(unsigned int i, unsigned int size)
 		driverq_fini(&rig.d[i]);
 		assert_int_equal(driverq_init(&rig.d[i], block, at, size, rig.features), 0);
 	}
-	virtq_start(&rig.q[i].vq, &rig.d[i].ring, rig.mem, fresh ? 0 : virtq_base(&rig.q[i].vq),
+	ring = driver_ring(&rig.d[i], rig.mem);
+	virtq_start(&rig.q[i].vq, &ring, rig.mem, fresh ? 0 : virtq_base(&rig.q[i].vq),
 		    rig.features);
 	/* As a session does, which knows no more than the index. */
 	rig.con.vdev.ops->queue_start(&rig.con.vdev, &rig.q[i], virtq_base(&rig.q[i].vq) == 0);

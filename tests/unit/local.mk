@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 # One program per module, linked with its own layer and those below.
-EXTRA_DIST += %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
+EXTRA_DIST += %reldir%/driver_ring.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/no-cmocka.sh
 
 # Without _SOURCES, automake takes the .c file of the program's name.
 
@@ -19,6 +19,11 @@ unit_tests += %reldir%/test_log
 
 unit_tests += %reldir%/test_bytering
 %canon_reldir%_test_bytering_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_journal
+%canon_reldir%_test_journal_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_state
+%canon_reldir%_test_state_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_options
 %canon_reldir%_test_options_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
@@ -47,6 +52,19 @@ unit_tests += %reldir%/test_format
 unit_tests += %reldir%/test_gmem
 %canon_reldir%_test_gmem_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
+unit_tests += %reldir%/test_dirtylog
+%canon_reldir%_test_dirtylog_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_inflight
+%canon_reldir%_test_inflight_SOURCES = %reldir%/test_inflight.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_inflight_packed
+%canon_reldir%_test_inflight_packed_SOURCES = %reldir%/test_inflight_packed.c %reldir%/inflight_rig.h
+%canon_reldir%_test_inflight_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+unit_tests += %reldir%/test_iotlb
+%canon_reldir%_test_iotlb_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_vring
 %canon_reldir%_test_vring_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -62,11 +80,17 @@ unit_tests += %reldir%/test_batch
 unit_tests += %reldir%/test_driverq
 %canon_reldir%_test_driverq_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_driverq_layouts
+%canon_reldir%_test_driverq_layouts_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_driverq_packed
 %canon_reldir%_test_driverq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_ring_pair
 %canon_reldir%_test_ring_pair_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
+
+unit_tests += %reldir%/test_ring_meeting
+%canon_reldir%_test_ring_meeting_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_ring_hostile
 %canon_reldir%_test_ring_hostile_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS) -lpthread
@@ -105,6 +129,9 @@ unit_tests += %reldir%/test_port_now
 %canon_reldir%_test_port_now_SOURCES = %reldir%/test_port_now.c %reldir%/port_rig.h
 %canon_reldir%_test_port_now_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_port_journal
+%canon_reldir%_test_port_journal_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
@@ -136,6 +163,11 @@ unit_tests += %reldir%/test_attachment
 unit_tests += %reldir%/test_client
 %canon_reldir%_test_client_SOURCES = %reldir%/test_client.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_port_freeze
+%canon_reldir%_test_port_freeze_SOURCES = %reldir%/test_port_freeze.c %reldir%/bulk_rig.h \
+	%reldir%/socket_rig.h %reldir%/backend_rig.h %reldir%/pty_rig.h
+%canon_reldir%_test_port_freeze_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_bulk
 %canon_reldir%_test_client_bulk_SOURCES = %reldir%/test_client_bulk.c %reldir%/bulk_rig.h \
@@ -223,6 +255,9 @@ unit_tests += %reldir%/test_console_ports
 %canon_reldir%_test_console_ports_SOURCES = %reldir%/test_console_ports.c %reldir%/console_rig.h
 %canon_reldir%_test_console_ports_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_console_state
+%canon_reldir%_test_console_state_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_console_overflow
 %canon_reldir%_test_console_overflow_SOURCES = %reldir%/test_console_overflow.c %reldir%/console_rig.h
 %canon_reldir%_test_console_overflow_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
@@ -233,6 +268,14 @@ session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_iommu
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_reset
+%canon_reldir%_test_session_reset_SOURCES = %reldir%/test_session_reset.c %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_reset_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_bulk
 %canon_reldir%_test_session_bulk_SOURCES = %reldir%/test_session_bulk.c %reldir%/ports_rig.h $(session_rig)
@@ -246,6 +289,10 @@ unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_log
+%canon_reldir%_test_session_log_SOURCES = %reldir%/test_session_log.c $(session_rig)
+%canon_reldir%_test_session_log_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_life
 %canon_reldir%_test_session_life_SOURCES = %reldir%/test_session_life.c $(session_rig)
 %canon_reldir%_test_session_life_LDADD = $(LIBALL) $(CMOCKA_LIBS)
@@ -258,9 +305,29 @@ unit_tests += %reldir%/test_session_notify
 %canon_reldir%_test_session_notify_SOURCES = %reldir%/test_session_notify.c $(session_rig)
 %canon_reldir%_test_session_notify_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_state
+%canon_reldir%_test_session_state_SOURCES = %reldir%/test_session_state.c %reldir%/move_rig.h %reldir%/ports_rig.h $(session_rig)
+%canon_reldir%_test_session_state_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_vring
 %canon_reldir%_test_session_vring_SOURCES = %reldir%/test_session_vring.c $(session_rig)
 %canon_reldir%_test_session_vring_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+quiesce_rig = %reldir%/quiesce_canary.h %reldir%/quiesce_holds.h %reldir%/quiesce_messages.h \
+	%reldir%/quiesce_rig.h \
+	%reldir%/ports_rig.h $(session_rig)
+
+unit_tests += %reldir%/test_quiesce
+%canon_reldir%_test_quiesce_SOURCES = %reldir%/test_quiesce.c $(quiesce_rig)
+%canon_reldir%_test_quiesce_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_quiesce_deadline
+%canon_reldir%_test_quiesce_deadline_SOURCES = %reldir%/test_quiesce_deadline.c $(quiesce_rig)
+%canon_reldir%_test_quiesce_deadline_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_ends
+%canon_reldir%_test_session_ends_SOURCES = %reldir%/test_session_ends.c $(quiesce_rig)
+%canon_reldir%_test_session_ends_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_ports
 %canon_reldir%_test_session_ports_SOURCES = %reldir%/test_session_ports.c %reldir%/ports_rig.h $(session_rig)
@@ -281,6 +348,22 @@ unit_tests += %reldir%/test_setup
 
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_migrate
+%canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_migrate_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_iotlb
+%canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_packed
+%canon_reldir%_test_frontend_packed_SOURCES = %reldir%/test_frontend_packed.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_packed_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_postcopy
+%canon_reldir%_test_frontend_postcopy_SOURCES = %reldir%/test_frontend_postcopy.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_postcopy_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_guest
 %canon_reldir%_test_guest_SOURCES = %reldir%/test_guest.c %reldir%/guest_rig.h

@@ -13,6 +13,7 @@
 #include "unit.h"
 
 #include "base.h"
+#include "driver_ring.h"
 #include "virtio/driverq.h"
 #include "virtio/features.h"
 #include "virtio/gmem.h"
@@ -25,6 +26,10 @@
 #define RIG_V1 BIT(VIRTIO_F_VERSION_1_BIT)
 #define RIG_INDIRECT BIT(VIRTIO_F_INDIRECT_DESC_BIT)
 #define RIG_EVENT BIT(VIRTIO_F_EVENT_IDX_BIT)
+#define RIG_PACKED BIT(VIRTIO_F_RING_PACKED_BIT)
+#define RIG_ORDER BIT(VIRTIO_F_IN_ORDER_BIT)
+
+#define RIG_FRESH_PACKED 0x80008000u
 
 enum {
 	RIG_TABLE = 8, /* descriptors of an indirect table */
@@ -80,9 +85,11 @@ static inline size_t rig_page_up(size_t n)
 	return (n + 4095) & ~(size_t)4095;
 }
 
-static inline void rig_start(struct rig *rig, uint16_t base)
+static inline void rig_start(struct rig *rig, uint32_t base)
 {
-	virtq_start(&rig->device, &rig->driver.ring, rig->mem, base, rig->features);
+	struct virtq_ring ring = driver_ring(&rig->driver, rig->mem);
+
+	virtq_start(&rig->device, &ring, rig->mem, base, rig->features);
 }
 
 /*
@@ -108,7 +115,7 @@ static inline void rig_open_data(struct rig *rig, unsigned int size, uint64_t fe
 	assert_int_equal(driverq_init(&rig->driver, rig->host, RIG_GUEST, size, features), 0);
 	driverq_set_tables(&rig->driver, rig->host + ring_len, rig->tables, RIG_TABLE);
 	assert_int_equal(virtq_init(&rig->device, size, features), 0);
-	rig_start(rig, 0);
+	rig_start(rig, features & RIG_PACKED ? RIG_FRESH_PACKED : 0);
 }
 
 static inline void rig_open(struct rig *rig, unsigned int size, uint64_t features)

@@ -111,7 +111,11 @@ int rig_teardown(void **state)
 
 void rig_connect(struct session_rig *rig)
 {
-	struct vhu_backend_options options = { .who = "rig", .max_queue_size = RIG_QUEUE_MAX };
+	struct vhu_backend_options options = {
+		.who = "rig",
+		.max_queue_size = RIG_QUEUE_MAX,
+		.iommu = rig->iommu,
+	};
 	int fds[2];
 
 	if (rig->b)

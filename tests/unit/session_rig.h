@@ -28,6 +28,7 @@ struct session_rig {
 	struct port port; /* number 0, a console */
 	struct console con;
 	struct vhu_backend *b; /* NULL: no session */
+	bool iommu;	       /* sessions offer ACCESS_PLATFORM */
 	unsigned int n_ended;
 	struct vhu_frontend fe;
 	struct scope scope; /* of the timer that bounds a wait of the loop */

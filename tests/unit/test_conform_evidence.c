@@ -485,7 +485,7 @@ static void replay_when_the_back_end_used_a_chain_waits_for_it(void **state)
 static void replay_when_a_ring_is_emptied_writes_what_the_back_end_wrote_over(void **state)
 {
 	struct rig *rig = rig_new(true);
-	uint16_t base;
+	uint32_t base;
 
 	(void)state;
 	make_ring(rig);

@@ -388,14 +388,16 @@ static void reset_forgets_what_was_held(void **state)
 static void ring_that_goes_on_elsewhere_begins_a_chain_anew(void **state)
 {
 	unsigned int tx = tx_of(P);
+	struct virtq_ring ring;
 
 	(void)state;
 	begin_stalled();
 	stop(tx);
 	assert_int_equal(read_stream(&rig.client, 0, RING), RING);
 	driverq_reset(&rig.d[tx]);
-	driverq_set_idx(&rig.d[tx], 40);
-	virtq_start(&rig.q[tx].vq, &rig.d[tx].ring, rig.mem, 40, rig.features);
+	driverq_set_base(&rig.d[tx], 40);
+	ring = driver_ring(&rig.d[tx], rig.mem);
+	virtq_start(&rig.q[tx].vq, &ring, rig.mem, 40, rig.features);
 	rig.con.vdev.ops->queue_start(&rig.con.vdev, &rig.q[tx], false);
 	rig.q[tx].running = true;
 	offer_stream(tx, RING, 2000, 500);

@@ -373,7 +373,7 @@ static void split_when_the_index_wraps_goes_on(void **state)
 
 	(void)state;
 	rig_open(&rig, SIZE, RIG_V1);
-	driverq_set_idx(&rig.driver, 65535);
+	driverq_set_base(&rig.driver, 65535);
 	offer_pair(&rig, false);
 	offer_pair(&rig, false);
 	p = take(&rig);

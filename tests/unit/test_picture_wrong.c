@@ -203,7 +203,7 @@ static void return_when_its_id_is_none_is_wrong(void **state)
 
 	(void)state;
 	rig_open(&rig, SIZE, RIG_V1);
-	driverq_set_idx(&rig.driver, 100);
+	driverq_set_base(&rig.driver, 100);
 	offer_heads(&rig, &head, 1);
 	return_heads(&rig, &none, 1);
 	p = take_with(&rig, (struct picture_want){
@@ -323,7 +323,7 @@ static void return_when_all_is_sound_is_never_wrong(void **state)
 		struct rig rig;
 
 		rig_open(&rig, SIZE, RIG_V1);
-		driverq_set_idx(&rig.driver, round % 2 == 0 ? 0 : (uint16_t)(65536 - 3 * round));
+		driverq_set_base(&rig.driver, round % 2 == 0 ? 0 : (uint16_t)(65536 - 3 * round));
 		for (int i = 0; i < 100; i++) {
 			struct ring_picture *p;
 

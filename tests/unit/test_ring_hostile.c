@@ -112,7 +112,7 @@ static void works_after_restart(struct rig *rig)
 static void pop_breaks(struct rig *rig, enum virtq_fault fault, const char *what)
 {
 	unsigned char *before = malloc(rig->len);
-	uint16_t base = virtq_base(&rig->device);
+	uint32_t base = virtq_base(&rig->device);
 	struct chain chain = { .head = 0x1234 };
 
 	assert_non_null(before);
@@ -401,8 +401,11 @@ static void wild_serve(struct wild *w)
 		held[i] = held[--n_held];
 	}
 	virtq_publish(q);
-	if (rig_below(&w->rng, 4) == 0)
-		virtq_set_memory(q, &w->rig.driver.ring, w->rig.mem);
+	if (rig_below(&w->rng, 4) == 0) {
+		struct virtq_ring ring = driver_ring(&w->rig.driver, w->rig.mem);
+
+		virtq_set_memory(q, &ring, w->rig.mem);
+	}
 	virtq_kicks_on(q);
 	if (virtq_broken(q) != VIRTQ_FAULT_NONE) {
 		w->n_faults++;

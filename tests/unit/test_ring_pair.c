@@ -30,7 +30,6 @@ enum {
 	GUARD_AT = 16,
 	MAX_HELD = 8,
 	DEADLINE_MS = 20000,
-	MEETINGS = 100000,
 };
 
 #define GUARD UINT64_C(0x5a5aa5a5c3c33c3c)
@@ -114,7 +113,7 @@ static bool device_fails(struct pair *p, const char *error)
 static bool driver_add_one(struct pair *p)
 {
 	bool indirect = (p->rig.features & RIG_INDIRECT) && rig_below(&p->driver_rng, 2);
-	unsigned int room = indirect ? 3 : (unsigned int)min_size(3, p->rig.driver.ring.size);
+	unsigned int room = indirect ? 3 : (unsigned int)min_size(3, p->rig.driver.size);
 	unsigned int n = 1 + rig_below(&p->driver_rng, room);
 	struct driverq_buf bufs[3];
 	unsigned int n_in = n == 3 || (n == 2 && rig_below(&p->driver_rng, 2));
@@ -189,6 +188,7 @@ static bool device_take_one(struct pair *p)
 	switch (virtq_pop(q, &chain)) {
 	case POP_EMPTY:
 		return false;
+	case POP_MISSING:
 	case POP_BROKEN:
 		return device_fails(p, virtq_fault_text(virtq_broken(q)));
 	case POP_CHAIN:
@@ -204,16 +204,23 @@ static bool device_take_one(struct pair *p)
 	return true;
 }
 
-/* Returns all that is held, in random order; true: the driver is to be called. */
+/* Which of those held goes back next: the oldest, where it must. */
+static unsigned int next_to_return(struct pair *p)
+{
+	return p->rig.features & RIG_ORDER ? 0 : rig_below(&p->device_rng, p->n_held);
+}
+
+/* Returns all that is held, in random order if it may; true: the driver is to be called. */
 static bool device_return_all(struct pair *p)
 {
 	bool call;
 
 	while (p->n_held > 0) {
-		unsigned int i = rig_below(&p->device_rng, p->n_held);
+		unsigned int i = next_to_return(p);
 
 		virtq_push(&p->rig.device, p->held[i].head, p->held[i].len);
-		p->held[i] = p->held[--p->n_held];
+		p->n_held--;
+		memmove(&p->held[i], &p->held[i + 1], (p->n_held - i) * sizeof(p->held[0]));
 	}
 	call = virtq_publish(&p->rig.device);
 	p->n_calls += call;
@@ -270,13 +277,16 @@ static void pair_judge(const struct pair *p)
 		fail_msg("device: %s", p->device_error);
 	assert_int_equal(p->n_got, p->rounds);
 	assert_int_equal(p->next_seq, p->rounds);
-	assert_int_equal(vring_used_idx(&p->rig.driver.ring), (uint16_t)p->rounds);
-	assert_int_equal(p->rig.driver.n_free, p->rig.driver.ring.size);
+	assert_int_equal(driverq_n_free(&p->rig.driver), p->rig.driver.size);
 	if (p->rig.features & RIG_EVENT) {
 		assert_true(p->n_kicks <= p->n_kicks_on + spare);
 		assert_true(p->n_calls <= p->n_calls_on + spare);
-		assert_int_equal(vring_used_flags(&p->rig.driver.ring), 0);
 	}
+	if (p->rig.features & RIG_PACKED)
+		return;
+	assert_int_equal(vring_used_idx(&p->rig.driver.ring), (uint16_t)p->rounds);
+	if (p->rig.features & RIG_EVENT)
+		assert_int_equal(vring_used_flags(&p->rig.driver.ring), 0);
 }
 
 static void turns_run(unsigned int size, uint64_t features)
@@ -333,6 +343,35 @@ static void turns_when_indirect_and_event_index_lose_nothing(void **state)
 {
 	(void)state;
 	run_all_turns(RIG_V1 | RIG_INDIRECT | RIG_EVENT);
+}
+
+static const unsigned int packed_sizes[] = { 1, 2, 3, 5, 16, 255, 1000, 32767, 32768 };
+
+/* VR-084 to VR-089, VR-091, VR-092, VR-096, VR-099 */
+static void turns_when_packed_lose_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(packed_sizes); i++) {
+		turns_run(packed_sizes[i], RIG_V1 | RIG_PACKED);
+		turns_run(packed_sizes[i], RIG_V1 | RIG_PACKED | RIG_INDIRECT);
+		turns_run(packed_sizes[i], RIG_V1 | RIG_PACKED | RIG_EVENT);
+		turns_run(packed_sizes[i], RIG_V1 | RIG_PACKED | RIG_INDIRECT | RIG_EVENT);
+	}
+}
+
+/* VR-078, VR-079, VR-080 */
+static void turns_when_in_order_lose_nothing(void **state)
+{
+	(void)state;
+	for (unsigned int size = 1; size <= VRING_MAX_SIZE; size *= 8) {
+		turns_run(size, RIG_V1 | RIG_ORDER);
+		turns_run(size, RIG_V1 | RIG_ORDER | RIG_INDIRECT | RIG_EVENT);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(packed_sizes); i++) {
+		turns_run(packed_sizes[i], RIG_V1 | RIG_PACKED | RIG_ORDER);
+		turns_run(packed_sizes[i],
+			  RIG_V1 | RIG_PACKED | RIG_ORDER | RIG_INDIRECT | RIG_EVENT);
+	}
 }
 
 static void notify_fd(int fd)
@@ -437,90 +476,29 @@ static void threads_when_rings_are_large_lose_no_wakeup(void **state)
 	}
 }
 
-/*
- * The moment that barriers are for, again and again: one side publishes while
- * the other arms and looks once more. One of them must see the other.
- */
-struct meeting {
-	struct rig rig;
-	unsigned int n_here; /* counts arrivals: two per gathering */
-	bool device_saw;     /* it will call, or it knows of buffers */
-};
-
-static void meeting_gather(struct meeting *m, unsigned int gathering)
+/* VR-084, VR-089, VR-098, VR-099 */
+static void threads_when_packed_lose_no_wakeup(void **state)
 {
-	unsigned int spins = 0;
+	static const unsigned int sizes[] = { 1, 3, 16, 255, 1000 };
 
-	__atomic_fetch_add(&m->n_here, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&m->n_here, __ATOMIC_SEQ_CST) < 2 * gathering) {
-		if (++spins % 1024 == 0)
-			sched_yield();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		threads_run(sizes[i], RIG_V1 | RIG_PACKED, 10000);
+		threads_run(sizes[i], RIG_V1 | RIG_PACKED | RIG_EVENT, 10000);
+		threads_run(sizes[i], RIG_V1 | RIG_PACKED | RIG_INDIRECT | RIG_EVENT, 10000);
 	}
 }
 
-/* Each round: wait for a buffer against its offer, then return it against the wait for that. */
-static void *meeting_device(void *arg)
-{
-	struct meeting *m = arg;
-	struct virtq *q = &m->rig.device;
-	struct chain chain;
-
-	for (unsigned int i = 0; i < MEETINGS; i++) {
-		meeting_gather(m, 4 * i + 1);
-		m->device_saw = virtq_kicks_on(q);
-		meeting_gather(m, 4 * i + 2);
-		if (virtq_pop(q, &chain) == POP_CHAIN)
-			virtq_push(q, chain.head, 0);
-		virtq_kicks_off(q);
-		meeting_gather(m, 4 * i + 3);
-		m->device_saw = virtq_publish(q);
-		meeting_gather(m, 4 * i + 4);
-	}
-	return NULL;
-}
-
-static void meetings_run(uint64_t features)
-{
-	unsigned int n_kicks_missed = 0;
-	unsigned int n_calls_missed = 0;
-	unsigned int n_returned = 0;
-	struct driverq_buf buf;
-	struct meeting m;
-	pthread_t thread;
-	uint32_t len;
-	void *token;
-	bool saw;
-
-	memset(&m, 0, sizeof(m));
-	rig_open(&m.rig, 4, features);
-	buf = (struct driverq_buf){ m.rig.data, 1 };
-	assert_int_equal(pthread_create(&thread, NULL, meeting_device, &m), 0);
-	for (unsigned int i = 0; i < MEETINGS; i++) {
-		driverq_add(&m.rig.driver, &buf, 1, 0, false, &m);
-		driverq_calls_off(&m.rig.driver);
-		meeting_gather(&m, 4 * i + 1);
-		saw = driverq_publish(&m.rig.driver);
-		meeting_gather(&m, 4 * i + 2);
-		n_kicks_missed += !saw && !m.device_saw;
-		meeting_gather(&m, 4 * i + 3);
-		saw = driverq_calls_on(&m.rig.driver);
-		meeting_gather(&m, 4 * i + 4);
-		n_calls_missed += !saw && !m.device_saw;
-		n_returned += driverq_get(&m.rig.driver, &token, &len) == DRIVERQ_USED;
-	}
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(n_returned, MEETINGS);
-	assert_int_equal(n_kicks_missed, 0);
-	assert_int_equal(n_calls_missed, 0);
-	rig_close(&m.rig);
-}
-
-/* VR-064, VR-074 */
-static void threads_when_arming_meets_publishing_see_each_other(void **state)
+/* VR-078 */
+static void threads_when_in_order_lose_no_wakeup(void **state)
 {
 	(void)state;
-	meetings_run(RIG_V1);
-	meetings_run(RIG_V1 | RIG_EVENT);
+	for (unsigned int size = 1; size <= 256; size *= 16) {
+		threads_run(size, RIG_V1 | RIG_ORDER, 10000);
+		threads_run(size, RIG_V1 | RIG_ORDER | RIG_INDIRECT | RIG_EVENT, 10000);
+		threads_run(size, RIG_V1 | RIG_PACKED | RIG_ORDER, 10000);
+		threads_run(size, RIG_V1 | RIG_PACKED | RIG_ORDER | RIG_EVENT, 10000);
+	}
 }
 
 static const struct CMUnitTest tests[] = {
@@ -530,7 +508,10 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(turns_when_indirect_and_event_index_lose_nothing),
 	UNIT_TEST(threads_when_rings_are_small_lose_no_wakeup),
 	UNIT_TEST(threads_when_rings_are_large_lose_no_wakeup),
-	UNIT_TEST(threads_when_arming_meets_publishing_see_each_other),
+	UNIT_TEST(turns_when_packed_lose_nothing),
+	UNIT_TEST(turns_when_in_order_lose_nothing),
+	UNIT_TEST(threads_when_packed_lose_no_wakeup),
+	UNIT_TEST(threads_when_in_order_lose_no_wakeup),
 };
 
 UNIT_MAIN(tests)

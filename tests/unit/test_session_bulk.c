@@ -178,7 +178,7 @@ static void collect(unsigned int idx, bool in)
 static void disturb(unsigned int idx, unsigned int how)
 {
 	struct vhu_frontend *fe = &rig->fe;
-	uint16_t base;
+	uint32_t base;
 
 	if (how == 0) {
 		assert_fe_ok(rig, vhu_frontend_vring_base(fe, idx, &base));

@@ -17,7 +17,8 @@ static void send_text(struct session_rig *rig, const char *text)
 /* UML's way: no kick and no call descriptor at all. */
 static void setup_inband(struct session_rig *rig)
 {
-	rig_setup_style(rig, VHU_STYLE_UML, 64, ~BIT(VIRTIO_F_EVENT_IDX_BIT), 0);
+	rig_setup_style(rig, VHU_STYLE_UML, 64,
+			~(BIT(VIRTIO_F_EVENT_IDX_BIT) | BIT(VIRTIO_F_RING_PACKED_BIT)), 0);
 	assert_true(vhu_frontend_has_protocol(&rig->fe, VHU_PF_INBAND_NOTIFICATIONS_BIT));
 	if (!rig->joined)
 		rig_join(rig);

@@ -352,7 +352,7 @@ static void stuck_call_is_taken_back_before_an_answer(void **state)
 		for (int request = NEW_CALL; request < N_REQUESTS; request++) {
 			int other, call = full_call(kind, &other);
 			int fresh = eventfd(0, EFD_CLOEXEC);
-			uint16_t base;
+			uint32_t base;
 
 			setup_calling(rig);
 			set_fd(rig, VHU_FE_SET_VRING_CALL, call);

@@ -346,7 +346,7 @@ static void client_that_leaves_lets_the_guest_go_on(void **state)
 static void pause_ring(unsigned int idx)
 {
 	struct vhu_frontend *fe = &rig->fe;
-	uint16_t base;
+	uint32_t base;
 
 	assert_fe_ok(rig, vhu_frontend_vring_base(fe, idx, &base));
 	assert_fe_ok(rig, vhu_frontend_vring(fe, VHU_FE_SET_VRING_BASE, idx, base, true));

@@ -131,7 +131,7 @@ static int one_message(struct session_rig *rig, unsigned int which)
 /* A session in which ring GUEST_TX is as new. */
 static void setup_but_for_ring(struct session_rig *rig)
 {
-	uint16_t base;
+	uint32_t base;
 
 	rig_setup_usual(rig);
 	assert_fe_ok(rig, vhu_frontend_vring_base(&rig->fe, GUEST_TX, &base));
@@ -163,7 +163,7 @@ static void ring_messages_in_every_order_start_it(void **state)
 	setup_but_for_ring(rig);
 	do {
 		unsigned int at[N_MESSAGES];
-		uint16_t base;
+		uint32_t base;
 
 		vhu_frontend_reset_ring(&rig->fe, GUEST_TX);
 		for (unsigned int i = 0; i < N_MESSAGES; i++) {
@@ -262,7 +262,7 @@ static void ring_from_a_base_goes_on_from_there(void **state)
 	rig_join(rig);
 	for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
 		setup_but_for_ring(rig);
-		driverq_set_idx(&rig->fe.rings[GUEST_TX].q, bases[i]);
+		driverq_set_base(&rig->fe.rings[GUEST_TX].q, bases[i]);
 		assert_fe_ok(rig, one_message(rig, NUM));
 		assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_BASE, GUEST_TX,
 						     bases[i], true));
@@ -385,7 +385,7 @@ static void disabled_ring_holds_until_it_is_enabled(void **state)
 static void ring_never_set_up_can_be_enabled_and_stopped(void **state)
 {
 	struct session_rig *rig = *state;
-	uint16_t base = 1;
+	uint32_t base = 1;
 
 	rig_connect(rig);
 	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
@@ -452,7 +452,7 @@ static void stopped_ring_tells_its_base_and_goes_on_from_it(void **state)
 {
 	struct session_rig *rig = *state;
 	struct guest g;
-	uint16_t base;
+	uint32_t base;
 	char got[2];
 
 	rig_setup_usual(rig);
@@ -487,7 +487,7 @@ static void stopped_rings_are_silent_and_catch_up(void **state)
 	struct session_rig *rig = *state;
 	struct guest g;
 	unsigned int n_fds = 0, n_messages;
-	uint16_t base[4];
+	uint32_t base[4];
 	char got;
 
 	rig_setup_usual(rig);
@@ -538,7 +538,7 @@ static void malformed_chain_stops_its_ring_alone(void **state)
 	};
 	struct session_rig *rig = *state;
 	struct guest g;
-	uint16_t base;
+	uint32_t base;
 
 	rig_join(rig);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {

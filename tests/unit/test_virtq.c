@@ -472,6 +472,7 @@ static void start_when_the_ring_has_another_size_serves_all_of_it(void **state)
 	for (unsigned int i = 0; i < ARRAY_SIZE(sizes); i++)
 		for (unsigned int k = 0; k < ARRAY_SIZE(sizes); k++) {
 			unsigned int n_slots = sizes[i] > sizes[k] ? sizes[i] : sizes[k];
+			struct virtq_ring ring;
 			struct rig small, rig;
 			struct virtq fresh;
 
@@ -479,7 +480,8 @@ static void start_when_the_ring_has_another_size_serves_all_of_it(void **state)
 			rig_open(&rig, sizes[k], RIG_V1);
 			assert_int_equal(virtq_init(&fresh, 64, RIG_V1), 0);
 			assert_int_equal(fresh.n_slots, 0);
-			virtq_start(&fresh, &small.driver.ring, small.mem, 0, RIG_V1);
+			ring = driver_ring(&small.driver, small.mem);
+			virtq_start(&fresh, &ring, small.mem, 0, RIG_V1);
 			assert_int_equal(fresh.n_slots, sizes[i]);
 			rig_desc(&small, 0, small.data, 4, 0, 0);
 			rig_offer(&small, 0);

@@ -20,14 +20,14 @@ int case_inflight_get(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
 
-	return inflight_begin(t, &r);
+	return trial_inflight_begin(t, &r);
 }
 
 int case_inflight_fresh(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	size_t need = inflight_bytes(TRIAL_RING);
-	int err = inflight_begin(t, &r);
+	size_t need = trial_inflight_bytes(TRIAL_RING);
+	int err = trial_inflight_begin(t, &r);
 
 	if (err < 0)
 		return err;
@@ -39,7 +39,7 @@ int case_inflight_fresh(struct trial *t)
 				  (unsigned long long)r.wire.mmap_size);
 	for (unsigned int i = 0; i < t->fe.n_rings; i++)
 		for (unsigned int j = 0; j < TRIAL_RING; j++)
-			if (inflight_of(t, &r, i)->desc[j].inflight)
+			if (trial_inflight_of(t, &r, i)->desc[j].inflight)
 				return trial_fail(t,
 						  "a new record: expected nothing in flight, but "
 						  "request %u of ring %u is",
@@ -89,16 +89,16 @@ static int judge_tracking(struct trial *t, const struct split_record *r,
 }
 
 /* Rings that run, with a record. */
-static int tracked(struct trial *t, struct inflight *r)
+static int tracked(struct trial *t, struct trial_inflight *r)
 {
-	int err = migration_begin(t, trial_features(t), inflight_protocol(t));
+	int err = migration_begin(t, trial_features(t), trial_inflight_protocol(t));
 
 	if (err == 0)
-		err = inflight_get(t, r);
+		err = trial_inflight_get(t, r);
 	if (err == 0)
-		err = inflight_map(t, r);
+		err = trial_inflight_map(t, r);
 	if (err == 0)
-		err = inflight_set(t, r);
+		err = trial_inflight_set(t, r);
 	return err < 0 ? err : migration_run(t, NULL);
 }
 
@@ -116,7 +116,7 @@ int case_inflight_tracked(struct trial *t)
 		err = trial_answered(t, &requests[i]);
 	if (err == 0)
 		err = trial_ping(t);
-	return err < 0 ? err : judge_tracking(t, inflight_of(t, &r, trial_ring(t)), requests);
+	return err < 0 ? err : judge_tracking(t, trial_inflight_of(t, &r, trial_ring(t)), requests);
 }
 
 /* Whether a request was seen in flight before it came back. */
@@ -147,7 +147,7 @@ int case_inflight_watched(struct trial *t)
 	int err = tracked(t, &r);
 
 	for (unsigned int i = 0; i < N_WATCHED && err == 0 && !seen; i++)
-		err = watch_one(t, inflight_of(t, &r, trial_ring(t)), &seen);
+		err = watch_one(t, trial_inflight_of(t, &r, trial_ring(t)), &seen);
 	if (err < 0 || seen)
 		return err;
 	return trial_na(t, "none of %d requests was seen on its way: it may be too fast for that",
@@ -156,10 +156,10 @@ int case_inflight_watched(struct trial *t)
 
 /* Resubmission. */
 
-static int run_forged(struct trial *t, const struct inflight *r)
+static int run_forged(struct trial *t, const struct trial_inflight *r)
 {
 	static const struct trial_plan plan = { .no_prepare = true };
-	int err = inflight_set(t, r);
+	int err = trial_inflight_set(t, r);
 
 	if (err == 0)
 		err = migration_run(t, &plan);
@@ -203,7 +203,7 @@ static int expect_both(struct trial *t)
 int case_inflight_resubmitted(struct trial *t)
 {
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	int err = inflight_forge(t, &r);
+	int err = trial_inflight_forge(t, &r);
 
 	if (err == 0)
 		err = run_forged(t, &r);
@@ -215,11 +215,11 @@ int case_inflight_repaired(struct trial *t)
 {
 	unsigned int ring = trial_ring(t);
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
-	int err = inflight_forge(t, &r);
+	int err = trial_inflight_forge(t, &r);
 
 	if (err < 0)
 		return err;
-	inflight_of(t, &r, ring)->last_batch_head = INFLIGHT_FIRST;
+	trial_inflight_of(t, &r, ring)->last_batch_head = INFLIGHT_FIRST;
 	vring_set_used_entry(trial_vring(t, ring), 0, INFLIGHT_FIRST, 0);
 	vring_set_used_idx(trial_vring(t, ring), 1);
 	err = run_forged(t, &r);
@@ -236,14 +236,14 @@ int case_inflight_repaired(struct trial *t)
 int case_inflight_again(struct trial *t)
 {
 	int before = 0;
-	int err = migration_begin(t, inflight_features(t), inflight_protocol(t));
+	int err = migration_begin(t, trial_inflight_features(t), trial_inflight_protocol(t));
 
 	for (unsigned int i = 0; i <= N_ASKED && err == 0; i++) {
 		AUTO_INFLIGHT r = INFLIGHT_NONE;
 
-		err = inflight_get(t, &r);
+		err = trial_inflight_get(t, &r);
 		if (err == 0)
-			err = inflight_set(t, &r);
+			err = trial_inflight_set(t, &r);
 		if (i == 0 && err == 0)
 			err = trial_n_fds(t, &before);
 	}

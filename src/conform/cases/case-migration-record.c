@@ -42,13 +42,13 @@ static int run_anyway(struct trial *t)
 }
 
 /* The session may end over it, the process may not. */
-static int contained(struct trial *t, const struct inflight *r, const char *what)
+static int contained(struct trial *t, const struct trial_inflight *r, const char *what)
 {
 	struct vhu_msg msg;
 	bool accepted;
 	int err;
 
-	inflight_set_message(t, r, &msg);
+	trial_inflight_set_message(t, r, &msg);
 	err = trial_survives(t, &msg, &accepted, "SET_INFLIGHT_FD with %s", what);
 	if (err < 0)
 		return err;
@@ -64,12 +64,12 @@ static int contained(struct trial *t, const struct inflight *r, const char *what
 }
 
 /* A record to spoil, and the part of the request ring. */
-static int forge(struct trial *t, struct inflight *r, struct split_record **ret_part)
+static int forge(struct trial *t, struct trial_inflight *r, struct split_record **ret_part)
 {
-	int err = inflight_forge(t, r);
+	int err = trial_inflight_forge(t, r);
 
 	if (err == 0)
-		*ret_part = inflight_of(t, r, trial_ring(t));
+		*ret_part = trial_inflight_of(t, r, trial_ring(t));
 	return err;
 }
 
@@ -130,11 +130,11 @@ int case_inflight_none(struct trial *t)
 {
 	struct vhu_msg msg, reply;
 	bool closed;
-	int err = migration_begin(t, inflight_features(t), inflight_protocol(t));
+	int err = migration_begin(t, trial_inflight_features(t), trial_inflight_protocol(t));
 
 	if (err < 0)
 		return err;
-	inflight_get_message(&msg, 0, 0);
+	trial_inflight_get_message(&msg, 0, 0);
 	err = migration_ask(t, &msg, &reply, &closed);
 	if (err < 0)
 		return err;
@@ -158,7 +158,7 @@ static int refused_record(struct trial *t, uint64_t size, unsigned int n, unsign
 	AUTO_INFLIGHT r = INFLIGHT_NONE;
 	struct vhu_msg msg;
 	uint64_t mapped;
-	int err = inflight_begin(t, &r);
+	int err = trial_inflight_begin(t, &r);
 
 	if (err < 0)
 		return err;
@@ -167,7 +167,7 @@ static int refused_record(struct trial *t, uint64_t size, unsigned int n, unsign
 		r.wire.mmap_size = size;
 	r.wire.num_queues = (uint16_t)n;
 	r.wire.queue_size = (uint16_t)entries;
-	inflight_set_message(t, &r, &msg);
+	trial_inflight_set_message(t, &r, &msg);
 	r.wire.mmap_size = mapped; /* for munmap() */
 	err = trial_refused(t, &msg, "SET_INFLIGHT_FD %s", what);
 	return err < 0 ? err : trial_refresh(t);

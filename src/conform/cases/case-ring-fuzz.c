@@ -39,7 +39,7 @@ int case_fault_rings(struct trial *t)
 static int renew(struct trial *t, bool *ret_ended)
 {
 	unsigned int idx = trial_ring(t);
-	uint16_t base;
+	uint32_t base;
 	int err = vhu_frontend_vring_base(&t->fe, idx, &base);
 
 	*ret_ended = err == -ECONNRESET;

@@ -46,7 +46,7 @@ int case_state_base_wraps(struct trial *t)
 	if (err < 0)
 		return err;
 	vhu_frontend_reset_ring(&t->fe, ring);
-	driverq_set_idx(&t->fe.rings[ring].q, 65530);
+	driverq_set_base(&t->fe.rings[ring].q, 65530);
 	err = setup_resume(t, ring, 65530);
 	if (err == 0)
 		err = trial_exchange(t, TRIAL_RING + 10);
@@ -324,7 +324,7 @@ static int resume_all(struct trial *t)
 	int err = 0;
 
 	for (unsigned int i = 0; i < t->fe.n_rings && err == 0; i++)
-		err = setup_resume(t, i, t->fe.rings[i].base);
+		err = setup_resume(t, i, (uint16_t)t->fe.rings[i].base);
 	return err;
 }
 

@@ -203,7 +203,7 @@ static int offer_at_200(struct trial *t, struct trial_request *request)
 		err = setup_base(t, ring, 200);
 	if (err < 0)
 		return err;
-	driverq_set_idx(&t->fe.rings[ring].q, 200);
+	driverq_set_base(&t->fe.rings[ring].q, 200);
 	err = trial_offer(t, NULL, request);
 	setup_publish_unkicked(t);
 	return err;

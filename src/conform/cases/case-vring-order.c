@@ -142,7 +142,7 @@ static int boot_to_base(struct trial *t, uint16_t base)
 	if (err < 0)
 		return err;
 	vhu_frontend_reset_ring(&t->fe, ring);
-	driverq_set_idx(&t->fe.rings[ring].q, base);
+	driverq_set_base(&t->fe.rings[ring].q, base);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 
 enum { OTHER_HALF = 8 }; /* from a head to the descriptor for what the device writes */
 
-void inflight_fini(struct inflight *r)
+void trial_inflight_fini(struct trial_inflight *r)
 {
 	if (r->map)
 		munmap(r->map, r->wire.mmap_size);
@@ -19,18 +19,19 @@ void inflight_fini(struct inflight *r)
 	r->fd = fd_close(r->fd);
 }
 
-uint64_t inflight_protocol(const struct trial *t)
+uint64_t trial_inflight_protocol(const struct trial *t)
 {
 	return trial_protocol(t) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT);
 }
 
 /* Without the device's own features: no handshake of its own is needed then. */
-uint64_t inflight_features(const struct trial *t)
+uint64_t trial_inflight_features(const struct trial *t)
 {
 	return trial_features(t) & ~(t->device ? t->device->features : 0);
 }
 
-void inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues, unsigned int queue_size)
+void trial_inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues,
+				unsigned int queue_size)
 {
 	const struct vhu_inflight payload = {
 		.num_queues = (uint16_t)n_queues,
@@ -42,14 +43,14 @@ void inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues, unsign
 }
 
 /* GET_INFLIGHT_FD, which must bring a description and one descriptor. */
-int inflight_get(struct trial *t, struct inflight *r)
+int trial_inflight_get(struct trial *t, struct trial_inflight *r)
 {
 	unsigned int n = t->fe.n_rings;
 	struct vhu_msg msg, reply;
 	bool closed;
 	int err;
 
-	inflight_get_message(&msg, n, TRIAL_RING);
+	trial_inflight_get_message(&msg, n, TRIAL_RING);
 	err = migration_ask(t, &msg, &reply, &closed);
 	if (err < 0)
 		return err;
@@ -70,7 +71,7 @@ int inflight_get(struct trial *t, struct inflight *r)
 			  n, reply.size, reply.fds.n_fds);
 }
 
-int inflight_map(struct trial *t, struct inflight *r)
+int trial_inflight_map(struct trial *t, struct trial_inflight *r)
 {
 	struct stat st;
 
@@ -92,36 +93,38 @@ int inflight_map(struct trial *t, struct inflight *r)
 			  strerror(errno));
 }
 
-size_t inflight_bytes(unsigned int size)
+size_t trial_inflight_bytes(unsigned int size)
 {
 	return sizeof(struct split_record) + size * sizeof(struct split_entry);
 }
 
 /* The part of ring idx: all parts are of one length. */
-struct split_record *inflight_of(const struct trial *t, const struct inflight *r, unsigned int idx)
+struct split_record *trial_inflight_of(const struct trial *t, const struct trial_inflight *r,
+				       unsigned int idx)
 {
 	void *at = r->map + r->wire.mmap_size / t->fe.n_rings * idx;
 
 	return at;
 }
 
-int inflight_begin(struct trial *t, struct inflight *r)
+int trial_inflight_begin(struct trial *t, struct trial_inflight *r)
 {
-	int err = migration_begin(t, inflight_features(t), inflight_protocol(t));
+	int err = migration_begin(t, trial_inflight_features(t), trial_inflight_protocol(t));
 
 	if (err == 0)
-		err = inflight_get(t, r);
-	return err < 0 ? err : inflight_map(t, r);
+		err = trial_inflight_get(t, r);
+	return err < 0 ? err : trial_inflight_map(t, r);
 }
 
-void inflight_set_message(const struct trial *t, const struct inflight *r, struct vhu_msg *ret_msg)
+void trial_inflight_set_message(const struct trial *t, const struct trial_inflight *r,
+				struct vhu_msg *ret_msg)
 {
 	trial_msg(t, ret_msg, VHU_FE_SET_INFLIGHT_FD);
 	vhu_msg_put(ret_msg, &r->wire, sizeof(r->wire));
 	ret_msg->fds.fd[ret_msg->fds.n_fds++] = r->fd;
 }
 
-int inflight_set(struct trial *t, const struct inflight *r)
+int trial_inflight_set(struct trial *t, const struct trial_inflight *r)
 {
 	struct vhu_inflight wire = r->wire;
 	struct vhu_msg msg;
@@ -129,7 +132,7 @@ int inflight_set(struct trial *t, const struct inflight *r)
 
 	wire.num_queues = (uint16_t)t->fe.n_rings;
 	wire.queue_size = TRIAL_RING;
-	inflight_set_message(t, r, &msg);
+	trial_inflight_set_message(t, r, &msg);
 	vhu_msg_put(&msg, &wire, sizeof(wire));
 	err = trial_request(t, &msg, NULL);
 	return err < 0 ? err : trial_ping(t);
@@ -159,10 +162,10 @@ static int forge_request(struct trial *t, uint16_t head)
 }
 
 /* A ring and a record as a back-end that died left them: two requests fetched, none done. */
-int inflight_forge(struct trial *t, struct inflight *r)
+int trial_inflight_forge(struct trial *t, struct trial_inflight *r)
 {
 	struct split_record *part;
-	int err = inflight_begin(t, r);
+	int err = trial_inflight_begin(t, r);
 
 	if (err == 0)
 		err = forge_request(t, INFLIGHT_FIRST);
@@ -170,10 +173,10 @@ int inflight_forge(struct trial *t, struct inflight *r)
 		err = forge_request(t, INFLIGHT_SECOND);
 	if (err < 0)
 		return err;
-	if (r->wire.mmap_size / t->fe.n_rings < inflight_bytes(TRIAL_RING))
+	if (r->wire.mmap_size / t->fe.n_rings < trial_inflight_bytes(TRIAL_RING))
 		return trial_fail(t, "a record of %llu bytes has no room for %u rings",
 				  (unsigned long long)r->wire.mmap_size, t->fe.n_rings);
-	part = inflight_of(t, r, trial_ring(t));
+	part = trial_inflight_of(t, r, trial_ring(t));
 	part->version = 1;
 	part->desc_num = TRIAL_RING;
 	part->desc[INFLIGHT_FIRST] = (struct split_entry){ .inflight = 1, .counter = 1 };

@@ -5,7 +5,7 @@
 
 #include "conform/trial/trial.h"
 
-/* Heads of the two requests of inflight_forge(). */
+/* Heads of the two requests of trial_inflight_forge(). */
 enum { INFLIGHT_FIRST = 3, INFLIGHT_SECOND = 1 };
 
 /* Of one split ring. */
@@ -26,46 +26,49 @@ struct split_record {
 };
 
 /* The whole buffer, as the back-end described it. */
-struct inflight {
+struct trial_inflight {
 	struct vhu_inflight wire;
 	int fd;
 	uint8_t *map;
 };
 
-#define AUTO_INFLIGHT AUTO(inflight_fini) struct inflight
+#define AUTO_INFLIGHT AUTO(trial_inflight_fini) struct trial_inflight
 #define INFLIGHT_NONE                                                                              \
 	{                                                                                          \
 		.fd = -1                                                                           \
 	}
 
-void inflight_fini(struct inflight *r);
+void trial_inflight_fini(struct trial_inflight *r);
 
 /* What is accepted: without the device's own features, so that it needs no handshake of its own. */
-uint64_t inflight_features(const struct trial *t);
-uint64_t inflight_protocol(const struct trial *t);
+uint64_t trial_inflight_features(const struct trial *t);
+uint64_t trial_inflight_protocol(const struct trial *t);
 
 /* GET_INFLIGHT_FD, which must bring a description and one descriptor. Fini is due in any case. */
-void inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues, unsigned int queue_size);
-int inflight_get(struct trial *t, struct inflight *r);
-int inflight_map(struct trial *t, struct inflight *r);
+void trial_inflight_get_message(struct vhu_msg *ret_msg, unsigned int n_queues,
+				unsigned int queue_size);
+int trial_inflight_get(struct trial *t, struct trial_inflight *r);
+int trial_inflight_map(struct trial *t, struct trial_inflight *r);
 
 /* Handshake, guest memory and rings of ours, a record. */
-int inflight_begin(struct trial *t, struct inflight *r);
+int trial_inflight_begin(struct trial *t, struct trial_inflight *r);
 
 /* Bytes that a ring of size entries needs. */
-size_t inflight_bytes(unsigned int size);
+size_t trial_inflight_bytes(unsigned int size);
 
 /* The part of ring idx: all parts are of one length. */
-struct split_record *inflight_of(const struct trial *t, const struct inflight *r, unsigned int idx);
+struct split_record *trial_inflight_of(const struct trial *t, const struct trial_inflight *r,
+				       unsigned int idx);
 
 /* SET_INFLIGHT_FD as r->wire says; and in order. */
-void inflight_set_message(const struct trial *t, const struct inflight *r, struct vhu_msg *ret_msg);
-int inflight_set(struct trial *t, const struct inflight *r);
+void trial_inflight_set_message(const struct trial *t, const struct trial_inflight *r,
+				struct vhu_msg *ret_msg);
+int trial_inflight_set(struct trial *t, const struct trial_inflight *r);
 
 /*
- * All that inflight_begin() does, then a ring and a record as a back-end that
+ * All that trial_inflight_begin() does, then a ring and a record as a back-end that
  * died left them: two requests fetched, none done.
  */
-int inflight_forge(struct trial *t, struct inflight *r);
+int trial_inflight_forge(struct trial *t, struct trial_inflight *r);
 
 #endif

@@ -423,9 +423,9 @@ static uint16_t free_head(const struct virtq *q, uint16_t head)
 
 static void use(struct played_ring *r, uint32_t id, uint32_t len, uint16_t idx_step)
 {
-	vring_set_used_entry(&r->q.ring, r->q.used_idx, id, len);
+	vring_set_used_entry(&r->q.ring.split, r->q.used_idx, id, len);
 	r->q.used_idx = (uint16_t)(r->q.used_idx + idx_step);
-	vring_set_used_idx(&r->q.ring, r->q.used_idx);
+	vring_set_used_idx(&r->q.ring.split, r->q.used_idx);
 	r->q.published_idx = r->q.used_idx;
 }
 

@@ -245,7 +245,7 @@ static bool set_vring_base(struct played *p, struct vhu_msg *m, struct vhu_msg *
 	uint32_t i;
 
 	(void)reply;
-	ring_of(p, m, &i)->base = (uint16_t)ring_state(m).num;
+	ring_of(p, m, &i)->base = ring_state(m).num;
 	return true;
 }
 

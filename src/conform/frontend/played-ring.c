@@ -48,20 +48,22 @@ void played_rings_fini(struct played *p)
 	}
 }
 
-static bool map_ring(struct played *p, const struct played_ring *r, struct vring *ret_ring)
+static bool map_ring(struct played *p, const struct played_ring *r, struct virtq_ring *ret_ring)
 {
-	void *desc = gmem_host_from_user(p->mem, r->addr.desc, vring_desc_bytes(r->num));
-	void *avail = gmem_host_from_user(p->mem, r->addr.avail, vring_avail_bytes(r->num));
-	void *used = gmem_host_from_user(p->mem, r->addr.used, vring_used_bytes(r->num));
+	uint64_t features = p->nego.features;
+	struct virtq_areas len = virtq_area_bytes(features, r->num);
 
-	return vring_map(ret_ring, desc, avail, used, r->num);
+	return virtq_ring_map(ret_ring, features,
+			      gmem_host_from_user(p->mem, r->addr.desc, len.desc),
+			      gmem_host_from_user(p->mem, r->addr.avail, len.driver),
+			      gmem_host_from_user(p->mem, r->addr.used, len.device), r->num);
 }
 
 /* A started ring whose place is known begins; what becomes known later begins then. */
 static void go_live(struct played *p, unsigned int idx)
 {
 	struct played_ring *r = &p->rings[idx];
-	struct vring ring;
+	struct virtq_ring ring;
 
 	if (r->live || !r->started || !r->num_set || !r->addr_set || !p->mem)
 		return;
@@ -102,7 +104,7 @@ void played_rings_remap(struct played *p)
 {
 	for (unsigned int i = 0; i < p->n_rings; i++) {
 		struct played_ring *r = &p->rings[i];
-		struct vring ring;
+		struct virtq_ring ring;
 
 		if (r->live && p->mem && map_ring(p, r, &ring)) {
 			virtq_set_memory(&r->q, &ring, p->mem);
@@ -117,7 +119,7 @@ void played_rings_remap(struct played *p)
 void played_ring_start(struct played *p, unsigned int idx)
 {
 	struct played_ring *r = &p->rings[idx];
-	struct vring ring;
+	struct virtq_ring ring;
 	bool known = r->num_set && r->addr_set;
 
 	/* Some front-ends enable first, others last: only a start is judged. */
@@ -244,9 +246,9 @@ static bool next_is_indirect(const struct virtq *q)
 
 	if (q->ring.size == 0)
 		return false;
-	head = vring_avail_entry(&q->ring, virtq_base(q));
+	head = vring_avail_entry(&q->ring.split, (uint16_t)virtq_base(q));
 	return head < q->ring.size &&
-	       (vring_desc_load(&q->ring, head).flags & VRING_DESC_F_INDIRECT);
+	       (vring_desc_load(&q->ring.split, head).flags & VRING_DESC_F_INDIRECT);
 }
 
 static void judge_chain(struct played *p, unsigned int idx, bool indirect)

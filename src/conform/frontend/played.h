@@ -120,7 +120,7 @@ struct played_ring {
 	struct virtq q;
 	struct vhu_vring_addr addr;
 	uint32_t num;
-	uint16_t base;
+	uint32_t base;
 	bool num_set, addr_set, enabled, was_enabled, started, live;
 	int kick_fd, call_fd, err_fd;
 	bool polled;	   /* started without a kick descriptor */

@@ -35,6 +35,9 @@ static unsigned int n_rings(const struct trial *t)
 	return n < MAX_RINGS ? n : MAX_RINGS;
 }
 
+/* Cases of packed rings have drivers of their own (case-ring-packed.h). */
+#define PACKED BIT(VIRTIO_F_RING_PACKED_BIT)
+
 static unsigned int ring_size(const struct trial_plan *plan)
 {
 	return plan->ring_size > 0 ? plan->ring_size : TRIAL_RING;
@@ -69,10 +72,11 @@ int trial_make_memory(struct trial *t, const struct trial_plan *plan)
 		err = vhu_frontend_make_rings(fe, n_rings(t), plan->call);
 	for (unsigned int i = 0; i < fe->n_rings && err == 0; i++)
 		if (is_planned(t, plan, i))
-			err = vhu_frontend_make_ring(fe, i, ring_size(plan), fe->nego.features);
+			err = vhu_frontend_make_ring(fe, i, ring_size(plan),
+						     fe->nego.features & ~PACKED);
 	t->slots.tables = false; /* rings made anew have none */
 	if (err == 0 && plan->base > 0) {
-		driverq_set_idx(&fe->rings[trial_ring(t)].q, plan->base);
+		driverq_set_base(&fe->rings[trial_ring(t)].q, plan->base);
 		fe->rings[trial_ring(t)].base = plan->base;
 	}
 	return trial_step(t, err, "guest memory and rings");
@@ -206,7 +210,7 @@ static int make_tables(struct trial *t, struct driverq *q)
 
 	if (t->slots.tables)
 		return 0;
-	host = vhu_frontend_alloc(&t->fe, driverq_table_bytes(q->ring.size, TABLE_LEN), 16, &addr);
+	host = vhu_frontend_alloc(&t->fe, driverq_table_bytes(q->size, TABLE_LEN), 16, &addr);
 	if (!host)
 		return trial_error(t, "room for indirect tables: %s", t->fe.error);
 	driverq_set_tables(q, host, addr, TABLE_LEN);
@@ -393,8 +397,13 @@ int trial_quiet(struct trial *t, unsigned int idx)
 
 int trial_stop_ring(struct trial *t, unsigned int idx, uint16_t *ret_base)
 {
-	return trial_step(t, vhu_frontend_vring_base(&t->fe, idx, ret_base),
-			  "GET_VRING_BASE of ring %u", idx);
+	uint32_t base;
+	int err = trial_step(t, vhu_frontend_vring_base(&t->fe, idx, &base),
+			     "GET_VRING_BASE of ring %u", idx);
+
+	if (err == 0)
+		*ret_base = (uint16_t)base;
+	return err;
 }
 
 int trial_stop_rings(struct trial *t)
@@ -404,7 +413,8 @@ int trial_stop_rings(struct trial *t)
 	for (unsigned int i = 0; i < t->fe.n_rings && err == 0; i++) {
 		if (t->fe.rings[i].size == 0)
 			continue;
-		err = trial_stop_ring(t, i, &t->fe.rings[i].base);
+		err = trial_step(t, vhu_frontend_vring_base(&t->fe, i, &t->fe.rings[i].base),
+				 "GET_VRING_BASE of ring %u", i);
 		vhu_frontend_take_calls(&t->fe, i);
 	}
 	return err;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * What a console's driver was told and has said, in a journal, for a daemon
+ * that is killed: the next one goes on with the same driver. Contents of ports
+ * are in journals of their own (backends/port-journal.h).
+ */
+#ifndef VHU_VIRTIO_CONSOLE_JOURNAL_H
+#define VHU_VIRTIO_CONSOLE_JOURNAL_H
+
+#include "virtio/console.h"
+
+/*
+ * Opens the journal at path for con, which has it from now on. 0, or -errno with
+ * one sentence. The caller frees it by console_journal_free() when con is done.
+ */
+int console_journal_new(struct console *con, const char *path, char *ret_why, size_t why_cap);
+
+/* Allowed for a console without one. The file stays. */
+void console_journal_free(struct console *con);
+
+/*
+ * The control queue idx has used entries up to used, not published yet: what
+ * they mean is committed. Nothing happens without a journal.
+ */
+void console_journal_note(struct console *con, unsigned int idx, uint16_t used);
+
+/* See vdev_ops.queue_resume: of any queue; the driver's state comes back with the first. */
+uint16_t console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
+				uint16_t used);
+
+#endif
