@@ -265,9 +265,9 @@ bool driver_offer(struct model *m, unsigned int number, struct rng *r);
 bool driver_post(struct model *m, unsigned int number, struct rng *r);
 void driver_publish(struct model *m, unsigned int ring);
 /* Where a device that knows nothing of the ring has to go on. */
-uint16_t driver_base(struct model *m, unsigned int ring);
+uint32_t driver_base(struct model *m, unsigned int ring);
 /* A ring that nobody has used yet goes on from there. */
-void driver_set_base(struct model *m, unsigned int ring, uint16_t base);
+void driver_set_base(struct model *m, unsigned int ring, uint32_t base);
 void driver_kick(struct model *m, unsigned int ring);
 /* Takes what has come back; how many chains. */
 unsigned int driver_collect(struct model *m, unsigned int ring);

@@ -157,7 +157,7 @@ void session_enable_ring(struct model *m, unsigned int ring, bool on)
 void session_stop_ring(struct model *m, unsigned int ring)
 {
 	struct vhu_frontend_ring *fr = &m->fe.rings[ring];
-	uint16_t base;
+	uint32_t base;
 
 	session_must(m, vhu_frontend_vring_base(&m->fe, ring, &base));
 	note_stopped(m, ring);
