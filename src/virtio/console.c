@@ -73,15 +73,21 @@ static void wake_ctrl(struct console *con)
 	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
 }
 
+/* Whether a driver with F_MULTIPORT and we can talk; until then it may be a new one. */
+static bool speaks(const struct console *con)
+{
+	return con->queues[QUEUE_CTRL_RX] && con->queues[QUEUE_CTRL_TX];
+}
+
 /*
  * A driver that accepted F_MULTIPORT takes input once it has opened the port;
- * what arrives before waits. It speaks only while its control queue runs.
+ * what arrives before waits. It speaks only while its control queues run.
  */
 static bool input_flows(const struct console_port *p)
 {
 	if (!p->port || !port_input_flows(p->port))
 		return false;
-	return !multiport(p->con) || (p->con->queues[QUEUE_CTRL_TX] && p->guest_open);
+	return !multiport(p->con) || (speaks(p->con) && p->guest_open);
 }
 
 static enum vq_service fill_input(struct console_port *p, struct vqueue *q, unsigned int budget)
@@ -202,7 +208,7 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 	struct chain chain;
 
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
-		size_t len = con->queues[QUEUE_CTRL_TX] ? console_ctrl_peek(&con->ctrl, msg) : 0;
+		size_t len = speaks(con) ? console_ctrl_peek(&con->ctrl, msg) : 0;
 
 		if (len == 0)
 			return VQ_WAITING;
@@ -237,6 +243,8 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 	struct chain chain;
 	enum vq_service ret = VQ_MORE;
 
+	if (!speaks(con))
+		return VQ_WAITING;
 	if (!con->ctrl.driver_ready)
 		con->ctrl.limit = max_nr_ports(con);
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
@@ -395,13 +403,23 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
 	return 0;
 }
 
+static bool is_fresh(const struct console *con, const struct vqueue *q)
+{
+	return virtq_base_is_fresh(con->features, virtq_base(&q->vq));
+}
+
 /*
  * A stop and a start where it left off is a pause or a reconnect: the guest has
- * noticed nothing. From index 0 it is a driver that starts.
+ * noticed nothing. From index 0 it is a driver that starts, if both queues do: a
+ * packed ring comes by there again and again. So nothing is served before both
+ * are there.
  */
-static void start_ctrl(struct console *con, bool fresh)
+static void start_ctrl(struct console *con)
 {
-	if (fresh && !con->ctrl_resumes)
+	if (!speaks(con))
+		return;
+	if (is_fresh(con, con->queues[QUEUE_CTRL_RX]) &&
+	    is_fresh(con, con->queues[QUEUE_CTRL_TX]) && !con->ctrl_resumes)
 		forget_driver(con);
 	con->ctrl_resumes = false;
 	wake_all(con);
@@ -438,8 +456,8 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 	q->latency = NULL;
 	if (multiport(con) || q->idx < QUEUE_CTRL_RX)
 		find_mode(con);
-	if (q->idx == QUEUE_CTRL_TX && multiport(con))
-		start_ctrl(con, fresh);
+	if (console_is_ctrl_queue(q->idx) && multiport(con))
+		start_ctrl(con);
 	if (!console_is_ctrl_queue(q->idx) && q->idx % 2 == 1)
 		start_output(queue_port(con, q), q, fresh);
 	open_single(con);

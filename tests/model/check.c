@@ -74,13 +74,18 @@ static void check_output_ring(struct model *m, unsigned int number)
 		     ring, d->n_shown, p->idx, (unsigned long long)host_room(p));
 }
 
+/* The device knows that the guest has the port open, and that the driver is the same. */
+static bool hears_of_open(const struct model *m, const struct model_number *num)
+{
+	return num->bound && num->open && m->n_tells == 0 && m->rings[MODEL_CTRL_RX].started &&
+	       m->rings[MODEL_CTRL_TX].started;
+}
+
 static void check_input_ring(struct model *m, unsigned int number)
 {
 	unsigned int ring = model_rx(number);
 	const struct model_number *num = &m->numbers[number];
-	bool open = model_multiport(m) ? num->ready && num->bound && num->open && m->n_tells == 0 &&
-						 driver_ring_runs(m, MODEL_CTRL_TX)
-				       : true;
+	bool open = !model_multiport(m) || hears_of_open(m, num);
 
 	if (m->rings[ring].n_shown == 0 || !driver_ring_runs(m, ring) || !num->port || !open)
 		return;

@@ -286,12 +286,12 @@ void driver_check_calls(struct model *m, unsigned int ring)
 	d->armed = false;
 }
 
-uint16_t driver_base(struct model *m, unsigned int ring)
+uint32_t driver_base(struct model *m, unsigned int ring)
 {
-	return vring_used_idx(&model_q(m, ring)->ring);
+	return driverq_base(model_q(m, ring));
 }
 
-void driver_set_base(struct model *m, unsigned int ring, uint16_t base)
+void driver_set_base(struct model *m, unsigned int ring, uint32_t base)
 {
 	driverq_set_base(model_q(m, ring), base);
 	m->fe.rings[ring].base = base;

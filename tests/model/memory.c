@@ -150,6 +150,10 @@ bool memory_move(struct model *m, struct rng *r)
 	memory_tell(m, true);
 	session_must(m, vhu_frontend_ping(&m->fe));
 	memset(m->old_map, REUSED, m->old_len);
+	if (session_is_ambiguous(m)) {
+		session_reboot(m, r);
+		return true;
+	}
 	for (unsigned int i = 0; i < m->n_set_up; i++) {
 		if (stopped[i])
 			session_start_ring(m, i, r);

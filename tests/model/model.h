@@ -265,9 +265,9 @@ bool driver_offer(struct model *m, unsigned int number, struct rng *r);
 bool driver_post(struct model *m, unsigned int number, struct rng *r);
 void driver_publish(struct model *m, unsigned int ring);
 /* Where a device that knows nothing of the ring has to go on. */
-uint16_t driver_base(struct model *m, unsigned int ring);
+uint32_t driver_base(struct model *m, unsigned int ring);
 /* A ring that nobody has used yet goes on from there. */
-void driver_set_base(struct model *m, unsigned int ring, uint16_t base);
+void driver_set_base(struct model *m, unsigned int ring, uint32_t base);
 void driver_kick(struct model *m, unsigned int ring);
 /* Takes what has come back; how many chains. */
 unsigned int driver_collect(struct model *m, unsigned int ring);
@@ -287,12 +287,18 @@ void control_check(struct model *m);
 
 /* session.c: messages. */
 void session_boot(struct model *m, struct rng *r);
-void session_shut(struct model *m);
+/* Ends what the driver before had, and boots. */
+void session_reboot(struct model *m, struct rng *r);
 void session_connect(struct model *m, struct rng *r);
 void session_disconnect(struct model *m);
 void session_start_ring(struct model *m, unsigned int ring, struct rng *r);
 void session_stop_ring(struct model *m, unsigned int ring);
 /* Stops all rings without a message for each: status 0. False: it cannot. */
+/*
+ * Whether both control queues have stopped where a new driver's would begin:
+ * then nobody can tell a pause from a new driver, and there has to be one.
+ */
+bool session_is_ambiguous(struct model *m);
 bool session_stop_by_status(struct model *m);
 /* SET_FEATURES once more. */
 void session_set_features(struct model *m);

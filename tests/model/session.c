@@ -166,6 +166,16 @@ void session_stop_ring(struct model *m, unsigned int ring)
 		     ring, fr->base, base);
 }
 
+bool session_is_ambiguous(struct model *m)
+{
+	const struct vhu_frontend_ring *fr = m->fe.rings;
+
+	return model_multiport(m) && !m->rings[MODEL_CTRL_RX].started &&
+	       !m->rings[MODEL_CTRL_TX].started &&
+	       fr[MODEL_CTRL_RX].base == driverq_first_base(&fr[MODEL_CTRL_RX].q) &&
+	       fr[MODEL_CTRL_TX].base == driverq_first_base(&fr[MODEL_CTRL_TX].q);
+}
+
 bool session_stop_by_status(struct model *m)
 {
 	if (!session_has(m, VHU_PF_STATUS_BIT))
@@ -208,7 +218,7 @@ void session_start_ring(struct model *m, unsigned int ring, struct rng *r)
 }
 
 /* Ends what the driver before had. */
-void session_shut(struct model *m)
+static void shut(struct model *m)
 {
 	bool by_reset = m->b && session_has(m, VHU_PF_RESET_DEVICE_BIT);
 
@@ -245,10 +255,27 @@ static uint8_t *take(struct model *m, unsigned int region, size_t len, uint64_t 
 	return reg->host + at;
 }
 
+/* Where a ring that has been used for long may stand. */
+static uint32_t used_base(const struct model *m, unsigned int size, struct rng *r)
+{
+	uint32_t at = rng_below(r, size) | (uint32_t)rng_below(r, 2) << 15;
+
+	if (m->features & BIT(VIRTIO_F_RING_PACKED_BIT))
+		return at | at << 16; /* the place and the wrap counter, of both sides */
+	return UINT16_MAX - rng_below(r, 300);
+}
+
+static unsigned int choose_size(const struct model *m, struct rng *r)
+{
+	if ((m->features & BIT(VIRTIO_F_RING_PACKED_BIT)) && rng_one_in(r, 2))
+		return 1 + rng_below(r, MODEL_RING_MAX);
+	return 1U << rng_below(r, 9);
+}
+
 static void make_ring(struct model *m, unsigned int ring, struct rng *r)
 {
 	enum { TABLE = 6 };
-	unsigned int size = 1U << rng_below(r, 9);
+	unsigned int size = choose_size(m, r);
 	struct model_ring *d = &m->rings[ring];
 	uint8_t *tables;
 	uint64_t addr;
@@ -262,11 +289,8 @@ static void make_ring(struct model *m, unsigned int ring, struct rng *r)
 	for (unsigned int i = 0; i < MODEL_ARENAS; i++)
 		d->arenas[i].host = take(m, REGION_DATA + i, MODEL_ARENA_LEN, &d->arenas[i].addr);
 	/* As one that has long been in use: its index is about to wrap. */
-	if (model_multiport(m) && rng_one_in(r, 4)) {
-		uint16_t idx = (uint16_t)(UINT16_MAX - rng_below(r, 300));
-
-		driver_set_base(m, ring, idx);
-	}
+	if (model_multiport(m) && rng_one_in(r, 4))
+		driver_set_base(m, ring, used_base(m, size, r));
 }
 
 static void make_control(struct model *m)
@@ -292,6 +316,10 @@ static uint64_t choose_features(const struct model *m, struct rng *r)
 		features |= BIT(VIRTIO_F_EVENT_IDX_BIT);
 	if (rng_one_in(r, 2))
 		features |= BIT(VIRTIO_F_INDIRECT_DESC_BIT);
+	if (rng_one_in(r, 3))
+		features |= BIT(VIRTIO_F_RING_PACKED_BIT);
+	if (rng_one_in(r, 3))
+		features |= BIT(VIRTIO_F_IN_ORDER_BIT);
 	return features & m->b->nego.offered_features;
 }
 
@@ -325,4 +353,10 @@ void session_boot(struct model *m, struct rng *r)
 		session_must(m, vhu_frontend_ping(&m->fe));
 	control_begin(m);
 	m->numbers[0].bound = !model_multiport(m) && m->numbers[0].port;
+}
+
+void session_reboot(struct model *m, struct rng *r)
+{
+	shut(m);
+	session_boot(m, r);
 }

@@ -36,7 +36,9 @@ bool step_ring_start(struct model *m, struct rng *r)
 	for (unsigned int i = 0; i < m->n_set_up; i++) {
 		unsigned int ring = (first + i) % m->n_set_up;
 
-		if (!m->rings[ring].started)
+		if (!m->rings[ring].started && session_is_ambiguous(m))
+			session_reboot(m, r);
+		else if (!m->rings[ring].started)
 			session_start_ring(m, ring, r);
 		else if (!m->rings[ring].enabled)
 			session_enable_ring(m, ring, true);
@@ -124,6 +126,10 @@ static void start_all(struct model *m, struct rng *r)
 {
 	unsigned int first = pick_ring(m, r);
 
+	if (session_is_ambiguous(m)) {
+		session_reboot(m, r);
+		return;
+	}
 	for (unsigned int i = 0; i < m->n_set_up; i++)
 		if (!m->rings[(first + i) % m->n_set_up].started)
 			session_start_ring(m, (first + i) % m->n_set_up, r);
@@ -180,7 +186,6 @@ bool step_reboot(struct model *m, struct rng *r)
 {
 	if (m->b && rng_one_in(r, 3))
 		session_disconnect(m);
-	session_shut(m);
-	session_boot(m, r);
+	session_reboot(m, r);
 	return true;
 }

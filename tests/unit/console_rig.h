@@ -122,7 +122,8 @@ static inline void start(unsigned int i, unsigned int size)
 	ring = driver_ring(&rig.d[i], rig.mem);
 	virtq_start(&rig.q[i].vq, &ring, rig.mem, fresh ? 0 : virtq_base(&rig.q[i].vq),
 		    rig.features);
-	rig.con.vdev.ops->queue_start(&rig.con.vdev, &rig.q[i], fresh);
+	/* As a session does, which knows no more than the index. */
+	rig.con.vdev.ops->queue_start(&rig.con.vdev, &rig.q[i], virtq_base(&rig.q[i].vq) == 0);
 	rig.q[i].running = true;
 	vqueue_wake(&rig.q[i]);
 }

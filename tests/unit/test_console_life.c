@@ -363,6 +363,25 @@ static void features_that_come_late_are_served(void **state)
 	end();
 }
 
+/* VC-073: a size that could not be told is told once F_SIZE is accepted. */
+static void size_is_told_once_it_may_be(void **state)
+{
+	uint8_t *msg;
+
+	(void)state;
+	begin(MULTIPORT, 8);
+	tell(UINT32_MAX, CONSOLE_DEVICE_READY, 1);
+	shake_hands(0, 1);
+	msg = post_page(CTRL_RX);
+	port_resize(&rig.ports[0], 80, 25);
+	run();
+	expect_unused(CTRL_RX);
+	set_features(MULTIPORT | SIZE);
+	run();
+	expect_event(msg, CONSOLE_RESIZE, 1);
+	end();
+}
+
 /* VC-002, VC-087: without port 0 its queues are left alone. */
 static void console_without_port_0_swallows_output_until_it_comes(void **state)
 {
@@ -442,6 +461,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(guest_side_is_told_to_the_port),
 	UNIT_TEST(each_driver_is_served_in_its_own_mode),
 	UNIT_TEST(features_that_come_late_are_served),
+	UNIT_TEST(size_is_told_once_it_may_be),
 	UNIT_TEST(console_without_port_0_swallows_output_until_it_comes),
 	UNIT_TEST(single_console_that_goes_away_swallows_output),
 	UNIT_TEST(latency_is_counted_for_the_port),

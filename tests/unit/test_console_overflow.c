@@ -284,6 +284,59 @@ static void paused_ring_goes_on_in_the_middle_of_a_chain(void **state)
 	end();
 }
 
+/* Port 0 alone, of 0 or MULTIPORT, has taken RING of the RING + 904 bytes of its first chain. */
+static void begin_with_first_chain(uint64_t features)
+{
+	begin_stopped(features, 1);
+	assert_int_equal(port_init(&rig.ports[0], RING), 0);
+	rig.ports[0].overflow = PORT_HOLD;
+	console_add_port(&rig.con, 0, &rig.ports[0]);
+	start_all(64);
+	if (features & MULTIPORT) {
+		tell(UINT32_MAX, CONSOLE_DEVICE_READY, 1);
+		shake_hands(0, 1);
+	}
+	join_holding(0, &rig.client, &deaf);
+	offer_stream(tx_of(0), 0, RING + 904, RING);
+	expect_unused(tx_of(0));
+	stop_all();
+	assert_int_equal(read_stream(&rig.client, 0, RING), RING);
+}
+
+/* VC-089: index 0 is no sign of another driver where its chain is there already. */
+static void paused_ring_goes_on_in_its_first_chain(void **state)
+{
+	static const uint64_t features[] = { 0, MULTIPORT };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+		begin_with_first_chain(features[i]);
+		start_all(0);
+		expect_used(tx_of(0), &rig, 0);
+		assert_int_equal(read_stream(&rig.client, RING, RING), 904);
+		leave(&rig.client);
+		end();
+	}
+}
+
+/* VC-088: a driver without control queues after one with them, and the same again. */
+static void fresh_ring_of_a_single_console_begins_with_its_own_chains(void **state)
+{
+	static const uint64_t features[] = { 0, MULTIPORT };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
+		begin_with_first_chain(features[i]);
+		set_features(0);
+		start_all(64);
+		offer_stream(tx_of(0), RING, 2000, 500);
+		expect_used(tx_of(0), &rig, 0);
+		assert_int_equal(read_stream(&rig.client, RING, RING), 2000);
+		leave(&rig.client);
+		end();
+	}
+}
+
 /* VC-088 */
 static void fresh_ring_begins_with_its_own_chains(void **state)
 {
@@ -537,6 +590,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(chain_that_was_held_comes_back_when_the_port_goes),
 	UNIT_TEST(held_port_keeps_nobody_else_waiting),
 	UNIT_TEST(paused_ring_goes_on_in_the_middle_of_a_chain),
+	UNIT_TEST(paused_ring_goes_on_in_its_first_chain),
+	UNIT_TEST(fresh_ring_of_a_single_console_begins_with_its_own_chains),
 	UNIT_TEST(fresh_ring_begins_with_its_own_chains),
 	UNIT_TEST(fresh_ring_forgets_what_was_held_of_the_first_chain),
 	UNIT_TEST(reset_forgets_what_was_held),
