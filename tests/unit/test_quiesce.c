@@ -72,6 +72,7 @@ static unsigned int heard_of(const struct quiet_case *c, unsigned int idx)
 {
 	const struct vhu_frontend_heard *h = &rig->fe.heard;
 
+	vhu_frontend_serve_channel(&rig->fe);
 	if (c->ends == ENDS_ALL_MEMORY)
 		return h->n_messages;
 	return c->stops ? h->n_calls[idx] : 0;
