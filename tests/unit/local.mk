@@ -345,6 +345,10 @@ unit_tests += %reldir%/test_quiesce_deadline
 %canon_reldir%_test_quiesce_deadline_SOURCES = %reldir%/test_quiesce_deadline.c $(quiesce_rig)
 %canon_reldir%_test_quiesce_deadline_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_quiesce_ends
+%canon_reldir%_test_quiesce_ends_SOURCES = %reldir%/test_quiesce_ends.c $(quiesce_rig)
+%canon_reldir%_test_quiesce_ends_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_ends
 %canon_reldir%_test_session_ends_SOURCES = %reldir%/test_session_ends.c $(quiesce_rig)
 %canon_reldir%_test_session_ends_LDADD = $(LIBALL) $(CMOCKA_LIBS)

@@ -508,6 +508,27 @@ static inline unsigned int q_find_mappings(struct span *ret_spans)
 	return n;
 }
 
+/* The session is over: what it had is gone, what it took is at its place. */
+static inline void check_end(unsigned int n_fds)
+{
+	struct span spans[SPANS_MAX];
+
+	q_check(q_find_mappings(spans) == 0);
+	for (unsigned int i = 0; i < Q_N_RINGS; i++)
+		q_check(rig->con.queues[i] == NULL);
+	q_check(!q_host->port.present);
+	q_end_guest();
+	q_check(fd_count_open() == n_fds);
+}
+
+static inline void expect_service(unsigned int n_fds)
+{
+	q_begin_session(q_protocol, q_features);
+	q_finish(Q_SLOT_LEN);
+	rig_disconnect(rig);
+	check_end(n_fds);
+}
+
 static inline int q_setup(void **state)
 {
 	return ports_setup(state, 2);
