@@ -132,24 +132,25 @@ static void log_when_the_used_ring_goes_round_has_both_ends_and_the_index(void *
 	struct log_rig l;
 
 	(void)state;
-	log_open(&l, 1024, RIG_V1, true, RIG_GUEST + 20 * DIRTY_PAGE);
-	driverq_set_base(&l.rig.driver, 1022);
-	rig_start(&l.rig, 1022);
-	return_at(&l, 1022);
+	log_open(&l, 2048, RIG_V1, true, RIG_GUEST + 20 * DIRTY_PAGE);
+	driverq_set_base(&l.rig.driver, 2046);
+	rig_start(&l.rig, 2046);
+	return_at(&l, 2046);
 	memset(l.bits, 0, LOG_BYTES);
 	virtq_publish(&l.rig.device);
 	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE)); /* the index */
-	assert_true(marked(&l, RIG_GUEST + 21 * DIRTY_PAGE));
+	assert_true(marked(&l, RIG_GUEST + 23 * DIRTY_PAGE));
 	assert_int_equal(n_marked(&l), 2);
-	return_at(&l, 1023);
+	return_at(&l, 2047);
 	for (unsigned int i = 0; i < 600; i++)
-		return_at(&l, 1023);
+		return_at(&l, 2047);
 	memset(l.bits, 0, LOG_BYTES);
 	virtq_publish(&l.rig.device);
 	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE));
 	assert_true(marked(&l, RIG_GUEST + 21 * DIRTY_PAGE));
-	assert_true(marked(&l, RIG_GUEST + 22 * DIRTY_PAGE)); /* the last entry reaches into it */
-	assert_int_equal(n_marked(&l), 3);
+	assert_true(marked(&l, RIG_GUEST + 24 * DIRTY_PAGE)); /* the last entry reaches into it */
+	assert_true(marked(&l, RIG_GUEST + 23 * DIRTY_PAGE));
+	assert_int_equal(n_marked(&l), 4);
 	log_close(&l);
 }
 
