@@ -2,15 +2,17 @@
 /*
  * The device side of a ring in memory that the input fills. Input:
  *
- *	byte 0		log2 of the ring size, modulo 7
- *	byte 1		features: 1 indirect, 2 event index, 4 notify on empty
- *	bytes 2, 3	available index to start at, little-endian
+ *	byte 0		log2 of the ring size, modulo 7; of a packed ring the size
+ *			less one, modulo 64
+ *	byte 1		features: 1 indirect, 2 event index, 4 notify on empty,
+ *			8 packed, 16 in order
+ *	bytes 2, 3	available index to start at, or both positions, little-endian
  *	byte 4		number of operations, one byte each: the low three bits
  *			are an enum fuzz_op, the rest its argument
  *	the rest	guest memory: two regions of 4096 bytes that adjoin at
  *			guest address 0x11000. The ring is at 0x10000, its
  *			available area after the descriptors, its used area
- *			after that, aligned to 4.
+ *			after that, aligned to 4. So are the two words of a packed ring.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,7 @@ enum fuzz_op {
 	OP_KICKS,  /* argument: odd on, even off */
 	OP_MEMORY, /* argument: odd the same again, even none and back */
 	OP_RESTART,
-	OP_OFFER, /* argument: added to the available index */
+	OP_OFFER, /* argument: added to the available index, or which becomes available next */
 };
 
 enum {
@@ -133,6 +135,8 @@ static enum pop_result do_pop(struct fuzz *f)
 
 static void do_push(struct fuzz *f, unsigned int which)
 {
+	if (f->q.in_order)
+		which = 0;
 	for (unsigned int i = 0; i < f->n_pops; i++) {
 		if (f->pops[i].pushed || which-- > 0)
 			continue;
@@ -151,7 +155,23 @@ static void do_unpop(struct fuzz *f, unsigned int most)
 		n++;
 	virtq_unpop(&f->q, n);
 	f->n_pops -= n;
-	must(virtq_base(&f->q) == (uint16_t)(base - n));
+	must(f->q.packed || virtq_base(&f->q) == (uint16_t)(base - n));
+}
+
+/* A packed ring's driver hands over a descriptor with whatever is in it. */
+static void do_offer(struct fuzz *f, unsigned int argument)
+{
+	uint32_t at = argument % f->ring.size;
+	uint16_t flags;
+
+	if (f->ring.packed) {
+		flags = packed_desc_flags(&f->ring.pack, at) & 7;
+		packed_desc_store_flags(&f->ring.pack, at,
+					flags | packed_avail_flags(f->q.avail.wrap));
+	} else {
+		vring_set_avail_idx(&f->ring.split,
+				    (uint16_t)(vring_avail_idx(&f->ring.split) + argument));
+	}
 }
 
 static void do_op(struct fuzz *f, enum fuzz_op op, unsigned int argument)
@@ -185,8 +205,7 @@ static void do_op(struct fuzz *f, enum fuzz_op op, unsigned int argument)
 		virtq_start(&f->q, &f->ring, f->mem, virtq_base(&f->q), f->q.features);
 		break;
 	case OP_OFFER:
-		vring_set_avail_idx(&f->ring.split,
-				    (uint16_t)(vring_avail_idx(&f->ring.split) + argument));
+		do_offer(f, argument);
 		break;
 	}
 }
@@ -195,29 +214,39 @@ static uint64_t features_from(uint8_t bits)
 {
 	return BIT(VIRTIO_F_VERSION_1_BIT) | (bits & 1 ? BIT(VIRTIO_F_INDIRECT_DESC_BIT) : 0) |
 	       (bits & 2 ? BIT(VIRTIO_F_EVENT_IDX_BIT) : 0) |
-	       (bits & 4 ? BIT(VIRTIO_F_NOTIFY_ON_EMPTY_BIT) : 0);
+	       (bits & 4 ? BIT(VIRTIO_F_NOTIFY_ON_EMPTY_BIT) : 0) |
+	       (bits & 8 ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0) |
+	       (bits & 16 ? BIT(VIRTIO_F_IN_ORDER_BIT) : 0);
+}
+
+/* Lays out the ring and starts it. */
+static void fuzz_start(struct fuzz *f, const uint8_t head[HEAD_BYTES])
+{
+	uint64_t features = features_from(head[1]);
+	bool packed = features & BIT(VIRTIO_F_RING_PACKED_BIT);
+	uint32_t size = packed ? 1 + head[0] % 64u : 1u << head[0] % 7;
+	uint32_t base = (uint32_t)(head[2] | head[3] << 8);
+	struct virtq_areas len = virtq_area_bytes(features, size);
+	size_t device_at = (len.desc + len.driver + 3) & ~(size_t)3;
+
+	must(virtq_ring_map(&f->ring, features, f->host[0], f->host[0] + len.desc,
+			    f->host[0] + device_at, size));
+	f->n_pops = 0;
+	virtq_start(&f->q, &f->ring, f->mem, packed ? base | base << 16 : base, features);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct fuzz f;
-	unsigned int ring_size;
-	size_t used_at;
 	size_t n_ops;
 
 	if (size < HEAD_BYTES)
 		return 0;
 	if (!f.mem)
 		fuzz_map(&f);
-	ring_size = 1u << data[0] % 7;
 	n_ops = min_size(data[4], size - HEAD_BYTES);
 	fuzz_fill(&f, data + HEAD_BYTES + n_ops, size - HEAD_BYTES - n_ops);
-	used_at = (vring_desc_bytes(ring_size) + vring_avail_bytes(ring_size) + 3) & ~(size_t)3;
-	must(virtq_ring_map(&f.ring, 0, f.host[0], f.host[0] + vring_desc_bytes(ring_size),
-		       f.host[0] + used_at, ring_size));
-	f.n_pops = 0;
-	virtq_start(&f.q, &f.ring, f.mem, (uint16_t)(data[2] | data[3] << 8),
-		    features_from(data[1]));
+	fuzz_start(&f, data);
 	for (size_t i = 0; i < n_ops; i++)
 		do_op(&f, data[HEAD_BYTES + i] & 7, data[HEAD_BYTES + i] >> 3);
 	while (do_pop(&f) == POP_CHAIN)

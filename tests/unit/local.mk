@@ -69,6 +69,12 @@ unit_tests += %reldir%/test_virtq
 unit_tests += %reldir%/test_virtq_packed
 %canon_reldir%_test_virtq_packed_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_virtq_order
+%canon_reldir%_test_virtq_order_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_virtq_hooks
+%canon_reldir%_test_virtq_hooks_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
