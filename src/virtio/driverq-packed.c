@@ -100,6 +100,7 @@ static uint16_t take_id(struct driverq_packed *q, const struct driverq_buf *bufs
 	list->in_len = 0;
 	for (unsigned int i = n_out; i < n_out + n_in; i++)
 		list->in_len += bufs[i].len;
+	/* A list that came back out of order is linked with what is free. */
 	if (q->in_order && q->n_held > 0)
 		q->lists[q->newest].next = id;
 	else
