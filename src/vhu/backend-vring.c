@@ -269,7 +269,10 @@ static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 	void *driver = desc ? vhu_iommu_area(v, v->addr.avail, len.driver, IOTLB_READ) : NULL;
 	void *device = driver ? vhu_iommu_area(v, v->addr.used, len.device, IOTLB_WRITE) : NULL;
 
-	return device && virtq_ring_map(ret_ring, features, desc, driver, device, v->num);
+	if (!device || !virtq_ring_map(ret_ring, features, desc, driver, device, v->num))
+		return false;
+	vhu_log_update_ring(v, features); /* it may lie elsewhere than before */
+	return true;
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
