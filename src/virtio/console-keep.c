@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtio/console-keep.h"
 
-#include "virtio/inflight.h"
-
 /* The first byte is the driver's, one for each port follows. */
 enum { KEPT_DRIVER = 0, KEPT_PORTS = 1 };
 
