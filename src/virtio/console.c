@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "virtio/batch.h"
+#include "virtio/console-keep.h"
 
 /* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
@@ -239,6 +240,15 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 	return ret;
 }
 
+static enum vq_service serve_ctrl(struct console *con, struct vqueue *q, unsigned int budget)
+{
+	enum vq_service found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
+							: serve_ctrl_from_driver(con, q, budget);
+
+	console_keep(con);
+	return found;
+}
+
 static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 					     unsigned int budget)
 {
@@ -246,10 +256,8 @@ static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 
 	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
 		return VQ_WAITING; /* not a queue then (VC-002) */
-	if (q->idx == QUEUE_CTRL_RX)
-		return serve_ctrl_to_driver(con, q, budget);
-	if (q->idx == QUEUE_CTRL_TX)
-		return serve_ctrl_from_driver(con, q, budget);
+	if (is_ctrl_queue(q->idx))
+		return serve_ctrl(con, q, budget);
 	return serve_data(con, q, budget);
 }
 
@@ -369,7 +377,8 @@ static int console_config_write(struct vdev *dev, uint32_t off, const void *buf,
 
 /*
  * A stop and a start where it left off is a pause or a reconnect: the guest has
- * noticed nothing. From index 0 it is a driver that starts.
+ * noticed nothing; if the device is another process now, it recalls what it can.
+ * From index 0 it is a driver that starts.
  */
 static void start_ctrl(struct console *con, bool fresh)
 {
@@ -377,7 +386,10 @@ static void start_ctrl(struct console *con, bool fresh)
 		console_ctrl_reset(&con->ctrl);
 		for (unsigned int i = 0; i < con->ctrl.n_ports; i++)
 			con->ctrl.ports[i].out_done = 0;
+	} else {
+		console_recall(con);
 	}
+	console_keep(con);
 	wake_all(con);
 }
 

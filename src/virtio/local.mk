@@ -45,6 +45,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 %canon_reldir%_libdevice_a_SOURCES = \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
+	%reldir%/console-keep.c \
+	%reldir%/console-keep.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h
