@@ -309,6 +309,11 @@ static void go_live(struct vqio *v)
 
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
+	if (!virtq_size_valid(v->b->nego.features, v->num)) {
+		vhu_backend_warn(v->b, v->who, "waits: a split ring cannot have %u entries",
+				 v->num);
+		return;
+	}
 	if (!map_ring(v, &ring)) {
 		if (!v->lack.waits)
 			vhu_backend_warn(

@@ -9,6 +9,7 @@
 #include "backends/port-journal.h"
 #include "virtio/batch.h"
 #include "virtio/console-journal.h"
+#include "virtio/console-keep.h"
 #include "virtio/console-state.h"
 #include "virtio/features.h"
 
@@ -263,20 +264,26 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 	return ret;
 }
 
+static enum vq_service serve_ctrl(struct console *con, struct vqueue *q, unsigned int budget)
+{
+	enum vq_service found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
+							: serve_ctrl_from_driver(con, q, budget);
+
+	console_keep(con);
+	console_journal_note(con, q->idx, virtq_used(&q->vq));
+	return found;
+}
+
 static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 					     unsigned int budget)
 {
 	struct console *con = to_console(dev);
-	enum vq_service found;
 
 	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
 		return VQ_WAITING; /* not a queue then (VC-002) */
-	if (!console_is_ctrl_queue(q->idx))
-		return serve_data(con, q, budget);
-	found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
-					: serve_ctrl_from_driver(con, q, budget);
-	console_journal_note(con, q->idx, virtq_used(&q->vq));
-	return found;
+	if (console_is_ctrl_queue(q->idx))
+		return serve_ctrl(con, q, budget);
+	return serve_data(con, q, budget);
 }
 
 static uint64_t console_features(const struct vdev *dev)
@@ -410,18 +417,21 @@ static bool is_fresh(const struct console *con, const struct vqueue *q)
 
 /*
  * A stop and a start where it left off is a pause or a reconnect: the guest has
- * noticed nothing. From index 0 it is a driver that starts, if both queues do: a
- * packed ring comes by there again and again. So nothing is served before both
- * are there.
+ * noticed nothing; if the device is another process now, it recalls what it can.
+ * From index 0 it is a driver that starts, if both queues do: a packed ring comes
+ * by there again and again. So nothing is served before both are there.
  */
 static void start_ctrl(struct console *con)
 {
 	if (!speaks(con))
 		return;
-	if (is_fresh(con, con->queues[QUEUE_CTRL_RX]) &&
-	    is_fresh(con, con->queues[QUEUE_CTRL_TX]) && !con->ctrl_resumes)
+	if (!is_fresh(con, con->queues[QUEUE_CTRL_RX]) ||
+	    !is_fresh(con, con->queues[QUEUE_CTRL_TX]))
+		console_recall(con);
+	else if (!con->ctrl_resumes)
 		forget_driver(con);
 	con->ctrl_resumes = false;
+	console_keep(con);
 	wake_all(con);
 }
 

@@ -49,6 +49,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 	%reldir%/console-ctrl.h \
 	%reldir%/console-state.c \
 	%reldir%/console-state.h \
+	%reldir%/console-keep.c \
+	%reldir%/console-keep.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h
