@@ -282,8 +282,12 @@ unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_session_iommu
-%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c $(session_rig)
+%canon_reldir%_test_session_iommu_SOURCES = %reldir%/test_session_iommu.c %reldir%/iommu_rig.h $(session_rig)
 %canon_reldir%_test_session_iommu_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_session_iommu_storm
+%canon_reldir%_test_session_iommu_storm_SOURCES = %reldir%/test_session_iommu_storm.c %reldir%/iommu_rig.h $(session_rig)
+%canon_reldir%_test_session_iommu_storm_LDADD = $(LIBALL) $(CMOCKA_LIBS) -lpthread
 
 unit_tests += %reldir%/test_session_reset
 %canon_reldir%_test_session_reset_SOURCES = %reldir%/test_session_reset.c %reldir%/ports_rig.h $(session_rig)

@@ -3,150 +3,15 @@
  * A session behind an IOMMU, and with guest addresses: VU-071, VU-205, VU-208,
  * VU-210, VU-211, VU-212.
  */
-#include "session_rig.h"
+#include "iommu_rig.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "vhu/frontend-iotlb.h"
 #include "vhu/frontend-log.h"
-#include "virtio/features.h"
 #include "virtio/iotlb.h"
-
-#define SHIFT UINT64_C(0x5500000000)
-
-enum { MIB = 1 << 20, PAGE = 4096, RW = VHU_IOTLB_READ | VHU_IOTLB_WRITE };
-
-/* Packed rings and rings in order are named by those tests that want them. */
-static const uint64_t usual_features =
-	~(BIT(VIRTIO_F_RING_PACKED_BIT) | BIT(VIRTIO_F_IN_ORDER_BIT));
-
-static const uint64_t ring_kinds[] = {
-	0,
-	BIT(VIRTIO_F_IN_ORDER_BIT),
-	BIT(VIRTIO_F_RING_PACKED_BIT),
-	BIT(VIRTIO_F_RING_PACKED_BIT) | BIT(VIRTIO_F_IN_ORDER_BIT),
-};
-static const uint64_t usual_protocol =
-	~(BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) | BIT(VHU_PF_STATUS_BIT));
-
-static struct vhu_frontend_iotlb table;
-static struct guest g;
-static bool guest_there;
-
-static int setup(void **state)
-{
-	rig_setup(state);
-	((struct session_rig *)*state)->iommu = true;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct session_rig *rig = *state;
-
-	if (guest_there)
-		guest_fini(&g);
-	guest_there = false;
-	vhu_frontend_iotlb_fini(&rig->fe);
-	return rig_teardown(state);
-}
-
-#define IOMMU_TEST(f) UNIT_TEST_WITH(f, setup, teardown)
-
-/* Negotiated, memory laid out, its translations known to the front-end alone. */
-static void begin(struct session_rig *rig, enum vhu_frontend_style style, uint64_t features)
-{
-	if (rig->b)
-		rig_disconnect(rig);
-	rig_forget_guest(rig);
-	rig_connect(rig);
-	rig_plan = (struct vhu_frontend_plan){
-		.style = style,
-		.features = features,
-		.protocol = usual_protocol,
-		.n_set_up = rig->con.vdev.n_queues,
-		.n_rings = rig->con.vdev.n_queues,
-	};
-	rig->fe.iova_shift = SHIFT;
-	assert_fe_ok(rig, vhu_style_begin(&rig->fe, &rig_plan));
-	assert_fe_ok(rig, vhu_frontend_make_plain_memory(&rig->fe, MIB, false));
-	vhu_frontend_iotlb_init(&rig->fe, &table);
-	assert_fe_ok(rig, vhu_frontend_iotlb_map_memory(&rig->fe, RW));
-}
-
-static void setup_kind(struct session_rig *rig, uint64_t kind)
-{
-	begin(rig, VHU_STYLE_QEMU, usual_features | kind);
-	assert_fe_ok(rig, vhu_style_boot(&rig->fe, &rig_plan, 64));
-	assert_true(vhu_nego_has_feature(&rig->fe.nego, VIRTIO_F_ACCESS_PLATFORM_BIT));
-	if (!rig->joined)
-		rig_join(rig);
-}
-
-static void setup_iommu(struct session_rig *rig)
-{
-	setup_kind(rig, 0);
-}
-
-/* A guest's driver on it; its console is open. */
-static void start_guest(struct session_rig *rig)
-{
-	assert_fe_ok(rig, guest_init(&g, &rig->fe, vhu_style_features(&rig->fe, &rig_plan)));
-	guest_there = true;
-	assert_fe_ok(rig, guest_start(&g, RIG_TIMEOUT_MS));
-}
-
-static void send_text(struct session_rig *rig, const char *text)
-{
-	rig_offer_output(rig, text);
-	assert_fe_ok(rig, vhu_frontend_kick(&rig->fe, GUEST_TX));
-	rig_settle(rig); /* the front-end serves what is missing */
-	rig_expect_output(rig, text, strlen(text));
-}
-
-/* IOTLB_MSG as it stands; what is answered, always eight bytes. */
-static uint64_t tell(struct session_rig *rig, const struct vhu_iotlb *t, bool need_reply)
-{
-	struct vhu_msg msg, reply;
-
-	vhu_msg_init(&msg, VHU_FE, VHU_FE_IOTLB_MSG);
-	if (need_reply)
-		msg.flags |= VHU_FLAG_NEED_REPLY;
-	vhu_msg_put(&msg, t, sizeof(*t));
-	assert_fe_ok(rig, vhu_frontend_send_unchecked(&rig->fe, &msg));
-	assert_fe_ok(rig, vhu_frontend_receive(&rig->fe, &reply, RIG_TIMEOUT_MS));
-	assert_int_equal(reply.id, VHU_FE_IOTLB_MSG);
-	assert_int_equal(reply.flags, VHU_REPLY_FLAGS);
-	assert_int_equal(reply.size, sizeof(uint64_t));
-	return vhu_msg_u64(&reply);
-}
-
-/* All of guest memory, at address iova of the device. */
-static struct vhu_iotlb whole(const struct session_rig *rig, uint64_t iova)
-{
-	const struct vhu_region *r = &rig->fe.regions[0].wire;
-
-	return (struct vhu_iotlb){
-		.iova = iova,
-		.size = r->size,
-		.uaddr = r->user_addr,
-		.perm = RW,
-		.type = VHU_IOTLB_UPDATE,
-	};
-}
 
 static void forget_all(struct session_rig *rig)
 {
 	assert_fe_ok(rig, vhu_frontend_iotlb_invalidate(
 				  &rig->fe, rig->fe.regions[0].wire.guest_addr + SHIFT, MIB));
-}
-
-static void fill(uint8_t *bytes, size_t len, unsigned int seed)
-{
-	srand(seed);
-	for (size_t i = 0; i < len; i++)
-		bytes[i] = (uint8_t)rand();
 }
 
 /* VU-212: rings and buffers at addresses that only the front-end can translate. */
@@ -540,64 +405,6 @@ static void inband_calls_when_translated_come_as_well(void **state)
 	assert_true(table.n_misses >= 40);
 }
 
-/* One step of a storm: what is known changes under the traffic. */
-static void blow(struct session_rig *rig, unsigned int how)
-{
-	const struct vhu_region *r = &rig->fe.regions[0].wire;
-	uint64_t off = (uint64_t)(rand() % (MIB / PAGE)) * PAGE;
-	struct vhu_iotlb t = whole(rig, r->guest_addr + SHIFT + off);
-
-	t.uaddr += off;
-	t.size = (uint64_t)(1 + rand() % 16) * PAGE;
-	if (t.size > r->size - off)
-		t.size = r->size - off;
-	if (how % 3 > 0)
-		t.type = VHU_IOTLB_INVALIDATE;
-	if (how % 17 == 0)
-		t.size = 0, t.iova = 0, t.type = VHU_IOTLB_INVALIDATE;
-	assert_int_equal(tell(rig, &t, true), 0);
-}
-
-static void expect_traffic_in_a_storm(struct session_rig *rig, uint64_t kind)
-{
-	enum { TOTAL = 30000 };
-	static uint8_t bytes[TOTAL], got[TOTAL];
-	size_t n_out = 0, n_in = 0, n_got = 0;
-
-	setup_kind(rig, kind);
-	start_guest(rig);
-	fill(bytes, TOTAL, 7);
-	rig->output_len = 0;
-	for (unsigned int i = 0; n_out < TOTAL || n_got < TOTAL; i++) {
-		size_t part = min_size(TOTAL - n_out, 1 + (size_t)rand() % 300);
-		int n = part > 0 ? guest_try_write_port(&g, 0, bytes + n_out, part) : 0;
-
-		assert_true(i < 20000);
-		n_out += n > 0 ? (size_t)n : 0;
-		part = min_size(TOTAL - n_in, (size_t)rand() % 300);
-		n_in += part > 0 ? port_input(&rig->port, bytes + n_in, part) : 0;
-		blow(rig, i);
-		guest_poll(&g);
-		if (g.ports[0].input_len > 0) {
-			n = guest_read_some_port(&g, 0, got + n_got, TOTAL - n_got, 1);
-			assert_true(n > 0);
-			n_got += (size_t)n;
-		}
-		if (i % 8 == 0)
-			rig_step(rig);
-	}
-	rig_expect_output(rig, bytes, TOTAL);
-	assert_memory_equal(got, bytes, TOTAL);
-	guest_fini(&g);
-	guest_there = false;
-}
-
-static void traffic_when_translations_come_and_go_is_byte_exact(void **state)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(ring_kinds); i++)
-		expect_traffic_in_a_storm(*state, ring_kinds[i]);
-}
-
 /* VU-159, VU-160: pages are the guest's, whichever address of the ring the front-end logs. */
 static void pages_when_logged_are_the_guests(void **state)
 {
@@ -670,7 +477,6 @@ static const struct CMUnitTest tests[] = {
 	IOMMU_TEST(translations_when_all_rings_stopped_are_forgotten),
 	IOMMU_TEST(channel_when_replaced_is_asked_on),
 	IOMMU_TEST(inband_calls_when_translated_come_as_well),
-	IOMMU_TEST(traffic_when_translations_come_and_go_is_byte_exact),
 	IOMMU_TEST(pages_when_logged_are_the_guests),
 	IOMMU_TEST(addresses_when_the_guests_are_looked_up_as_such),
 };
