@@ -49,8 +49,10 @@ static enum vhu_outcome tell_addresses(struct vhu_backend *b, const struct vhu_m
 				       struct vhu_mem_table *table, struct gmem *mem,
 				       struct gmem_region *const *regions, struct vhu_msg *reply)
 {
-	int err = vhu_postcopy_hold_table(b, mem, regions, table->n_regions);
+	int err;
 
+	set_memory(b, NULL);
+	err = vhu_postcopy_hold_table(b, mem, regions, table->n_regions);
 	if (err < 0)
 		return vhu_backend_refuse(b, "memory that comes late cannot be registered: %s",
 					  strerror(-err));

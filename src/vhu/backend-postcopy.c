@@ -19,13 +19,22 @@
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
+enum { FETCH_PAGE = 4096 };
+
 struct range {
 	void *addr;
 	size_t len;
 };
 
+/* A page that the fetching thread is to touch. */
+struct wish {
+	const volatile unsigned char *at;
+	size_t len;
+};
+
 struct vhu_postcopy {
-	int fd; /* the userfaultfd, which the front-end has, too */
+	struct vhu_backend *b;
+	int fd; /* the userfaultfd, which the front-end has, too; -1: not advised of */
 	bool listens;
 	struct gmem *waiting; /* until the front-end gives leave; NULL: none */
 
@@ -34,10 +43,19 @@ struct vhu_postcopy {
 	struct range ranges[VHU_MAX_REGIONS];
 	unsigned int n_ranges;
 
-	/* Of the thread, while there is one: a copy of the front-end's socket. */
+	/* Of the watching thread, while there is one: a copy of the front-end's socket. */
 	bool watched;
-	pthread_t thread;
+	pthread_t watcher;
 	int conn_fd, stop_fd;
+
+	/* Of the fetching thread: wishes go in by ask_fd; done_fd is the session's. */
+	bool fetches;
+	pthread_t fetcher;
+	int ask_fd, wish_fd;
+	int done_fd; /* an eventfd */
+	struct scope scope;
+	struct op done;
+	uint64_t n_done;
 };
 
 /* What there is of userfaultfd */
@@ -107,16 +125,37 @@ bool vhu_postcopy_works(const char *who)
 
 /* Regions whose pages may be missing */
 
+static struct uffdio_range to_uffdio(const struct range *r)
+{
+	return (struct uffdio_range){ .start = (uintptr_t)r->addr, .len = r->len };
+}
+
+/* Every page is there. */
 static void unregister(const struct vhu_postcopy *pc)
 {
 	for (unsigned int i = 0; i < pc->n_ranges; i++) {
-		struct uffdio_range range = {
-			.start = (uintptr_t)pc->ranges[i].addr,
-			.len = pc->ranges[i].len,
-		};
+		struct uffdio_range range = to_uffdio(&pc->ranges[i]);
 
-		/* Who sleeps there wakes up, and finds what is in the file, or zeroes. */
 		(void)ioctl(pc->fd, UFFDIO_UNREGISTER, &range);
+	}
+}
+
+/*
+ * Pages are missing that nobody will bring, or not here. Who sleeps for one finds
+ * private zeroes: were it merely unregistered, the look itself would put a zero page
+ * into the guest's file, where the true one still has to go.
+ */
+static void cut_off(const struct vhu_postcopy *pc)
+{
+	for (unsigned int i = 0; i < pc->n_ranges; i++) {
+		const struct range *r = &pc->ranges[i];
+		struct uffdio_range range = to_uffdio(r);
+
+		if (mmap(r->addr, r->len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+			 0) == MAP_FAILED)
+			(void)ioctl(pc->fd, UFFDIO_UNREGISTER, &range);
+		(void)ioctl(pc->fd, UFFDIO_WAKE, &range);
 	}
 }
 
@@ -149,7 +188,7 @@ static void *watch(void *arg)
 	while (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno == EINTR)
 		;
 	if (fds[0].revents == 0)
-		unregister(pc);
+		cut_off(pc);
 	return NULL;
 }
 
@@ -160,24 +199,24 @@ static void stop_watching(struct vhu_postcopy *pc)
 	if (pc->watched) {
 		while (write(pc->stop_fd, &one, sizeof(one)) < 0 && errno == EINTR)
 			;
-		pthread_join(pc->thread, NULL);
+		pthread_join(pc->watcher, NULL);
 	}
 	pc->watched = false;
 	pc->conn_fd = fd_close(pc->conn_fd);
 	pc->stop_fd = fd_close(pc->stop_fd);
 }
 
-/* The signals of this process are not for the thread. */
-static int start_thread(struct vhu_postcopy *pc)
+/* The signals of this process are not for its threads; a fault of memory is the thread's own. */
+static int start_thread(pthread_t *ret_thread, void *(*run)(void *arg), struct vhu_postcopy *pc)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&pc->thread, NULL, watch, pc);
+	err = pthread_create(ret_thread, NULL, run, pc);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pc->watched = err == 0;
 	return -err;
 }
 
@@ -190,20 +229,102 @@ static int start_watching(struct vhu_postcopy *pc, int conn_fd)
 	if (pc->conn_fd < 0 || pc->stop_fd < 0)
 		err = -errno;
 	if (err == 0)
-		err = start_thread(pc);
+		err = start_thread(&pc->watcher, watch, pc);
+	pc->watched = err == 0;
 	if (err < 0)
 		stop_watching(pc);
 	return err;
 }
 
-/* All pages are there, or never will be. */
-static void forget_late(struct vhu_postcopy *pc)
+/* Touches pages, each of which may take as long as it likes. */
+static void *fetch(void *arg)
 {
+	struct vhu_postcopy *pc = arg;
+	static const uint64_t one = 1;
+	struct wish wish;
+
+	while (read(pc->wish_fd, &wish, sizeof(wish)) == sizeof(wish)) {
+		for (size_t i = 0; i < wish.len;
+		     i += FETCH_PAGE - ((uintptr_t)wish.at + i) % FETCH_PAGE)
+			(void)wish.at[i];
+		if (write(pc->done_fd, &one, sizeof(one)) < 0)
+			break; /* it cannot be full */
+	}
+	return NULL;
+}
+
+static int start_fetching(struct vhu_postcopy *pc)
+{
+	int fds[2], err;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	pc->wish_fd = fds[0];
+	pc->ask_fd = fds[1];
+	fcntl(pc->ask_fd, F_SETFL, O_NONBLOCK);
+	err = start_thread(&pc->fetcher, fetch, pc);
+	pc->fetches = err == 0;
+	return err;
+}
+
+/* What it sleeps for is not registered any more. */
+static void stop_fetching(struct vhu_postcopy *pc)
+{
+	pc->ask_fd = fd_close(pc->ask_fd);
+	if (pc->fetches)
+		pthread_join(pc->fetcher, NULL);
+	pc->fetches = false;
+	pc->wish_fd = fd_close(pc->wish_fd);
+}
+
+/* Rings that waited are looked at again: what they lack now may be another page. */
+static void look_again(struct vhu_backend *b)
+{
+	for (unsigned int i = 0; i < b->n_vqs; i++) {
+		struct vqio *v = &b->vqs[i];
+
+		if (!v->fetching)
+			continue;
+		v->fetching = false;
+		if (v->mapped)
+			vqueue_wake(&v->q);
+		else
+			vqio_remap(v);
+	}
+}
+
+static void fetched(struct op *op, int res)
+{
+	struct vhu_postcopy *pc = container_of(op, struct vhu_postcopy, done);
+
+	if (scope_cancelling(&pc->scope) || res == -ECANCELED)
+		return;
+	op_read(op, pc->done_fd, &pc->n_done, sizeof(pc->n_done));
+	look_again(pc->b);
+}
+
+/* All pages are there; or the memory is of no use any more. */
+static void forget_late(struct vhu_postcopy *pc, bool complete)
+{
+	struct vhu_backend *b = pc->b;
+
 	stop_watching(pc);
-	unregister(pc);
+	if (complete)
+		unregister(pc);
+	else
+		cut_off(pc);
+	stop_fetching(pc);
 	pc->n_ranges = 0;
+	if (!pc->late)
+		return;
+	gmem_set_late(pc->late, false);
 	gmem_unref(pc->late);
 	pc->late = NULL;
+	if (b->closing)
+		return;
+	for (unsigned int i = 0; i < b->n_vqs; i++)
+		if (b->vqs[i].mapped)
+			virtq_memory_came(&b->vqs[i].q.vq);
 }
 
 static int make_late(struct vhu_postcopy *pc, struct gmem *mem, struct gmem_region *const *regions,
@@ -219,12 +340,41 @@ static int make_late(struct vhu_postcopy *pc, struct gmem *mem, struct gmem_regi
 		pc->n_ranges += err == 0;
 	}
 	pc->late = gmem_ref(mem);
+	gmem_set_late(mem, true);
 	return err;
 }
 
 bool vhu_postcopy_listens(const struct vhu_backend *b)
 {
 	return b->postcopy && b->postcopy->listens;
+}
+
+bool vhu_postcopy_lacks(struct vqio *v, const void *host, size_t len)
+{
+	struct vhu_postcopy *pc = v->b->postcopy;
+	struct wish wish = { .at = host, .len = len };
+
+	if (!pc || !pc->late || v->b->mem != pc->late || gmem_is_present(host, len))
+		return false;
+	/* One wish of each ring at a time: the pipe has room for as many. */
+	if (!v->fetching && write(pc->ask_fd, &wish, sizeof(wish)) != sizeof(wish))
+		return false; /* then the loop sleeps for it */
+	v->fetching = true;
+	return true;
+}
+
+bool vhu_postcopy_lacks_chain(struct vqio *v)
+{
+	uint64_t addr;
+	uint8_t perm;
+	void *host;
+
+	if (!gmem_is_late(v->b->mem) || v->b->iotlb || !virtq_missing(&v->q.vq, &addr, &perm))
+		return false;
+	host = gmem_host_from_guest(v->b->mem, addr, 1);
+	if (!vhu_postcopy_lacks(v, host, 1))
+		vqueue_wake(&v->q); /* it has come meanwhile */
+	return true;
 }
 
 int vhu_postcopy_hold_table(struct vhu_backend *b, struct gmem *mem,
@@ -235,12 +385,16 @@ int vhu_postcopy_hold_table(struct vhu_backend *b, struct gmem *mem,
 
 	gmem_unref(pc->waiting);
 	pc->waiting = NULL;
-	forget_late(pc);
+	forget_late(pc, false);
+	for (unsigned int i = 0; i < b->n_vqs; i++)
+		b->vqs[i].fetching = false;
 	err = make_late(pc, mem, regions, n);
+	if (err == 0)
+		err = start_fetching(pc);
 	if (err == 0)
 		err = start_watching(pc, b->conn.fd);
 	if (err < 0)
-		forget_late(pc);
+		forget_late(pc, false);
 	else
 		pc->waiting = gmem_ref(mem);
 	return err;
@@ -263,48 +417,111 @@ struct gmem *vhu_postcopy_take_table(struct vhu_backend *b)
 	return mem;
 }
 
+/* The end of it; another may begin in the same session. */
+static void end(struct vhu_postcopy *pc, bool complete)
+{
+	forget_late(pc, complete);
+	gmem_unref(pc->waiting);
+	pc->waiting = NULL;
+	pc->fd = fd_close(pc->fd);
+	pc->listens = false;
+	if (!pc->b->closing)
+		look_again(pc->b);
+}
+
+static void closed(struct scope *scope)
+{
+	vhu_backend_part_closed(container_of(scope, struct vhu_postcopy, scope)->b);
+}
+
+bool vhu_postcopy_close(struct vhu_backend *b)
+{
+	if (!b->postcopy)
+		return false;
+	scope_cancel(&b->postcopy->scope, closed);
+	return true;
+}
+
 void vhu_postcopy_release(struct vhu_backend *b)
 {
 	struct vhu_postcopy *pc = b->postcopy;
 
 	if (!pc)
 		return;
-	forget_late(pc);
-	gmem_unref(pc->waiting);
-	fd_close(pc->fd);
+	end(pc, false);
+	scope_fini(&pc->scope);
+	fd_close(pc->done_fd);
 	free(pc);
 	b->postcopy = NULL;
 }
 
 /* Messages */
 
+/* The session's one. NULL without memory or descriptors. */
+static struct vhu_postcopy *postcopy_of(struct vhu_backend *b)
+{
+	struct vhu_postcopy *pc = b->postcopy;
+
+	if (pc)
+		return pc;
+	pc = calloc(1, sizeof(*pc));
+	if (!pc)
+		return NULL;
+	*pc = (struct vhu_postcopy){ .b = b, .fd = -1, .conn_fd = -1, .stop_fd = -1 };
+	pc->ask_fd = pc->wish_fd = -1;
+	pc->done_fd = eventfd(0, EFD_CLOEXEC);
+	if (pc->done_fd < 0) {
+		free(pc);
+		return NULL;
+	}
+	scope_init(&pc->scope, b->loop);
+	op_init(&pc->done, &pc->scope, fetched);
+	op_read(&pc->done, pc->done_fd, &pc->n_done, sizeof(pc->n_done));
+	b->postcopy = pc;
+	return pc;
+}
+
+/* A userfaultfd that is theirs as well: a copy, or -errno. */
+static int open_for_two(struct vhu_postcopy *pc)
+{
+	int theirs;
+
+	end(pc, true);
+	pc->fd = open_userfaultfd();
+	if (pc->fd < 0)
+		return pc->fd;
+	theirs = fcntl(pc->fd, F_DUPFD_CLOEXEC, 0);
+	return theirs < 0 ? -errno : theirs;
+}
+
 /* A refusal is an answer without a descriptor. */
 enum vhu_outcome vhu_on_POSTCOPY_ADVISE(struct vhu_backend *b, struct vhu_msg *msg,
 					struct vhu_msg *reply)
 {
 	struct vhu_postcopy *pc;
-	int fd, theirs;
+	int fd;
 
 	(void)msg;
-	vhu_postcopy_release(b);
 	if (vhu_backend_has_protocol(b, VHU_PF_CONFIGURE_MEM_SLOTS_BIT)) {
 		vhu_backend_refuse(b, "POSTCOPY_ADVISE: expected no CONFIGURE_MEM_SLOTS (VU-044)");
 		return VHU_DONE;
 	}
-	fd = open_userfaultfd();
-	theirs = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	pc = theirs < 0 ? NULL : calloc(1, sizeof(*pc));
-	if (!pc) {
-		vhu_backend_refuse(b, "POSTCOPY_ADVISE: no userfaultfd: %s",
-				   strerror(fd < 0 ? -fd : ENOMEM));
-		fd_close(theirs);
-		fd_close(fd);
+	if (b->postcopy && b->postcopy->late) {
+		vhu_backend_refuse(b, "POSTCOPY_ADVISE: expected POSTCOPY_END before another one");
 		return VHU_DONE;
 	}
-	*pc = (struct vhu_postcopy){ .fd = fd, .conn_fd = -1, .stop_fd = -1 };
-	b->postcopy = pc;
-	reply->fds.fd[reply->fds.n_fds++] = theirs;
+	pc = postcopy_of(b);
+	fd = pc ? open_for_two(pc) : -ENOMEM;
+	if (fd >= 0)
+		reply->fds.fd[reply->fds.n_fds++] = fd;
+	else
+		vhu_backend_refuse(b, "POSTCOPY_ADVISE: no userfaultfd: %s", strerror(-fd));
 	return VHU_DONE;
+}
+
+static bool advised(const struct vhu_backend *b)
+{
+	return b->postcopy && b->postcopy->fd >= 0;
 }
 
 enum vhu_outcome vhu_on_POSTCOPY_LISTEN(struct vhu_backend *b, struct vhu_msg *msg,
@@ -312,7 +529,7 @@ enum vhu_outcome vhu_on_POSTCOPY_LISTEN(struct vhu_backend *b, struct vhu_msg *m
 {
 	(void)msg;
 	(void)reply;
-	if (!b->postcopy)
+	if (!advised(b))
 		return vhu_backend_refuse(b, "POSTCOPY_LISTEN: expected POSTCOPY_ADVISE before");
 	b->postcopy->listens = true;
 	return VHU_DONE;
@@ -322,12 +539,12 @@ enum vhu_outcome vhu_on_POSTCOPY_END(struct vhu_backend *b, struct vhu_msg *msg,
 				     struct vhu_msg *reply)
 {
 	(void)msg;
-	if (!b->postcopy) {
+	if (!advised(b)) {
 		vhu_backend_refuse(b, "POSTCOPY_END: expected POSTCOPY_ADVISE before");
 		vhu_msg_put_u64(reply, 1);
 		return VHU_DONE;
 	}
-	vhu_postcopy_release(b);
+	end(b->postcopy, true);
 	vhu_msg_put_u64(reply, 0);
 	return VHU_DONE;
 }

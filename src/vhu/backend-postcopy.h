@@ -4,9 +4,10 @@
  * when it is first touched. (vhost-user text, "Postcopy support")
  *
  * A thread that touches such a page sleeps until it is there, and only the
- * front-end can see to that; so the loop stands still for as long as one page
- * takes. A front-end that goes away must not leave it so: a thread watches for
- * that, and lets the memory be what it is then.
+ * front-end can see to that. So the loop looks before it touches: a ring whose
+ * next chain lacks a page waits while a thread of the session's fetches it, and
+ * other rings and guests go on. Another thread watches for a front-end that
+ * goes away, and lets the memory be what it is then: nobody sleeps for ever.
  */
 #ifndef VHU_VHU_BACKEND_POSTCOPY_H
 #define VHU_VHU_BACKEND_POSTCOPY_H
@@ -17,6 +18,7 @@
 #include "virtio/gmem.h"
 
 struct vhu_backend;
+struct vqio;
 struct vhu_postcopy;
 
 /*
@@ -33,7 +35,8 @@ bool vhu_postcopy_is_leave(const struct vhu_backend *b, const struct vhu_msg *ms
 
 /*
  * A new table (mem, of these regions in the order of the message), whose pages
- * are missing from now on. It waits for leave. 0 or -errno; then nothing waits.
+ * are missing from now on. It waits for leave. Nothing uses another one any more,
+ * as that is cut off. 0 or -errno; then nothing waits.
  */
 int vhu_postcopy_hold_table(struct vhu_backend *b, struct gmem *mem,
 			    struct gmem_region *const *regions, unsigned int n);
@@ -41,7 +44,22 @@ int vhu_postcopy_hold_table(struct vhu_backend *b, struct gmem *mem,
 /* Leave: the table that waited, with a reference that is the caller's. NULL: none did. */
 struct gmem *vhu_postcopy_take_table(struct vhu_backend *b);
 
-/* The session ends; repeatable. */
+/*
+ * Whether a page of len bytes at host is not there yet. Then it is fetched, and the
+ * ring looked at again.
+ */
+bool vhu_postcopy_lacks(struct vqio *v, const void *host, size_t len);
+
+/* The same for the chain by which the ring's turn was ended. */
+bool vhu_postcopy_lacks_chain(struct vqio *v);
+
+/*
+ * The session ends: false if there is nothing to wait for, else
+ * vhu_backend_part_closed() is called later.
+ */
+bool vhu_postcopy_close(struct vhu_backend *b);
+
+/* All is closed. */
 void vhu_postcopy_release(struct vhu_backend *b);
 
 #endif

@@ -155,7 +155,7 @@ static bool serve(struct vqio *v)
 		broken(v);
 		return false;
 	}
-	if (vhu_iommu_lacks(v))
+	if (vhu_iommu_lacks(v) || vhu_postcopy_lacks_chain(v))
 		return false;
 	return found == VQ_MORE || (found == VQ_DRAINED && await_kick(v));
 }
@@ -269,6 +269,10 @@ static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 	void *driver = desc ? vhu_iommu_area(v, v->addr.avail, len.driver, IOTLB_READ) : NULL;
 	void *device = driver ? vhu_iommu_area(v, v->addr.used, len.device, IOTLB_WRITE) : NULL;
 
+	if (device &&
+	    (vhu_postcopy_lacks(v, desc, len.desc) || vhu_postcopy_lacks(v, driver, len.driver) ||
+	     vhu_postcopy_lacks(v, device, len.device)))
+		return false;
 	if (!device || !virtq_ring_map(ret_ring, features, desc, driver, device, v->num))
 		return false;
 	vhu_log_update_ring(v, features); /* it may lie elsewhere than before */
@@ -315,7 +319,7 @@ static void go_live(struct vqio *v)
 		return;
 	}
 	if (!map_ring(v, &ring)) {
-		if (!v->lack.waits)
+		if (!v->lack.waits && !v->fetching)
 			vhu_backend_warn(
 				v->b, v->who,
 				"waits: its addresses are not inside one shared region each");
@@ -371,7 +375,7 @@ void vqio_remap(struct vqio *v)
 	} else {
 		v->mapped = map_ring(v, &ring);
 		virtq_set_memory(&v->q.vq, v->mapped ? &ring : NULL, v->mapped ? v->b->mem : NULL);
-		if (!v->mapped)
+		if (!v->mapped && !v->fetching)
 			log_debug(v->who, "parked: its addresses left the memory table");
 	}
 	vqio_update(v);

@@ -51,6 +51,7 @@ struct vqio {
 	struct op kick, call, err;
 	struct timer poll;
 	struct list_node ready_link; /* in b->ready_rings: it is to be served */
+	bool fetching;		     /* it waits for a page of memory that comes late */
 	struct vqio_lack lack;	     /* a translation that it waits for */
 	struct loop_watch watch;     /* no kick is asked for while it is on */
 };

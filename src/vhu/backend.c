@@ -185,6 +185,7 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 	}
 	scope_cancel(&b->timer_scope, timer_closed);
 	b->n_open += vhu_state_close(b);
+	b->n_open += vhu_postcopy_close(b);
 	vhu_channel_close(b);
 	vhu_log_close(b);
 	vhu_conn_close(&b->conn, conn_closed);

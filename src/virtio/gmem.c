@@ -36,6 +36,7 @@ struct gmem_span {
 struct gmem {
 	unsigned int n_refs;
 	unsigned int n_regions;
+	bool late;		 /* pages may be missing */
 	unsigned int *last_hit;	 /* a hint only; written by look-ups */
 	struct gmem_span *spans; /* sorted by guest address, as regions */
 	struct gmem_region *regions[];
@@ -487,15 +488,28 @@ bool gmem_covers(const struct gmem *mem, uint64_t guest_addr, uint64_t len)
 	return true;
 }
 
+void gmem_set_late(struct gmem *mem, bool late)
+{
+	mem->late = late;
+}
+
+bool gmem_is_late(const struct gmem *mem)
+{
+	return mem && mem->late;
+}
+
 bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_window *ret_window)
 {
 	const struct gmem_span *span = gmem_find(mem, guest_addr);
 
+	struct gmem_window w;
+
 	if (!span)
 		return false;
-	ret_window->guest_addr = span->guest_addr;
-	ret_window->size = span->size;
-	ret_window->host = span->host;
+	w = (struct gmem_window){ span->guest_addr, span->size, span->host };
+	if (mem->late && !gmem_window_narrow(&w, guest_addr))
+		return false;
+	*ret_window = w;
 	return true;
 }
 

@@ -140,6 +140,20 @@ size_t gmem_run(const struct gmem *mem, uint64_t guest_addr, uint64_t len, void 
 /* Whether every byte of [guest_addr, guest_addr + len) is mapped, in any number of regions. */
 bool gmem_covers(const struct gmem *mem, uint64_t guest_addr, uint64_t len);
 
+/*
+ * Memory whose pages may be missing (userfaultfd): while it is late, a window is
+ * what is there around an address, and none where nothing is. Whoever looks
+ * goes on without sleeping, and has the page fetched.
+ */
+void gmem_set_late(struct gmem *mem, bool late);
+bool gmem_is_late(const struct gmem *mem);
+
+/* Whether all pages of len bytes at host, which is in a mapped region, are there. */
+bool gmem_is_present(const void *host, size_t len);
+
+/* Makes the window what is there from guest_addr, which is in it, on. False: nothing is. */
+bool gmem_window_narrow(struct gmem_window *w, uint64_t guest_addr);
+
 /* The whole region around guest_addr; false, and nothing written, when there is none. */
 bool gmem_window_at(const struct gmem *mem, uint64_t guest_addr, struct gmem_window *ret_window);
 

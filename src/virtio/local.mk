@@ -11,6 +11,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq-packed.h \
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
+	%reldir%/gmem-late.c \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
 	%reldir%/inflight-packed.c \

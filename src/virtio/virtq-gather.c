@@ -60,9 +60,11 @@ static inline void gather_add(struct gather *g, unsigned char *host, uint32_t le
 /* The stretch around addr that the device may access in that way. */
 static bool window_at(struct virtq *q, uint64_t addr, uint8_t perm, struct gmem_window *ret_window)
 {
-	if (!q->tlb)
-		return gmem_window_at(q->mem, addr, ret_window);
-	if (iotlb_window_at(q->tlb, q->mem, addr, perm, ret_window))
+	if (!q->tlb && gmem_window_at(q->mem, addr, ret_window))
+		return true;
+	if (!q->tlb && (!gmem_is_late(q->mem) || !gmem_host_from_guest(q->mem, addr, 1)))
+		return false;
+	if (q->tlb && iotlb_window_at(q->tlb, q->mem, addr, perm, ret_window))
 		return true;
 	q->missing = true;
 	q->missing_iova = addr;

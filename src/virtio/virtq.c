@@ -118,7 +118,8 @@ void virtq_fini(struct virtq *q)
  */
 static void virtq_choose_path(struct virtq *q)
 {
-	bool plain = !q->tlb && !q->inflight.record && q->fault == VIRTQ_FAULT_NONE;
+	bool plain = !q->tlb && !q->inflight.record && q->fault == VIRTQ_FAULT_NONE &&
+		     !gmem_is_late(q->mem);
 
 	q->avail_idx = q->last_avail;
 	q->plain_size = plain && !q->packed && !q->in_order ? q->ring.size : 0;
@@ -192,6 +193,13 @@ uint32_t virtq_position(const struct virtq *q)
 	if (q->packed)
 		return virtq_packed_position(q);
 	return (uint16_t)(q->last_avail - (q->n_left - q->left_at));
+}
+
+void virtq_memory_came(struct virtq *q)
+{
+	q->missing = false;
+	q->window = (struct gmem_window){ .size = 0 };
+	virtq_choose_path(q);
 }
 
 bool virtq_missing(const struct virtq *q, uint64_t *ret_iova, uint8_t *ret_perm)

@@ -38,7 +38,8 @@ enum pop_result {
 	POP_CHAIN,   /* a chain was taken */
 	POP_EMPTY,   /* the driver has offered no more */
 	POP_BROKEN,  /* the ring is broken; virtq_broken() says why */
-	POP_MISSING, /* an address of the next chain has no translation: virtq_missing() */
+	POP_MISSING, /* an address of the next chain has no translation, or its page is late:
+			virtq_missing() */
 };
 
 /* Why a ring is broken: name and the sentence of virtq_fault_text(). */
@@ -277,6 +278,9 @@ uint32_t virtq_position(const struct virtq *q);
  * POP_MISSING the queue is as if it had not been called.
  */
 enum pop_result virtq_pop(struct virtq *q, struct chain *ret_chain);
+
+/* The queue's memory is not late any more (gmem_set_late()). */
+void virtq_memory_came(struct virtq *q);
 
 /*
  * The address without a translation, and IOTLB_READ or IOTLB_WRITE for what it

@@ -105,6 +105,28 @@ static void guest_when_its_memory_comes_late_goes_on(void **state)
 	exchange();
 }
 
+/* Another table while pages are missing: nothing is read where nobody brings them any more. */
+static void table_when_replaced_under_way_loses_nothing(void **state)
+{
+	(void)state;
+	boot_to_move();
+	data->pausing = true;
+	assert_fe_ok(rig, guest_write_port(&guest, 1, "old,", 4, RIG_TIMEOUT_MS));
+	move_without_memory();
+	assert_fe_ok(rig, vhu_frontend_postcopy_table(&rig->fe, &pc));
+	start_rings();
+	for (unsigned int i = 0; i < 20; i++) {
+		assert_fe_ok(rig, vhu_frontend_postcopy_table(&rig->fe, &pc));
+		rig_step(rig);
+	}
+	host_expect(data_there, "old,", 4);
+	exchange();
+	assert_fe_ok(rig, vhu_frontend_postcopy_table(&rig->fe, &pc));
+	exchange();
+	assert_fe_ok(rig, vhu_frontend_postcopy_end(&rig->fe, &pc));
+	exchange();
+}
+
 /* VU-179: rings are not looked up before the front-end has given leave. */
 static void rings_when_leave_is_not_given_wait(void **state)
 {
@@ -125,7 +147,10 @@ static void rings_when_leave_is_not_given_wait(void **state)
 	/* A second table takes the place of the one that waited. */
 	assert_fe_ok(rig, vhu_frontend_postcopy_table(&rig->fe, &pc));
 	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
-	assert_true(target.b->vqs[0].live);
+	for (unsigned int i = 0; !target.b->vqs[0].live; i++) {
+		rig_step(rig);
+		assert_true(i < 2000);
+	}
 	exchange();
 }
 
@@ -151,12 +176,11 @@ static int advise(void)
 	return fdset_take(&reply.fds, 0);
 }
 
-static void front_end_when_it_dies_at_a_fault_costs_its_session(void **state)
+/* A ring of the target has begun to look at memory that nobody will ever bring. */
+static void ask_for_a_page(void)
 {
 	struct vhu_msg msg, reply;
-	pthread_t thread;
 
-	(void)state;
 	boot_to_move();
 	stop_source();
 	leave_source();
@@ -172,7 +196,6 @@ static void front_end_when_it_dies_at_a_fault_costs_its_session(void **state)
 	vhu_frontend_mem_table_message(&rig->fe, &msg);
 	assert_fe_ok(rig, vhu_frontend_send_unchecked(&rig->fe, &msg));
 	assert_fe_ok(rig, vhu_frontend_receive(&rig->fe, &reply, RIG_TIMEOUT_MS));
-	assert_int_equal(pthread_create(&thread, NULL, hang_up_at_a_fault, &rig->fe.fd), 0);
 	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
 	vhu_msg_put_u64(&msg, 0);
 	assert_fe_ok(rig, vhu_frontend_send_unchecked(&rig->fe, &msg));
@@ -180,10 +203,44 @@ static void front_end_when_it_dies_at_a_fault_costs_its_session(void **state)
 	assert_fe_ok(rig, vhu_frontend_vring_addr(&rig->fe, 0, 0, 0, false));
 	assert_fe_ok(rig, vhu_frontend_vring_fd(&rig->fe, VHU_FE_SET_VRING_KICK, 0,
 						rig->fe.rings[0].kick_fd, false));
-	target_await_end(); /* with the thread of the loop asleep in between */
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	close(pc.backend_fd);
+}
+
+static void forget_faults(void)
+{
+	pc.backend_fd = fd_close(pc.backend_fd);
 	pc = (struct vhu_frontend_postcopy){ 0 };
+}
+
+/* The ring waits, and nothing else does: not even its own session. */
+static void loop_when_a_page_never_comes_goes_on(void **state)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	ask_for_a_page();
+	p.fd = pc.backend_fd;
+	for (unsigned int i = 0; poll(&p, 1, 0) == 0; i++) {
+		rig_step(rig);
+		assert_true(i < 2000);
+	}
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	assert_true(target.b->vqs[0].fetching);
+	assert_false(target.b->vqs[0].live);
+	vhu_frontend_disconnect(&rig->fe);
+	target_await_end(); /* though the front-end's descriptor for faults is open */
+	forget_faults();
+}
+
+static void front_end_when_it_dies_at_a_fault_costs_its_session(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	ask_for_a_page();
+	assert_int_equal(pthread_create(&thread, NULL, hang_up_at_a_fault, &rig->fe.fd), 0);
+	target_await_end();
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	forget_faults();
 }
 
 /* VU-181, VU-180: without ADVISE there is nothing to listen for, or to end. */
@@ -248,7 +305,9 @@ static void session_when_it_ends_at_any_step_leaves_nothing(void **state)
 
 static const struct CMUnitTest tests[] = {
 	POSTCOPY_TEST(guest_when_its_memory_comes_late_goes_on),
+	POSTCOPY_TEST(table_when_replaced_under_way_loses_nothing),
 	POSTCOPY_TEST(rings_when_leave_is_not_given_wait),
+	POSTCOPY_TEST(loop_when_a_page_never_comes_goes_on),
 	POSTCOPY_TEST(front_end_when_it_dies_at_a_fault_costs_its_session),
 	POSTCOPY_TEST(messages_when_not_advised_are_refused),
 	POSTCOPY_TEST(advise_when_memory_has_slots_brings_no_descriptor),
