@@ -144,11 +144,15 @@ enum vhu_outcome vhu_on_RESET_OWNER(struct vhu_backend *b, struct vhu_msg *msg,
 	return VHU_DONE;
 }
 
-/* A reset: what an older driver had in flight concerns nobody any more. */
+/*
+ * A reset: what an older driver had in flight concerns nobody any more. The record
+ * is closed, as it may come back when the rings have gone on without it.
+ */
 static void stop_rings(struct vhu_backend *b)
 {
 	for (unsigned int i = 0; i < b->n_vqs; i++) {
 		vqio_stop(&b->vqs[i]);
+		vhu_inflight_ring_stopped(&b->vqs[i]);
 		b->vqs[i].call_again = false;
 	}
 	vhu_inflight_drop(b);

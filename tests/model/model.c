@@ -107,6 +107,7 @@ static void begin(struct model *m, struct rng *r)
 		model_fail(m, "memory for a device");
 	host_init(m, r);
 	vhu_frontend_init(&m->fe, -1);
+	m->inflight = (struct vhu_frontend_inflight)VHU_FRONTEND_INFLIGHT_NONE;
 	m->fe.pump = pump;
 	m->fe.pump_arg = m;
 	memory_make(m);
@@ -126,6 +127,7 @@ static void end(struct model *m)
 		session_disconnect(m);
 	host_fini(m);
 	memory_fini(m);
+	vhu_frontend_inflight_fini(&m->inflight);
 	vhu_frontend_fini(&m->fe);
 	console_fini(&m->con);
 	loop_free(m->loop);

@@ -15,7 +15,7 @@
 #include "loop.h"
 #include "random.h"
 #include "vhu/backend.h"
-#include "vhu/frontend-rings.h"
+#include "vhu/frontend-migrate.h"
 #include "virtio/console.h"
 #include "virtio/features.h"
 
@@ -187,6 +187,7 @@ struct model {
 	uint8_t *old_map; /* memory that the back-end has no business with any more */
 	size_t old_len;
 	uint64_t user_base;
+	struct vhu_frontend_inflight inflight; /* of this driver's rings */
 };
 
 /* Ends the process: the device differs from the model. */
@@ -295,8 +296,8 @@ void session_start_ring(struct model *m, unsigned int ring, struct rng *r);
 void session_stop_ring(struct model *m, unsigned int ring);
 /* Stops all rings without a message for each: status 0. False: it cannot. */
 /*
- * Whether both control queues have stopped where a new driver's would begin:
- * then nobody can tell a pause from a new driver, and there has to be one.
+ * Whether both control queues stand where a new driver's would begin: if one is
+ * stopped now, nobody can tell a pause from a new driver, and there has to be one.
  */
 bool session_is_ambiguous(struct model *m);
 bool session_stop_by_status(struct model *m);

@@ -4,11 +4,11 @@
 
 #include "model.h"
 
-static const uint64_t known_protocol = BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) |
-				       BIT(VHU_PF_BACKEND_REQ_BIT) | BIT(VHU_PF_CONFIG_BIT) |
-				       BIT(VHU_PF_RESET_DEVICE_BIT) |
-				       BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) |
-				       BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) | BIT(VHU_PF_STATUS_BIT);
+static const uint64_t known_protocol =
+	BIT(VHU_PF_MQ_BIT) | BIT(VHU_PF_REPLY_ACK_BIT) | BIT(VHU_PF_BACKEND_REQ_BIT) |
+	BIT(VHU_PF_CONFIG_BIT) | BIT(VHU_PF_RESET_DEVICE_BIT) |
+	BIT(VHU_PF_INBAND_NOTIFICATIONS_BIT) | BIT(VHU_PF_CONFIGURE_MEM_SLOTS_BIT) |
+	BIT(VHU_PF_STATUS_BIT) | BIT(VHU_PF_INFLIGHT_SHMFD_BIT) | BIT(VHU_PF_DEVICE_STATE_BIT);
 
 static bool has_enable(const struct model *m)
 {
@@ -85,6 +85,20 @@ static void check_max_ports(struct model *m)
 	model_expect(m, le32toh(max) == m->n_numbers, "max_nr_ports %u, not %u", m->n_numbers, max);
 }
 
+/* The record of requests in flight: a new one for new rings, else the one they have. */
+static void give_inflight(struct model *m, bool fresh)
+{
+	if (fresh || !session_has(m, VHU_PF_INFLIGHT_SHMFD_BIT))
+		vhu_frontend_inflight_fini(&m->inflight);
+	if (!session_has(m, VHU_PF_INFLIGHT_SHMFD_BIT))
+		return;
+	if (fresh)
+		session_must(m, vhu_frontend_inflight_get(&m->fe, &m->inflight, m->n_rings,
+							  MODEL_RING_MAX));
+	if (m->inflight.fd >= 0)
+		session_must(m, vhu_frontend_inflight_set(&m->fe, &m->inflight));
+}
+
 static void negotiate(struct model *m, struct rng *r)
 {
 	bool with_protocol = !rng_one_in(r, 8);
@@ -113,6 +127,7 @@ void session_connect(struct model *m, struct rng *r)
 {
 	connect_pair(m);
 	negotiate(m, r);
+	give_inflight(m, false);
 }
 
 /* The ring has stopped; what came back is there. */
@@ -168,12 +183,12 @@ void session_stop_ring(struct model *m, unsigned int ring)
 
 bool session_is_ambiguous(struct model *m)
 {
-	const struct vhu_frontend_ring *fr = m->fe.rings;
+	static const unsigned int rings[] = { MODEL_CTRL_RX, MODEL_CTRL_TX };
 
-	return model_multiport(m) && !m->rings[MODEL_CTRL_RX].started &&
-	       !m->rings[MODEL_CTRL_TX].started &&
-	       fr[MODEL_CTRL_RX].base == driverq_first_base(&fr[MODEL_CTRL_RX].q) &&
-	       fr[MODEL_CTRL_TX].base == driverq_first_base(&fr[MODEL_CTRL_TX].q);
+	for (size_t i = 0; i < ARRAY_SIZE(rings) && model_multiport(m); i++)
+		if (driver_base(m, rings[i]) != driverq_first_base(model_q(m, rings[i])))
+			return false;
+	return model_multiport(m);
 }
 
 bool session_stop_by_status(struct model *m)
@@ -345,6 +360,7 @@ void session_boot(struct model *m, struct rng *r)
 		session_set_features(m);
 	else
 		negotiate(m, r);
+	give_inflight(m, true);
 	m->booted = true;
 	for (unsigned int i = 0; i < m->n_set_up; i++)
 		session_start_ring(m, i, r);

@@ -25,6 +25,16 @@ bool step_ring_stop(struct model *m, struct rng *r)
 	return true;
 }
 
+static void resume_ring(struct model *m, unsigned int ring, struct rng *r)
+{
+	if (model_is_ctrl(ring))
+		model_settle(m); /* nothing moves on while it is asked where rings stand */
+	if (model_is_ctrl(ring) && session_is_ambiguous(m))
+		session_reboot(m, r);
+	else
+		session_start_ring(m, ring, r);
+}
+
 /* The first from a random one on that is stopped, or disabled. */
 bool step_ring_start(struct model *m, struct rng *r)
 {
@@ -36,10 +46,8 @@ bool step_ring_start(struct model *m, struct rng *r)
 	for (unsigned int i = 0; i < m->n_set_up; i++) {
 		unsigned int ring = (first + i) % m->n_set_up;
 
-		if (!m->rings[ring].started && session_is_ambiguous(m))
-			session_reboot(m, r);
-		else if (!m->rings[ring].started)
-			session_start_ring(m, ring, r);
+		if (!m->rings[ring].started)
+			resume_ring(m, ring, r);
 		else if (!m->rings[ring].enabled)
 			session_enable_ring(m, ring, true);
 		else
@@ -140,6 +148,25 @@ static void stop_all(struct model *m)
 	for (unsigned int i = 0; i < m->n_set_up; i++)
 		if (m->rings[i].started)
 			session_stop_ring(m, i);
+}
+
+/* A move that fails when all is saved: the device goes on with what it has. */
+bool step_save(struct model *m, struct rng *r)
+{
+	struct vhu_frontend_state state = { .bytes = NULL };
+
+	if (!m->b || !m->booted || !session_has(m, VHU_PF_DEVICE_STATE_BIT))
+		return false;
+	stop_all(m);
+	session_must(m,
+		     vhu_frontend_save_state(
+			     &m->fe, rng_one_in(r, 2) ? VHU_STATE_PIPE : VHU_STATE_SOCKET, &state));
+	model_say(m, "state of %zu bytes is saved", state.len);
+	vhu_frontend_state_fini(&state);
+	start_all(m, r);
+	/* Clients are left out until a ring has started. */
+	session_must(m, vhu_frontend_ping(&m->fe));
+	return true;
 }
 
 bool step_features(struct model *m, struct rng *r)
