@@ -71,8 +71,7 @@ static void bench_setup(struct bench *b, uint64_t features)
 	    virtq_init(&b->device, VRING_MAX_SIZE, features) < 0)
 		die("ring");
 	driverq_set_tables(&b->driver, b->host + ring_len, GUEST_BASE + ring_len, TABLE_SIZE);
-	if (!virtq_ring_map(&ring, features, b->host,
-			    b->host + (b->driver.avail_addr - GUEST_BASE),
+	if (!virtq_ring_map(&ring, features, b->host, b->host + (b->driver.avail_addr - GUEST_BASE),
 			    b->host + (b->driver.used_addr - GUEST_BASE), b->size))
 		die("ring");
 	virtq_start(&b->device, &ring, b->mem, 0, features);

@@ -13,10 +13,10 @@ static inline struct virtq_ring driver_ring(const struct driverq *d, const struc
 {
 	struct virtq_areas len = virtq_area_bytes(d->features, d->size);
 	struct virtq_ring ring = { .size = 0 };
-	bool mapped = virtq_ring_map(
-		&ring, d->features, gmem_host_from_guest(mem, d->desc_addr, len.desc),
-		gmem_host_from_guest(mem, d->avail_addr, len.driver),
-		gmem_host_from_guest(mem, d->used_addr, len.device), d->size);
+	bool mapped = virtq_ring_map(&ring, d->features,
+				     gmem_host_from_guest(mem, d->desc_addr, len.desc),
+				     gmem_host_from_guest(mem, d->avail_addr, len.driver),
+				     gmem_host_from_guest(mem, d->used_addr, len.device), d->size);
 
 	assert(mapped);
 	(void)mapped;
