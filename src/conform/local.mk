@@ -98,6 +98,7 @@ noinst_LIBRARIES += %reldir%/libconform.a
 	%reldir%/cases/case-console.h \
 	%reldir%/cases/case-device-channel.c \
 	%reldir%/cases/case-device.c \
+	%reldir%/cases/case-iommu.c \
 	%reldir%/cases/case-fds.c \
 	%reldir%/cases/case-features.c \
 	%reldir%/cases/case-framing-more.c \

@@ -20,6 +20,7 @@ static void replace(struct vhu_backend *b, struct inflight *record, int fd,
 	inflight_unref(b->inflight.record);
 	fd_close(b->inflight.fd);
 	b->inflight = (struct vhu_backend_inflight){ record, fd, *place };
+	b->dev->record = record;
 	for (unsigned int i = 0; i < b->n_vqs; i++)
 		virtq_set_inflight(&b->vqs[i].q.vq, record, i);
 }

@@ -130,6 +130,21 @@ void *vhu_iommu_area(struct vqio *v, uint64_t addr, uint64_t len, uint8_t perm)
 	return host;
 }
 
+uint64_t vhu_iommu_log_addr(const struct vqio *v)
+{
+	const struct vhu_backend *b = v->b;
+	uint64_t addr = v->addr.log;
+	uint64_t missing;
+	void *used;
+
+	if (!b->iotlb)
+		return addr;
+	used = iotlb_host(b->iotlb, b->mem, v->addr.used, 1, IOTLB_WRITE, &missing);
+	if (used)
+		(void)gmem_guest_from_host(b->mem, used, &addr);
+	return addr;
+}
+
 bool vhu_iommu_lacks(struct vqio *v)
 {
 	uint64_t iova;

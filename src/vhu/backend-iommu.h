@@ -35,6 +35,13 @@ struct vqio_lack {
 void *vhu_iommu_area(struct vqio *v, uint64_t addr, uint64_t len, uint8_t perm);
 
 /*
+ * Where writes to the ring itself belong in the dirty log: where the front-end
+ * says. Behind an IOMMU front-ends say an I/O virtual address (QEMU, as vhost in
+ * Linux takes it), so it is where the used ring lies in guest memory then.
+ */
+uint64_t vhu_iommu_log_addr(const struct vqio *v);
+
+/*
  * The driver's choice is about to be in force. False: no memory for translations.
  * They begin anew unless a ring is started: a front-end tells what has become
  * invalid only while one is.

@@ -107,7 +107,7 @@ void vhu_log_update_ring(struct vqio *v, uint64_t features)
 	bool on = features & BIT(VHOST_F_LOG_ALL_BIT);
 
 	virtq_set_log(&v->q.vq, on ? v->b->log.map : NULL, v->addr.flags & VHU_VRING_F_LOG,
-		      v->addr.log);
+		      vhu_iommu_log_addr(v));
 }
 
 void vhu_log_update(struct vhu_backend *b, uint64_t features)

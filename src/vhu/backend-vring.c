@@ -273,7 +273,10 @@ static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 	    (vhu_postcopy_lacks(v, desc, len.desc) || vhu_postcopy_lacks(v, driver, len.driver) ||
 	     vhu_postcopy_lacks(v, device, len.device)))
 		return false;
-	return device && virtq_ring_map(ret_ring, features, desc, driver, device, v->num);
+	if (!device || !virtq_ring_map(ret_ring, features, desc, driver, device, v->num))
+		return false;
+	vhu_log_update_ring(v, features); /* it may lie elsewhere than before */
+	return true;
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
@@ -284,6 +287,11 @@ static void go_live(struct vqio *v)
 
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
+	if (!virtq_size_valid(v->b->nego.features, v->num)) {
+		vhu_backend_warn(v->b, v->who, "waits: a split ring cannot have %u entries",
+				 v->num);
+		return;
+	}
 	if (!map_ring(v, &ring)) {
 		if (!v->lack.waits && !v->fetching)
 			vhu_backend_warn(

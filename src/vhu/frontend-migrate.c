@@ -90,6 +90,16 @@ int vhu_frontend_inflight_set(struct vhu_frontend *fe, const struct vhu_frontend
 	return vhu_frontend_request(fe, &msg, NULL, fe->timeout_ms);
 }
 
+int vhu_frontend_inflight_ready(struct vhu_frontend *fe, struct vhu_frontend_inflight *inflight,
+				uint64_t features, unsigned int n, unsigned int size)
+{
+	int err = vhu_frontend_set_u64(fe, VHU_FE_SET_FEATURES, features, true);
+
+	if (err == 0 && inflight->fd < 0)
+		err = vhu_frontend_inflight_get(fe, inflight, n, size);
+	return err == 0 ? vhu_frontend_inflight_set(fe, inflight) : err;
+}
+
 size_t vhu_frontend_inflight_part_len(const struct vhu_frontend_inflight *inflight)
 {
 	return (size_t)(inflight->wire.mmap_size / inflight->wire.num_queues);

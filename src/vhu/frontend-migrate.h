@@ -32,6 +32,14 @@ int vhu_frontend_inflight_get(struct vhu_frontend *fe, struct vhu_frontend_infli
 int vhu_frontend_inflight_set(struct vhu_frontend *fe,
 			      const struct vhu_frontend_inflight *inflight);
 
+/*
+ * As QEMU before rings are set up: SET_FEATURES, on which the record's layout
+ * depends; GET_INFLIGHT_FD unless there is a record; SET_INFLIGHT_FD. Between
+ * vhu_style_begin() and vhu_style_boot(), or negotiate and start.
+ */
+int vhu_frontend_inflight_ready(struct vhu_frontend *fe, struct vhu_frontend_inflight *inflight,
+				uint64_t features, unsigned int n, unsigned int size);
+
 /* Bytes of one ring's part, all of one length; and where that of ring idx begins. */
 size_t vhu_frontend_inflight_part_len(const struct vhu_frontend_inflight *inflight);
 void *vhu_frontend_inflight_part(const struct vhu_frontend_inflight *inflight, unsigned int idx);

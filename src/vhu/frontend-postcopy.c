@@ -254,10 +254,12 @@ static int take_region(struct vhu_frontend *fe, struct vhu_frontend_postcopy *pc
 		       const struct vhu_region *theirs)
 {
 	const struct vhu_frontend_region *ours = &fe->regions[i];
+	uint64_t end;
 
 	if (theirs->guest_addr != ours->wire.guest_addr || theirs->size != ours->wire.size)
 		return vhu_frontend_fail(fe, -EPROTO, "region %u to be repeated", i);
-	if (theirs->user_addr == 0 || theirs->user_addr % PAGE != 0)
+	if (theirs->user_addr == 0 || theirs->user_addr % PAGE != 0 ||
+	    !add_u64(theirs->user_addr, theirs->size, &end))
 		return vhu_frontend_fail(fe, -EPROTO, "where region %u is mapped, not %#llx", i,
 					 (unsigned long long)theirs->user_addr);
 	pc->regions[i] = (struct vhu_frontend_late){

@@ -135,7 +135,7 @@ static int wait_for(struct vhu_frontend *fe, struct wait *w, bool hearing_counts
 	for (;;) {
 		int64_t left = w->deadline - monotonic_ms();
 		bool heard = false;
-		int ret = vhu_frontend_iotlb_serve(fe);
+		int ret = w->serve ? vhu_frontend_iotlb_serve(fe) : 0;
 
 		if (ret == 0)
 			ret = look(fe, w, fe->pump || left < 0 ? 0 : (int)left, &heard);

@@ -141,6 +141,25 @@ static void port_ready(struct console_ctrl *ctrl, struct console_port *p)
 	set_todo(ctrl, p, todo);
 }
 
+void console_ctrl_recall(struct console_ctrl *ctrl, unsigned int port_idx, bool known, bool ready,
+			 bool guest_open)
+{
+	struct console_port *p = &ctrl->ports[port_idx];
+
+	if (p->port && ready) {
+		p->told_open = true; /* or not: said again either way */
+		port_ready(ctrl, p);
+	} else if (p->port) {
+		set_todo(ctrl, p, BIT(CONSOLE_PORT_ADD));
+	} else if (known) {
+		p->known = true;
+		p->draining = true;
+		set_todo(ctrl, p, BIT(CONSOLE_PORT_REMOVE));
+	}
+	if (p->port)
+		console_ctrl_set_guest_open(p, guest_open);
+}
+
 static void receive_port_event(struct console_ctrl *ctrl, struct console_port *p, uint16_t event,
 			       uint16_t value)
 {

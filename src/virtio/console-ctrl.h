@@ -62,6 +62,13 @@ struct console_ctrl {
 /* A new driver: it knows nothing, and nothing is known of it. */
 void console_ctrl_reset(struct console_ctrl *ctrl);
 
+/*
+ * What an earlier process knew of a port of a driver that goes on: it is told
+ * whatever it may have missed, as one that comes back from hibernation.
+ */
+void console_ctrl_recall(struct console_ctrl *ctrl, unsigned int port_idx, bool known, bool ready,
+			 bool guest_open);
+
 /* Whether F_SIZE was accepted. Sizes that changed meanwhile are told then. */
 void console_ctrl_set_size(struct console_ctrl *ctrl, bool accepted);
 

@@ -96,6 +96,13 @@ struct vdev {
 	 */
 	unsigned int n_queues_seen;
 
+	/*
+	 * Set by the carrier: outlives this process, with some bytes for the device
+	 * (inflight_keep()). NULL: nothing does. What a device keeps in a turn is
+	 * there before the driver sees what the turn returned.
+	 */
+	struct inflight *record;
+
 	/* Set by the carrier while it is there: config space has changed, tell the driver. */
 	void (*config_changed)(void *carrier);
 

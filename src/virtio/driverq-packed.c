@@ -263,7 +263,7 @@ static void free_list(struct driverq_packed *q, uint16_t id)
 {
 	struct driverq_packed_list *list = &q->lists[id];
 
-	q->oldest = list->next; /* only looked at in order */
+	q->oldest = list->next; /* looked at in order alone, as is newest */
 	list->token = NULL;
 	list->next = q->free_id;
 	q->free_id = id;

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "virtio/inflight-private.h"
@@ -16,10 +18,17 @@ struct inflight {
 	unsigned int n_refs;
 	struct gmem *mem; /* one region, with the guard that guest memory has */
 	uint8_t *bytes;
+	uint8_t *kept; /* NULL: no room */
 	uint32_t n_rings;
 	uint32_t size;
 	bool packed;
 };
+
+enum { PAGE = 4096 };
+
+static const char kept_mark[8] = "vhukept1";
+
+enum { KEPT_LEN = sizeof(kept_mark) + INFLIGHT_KEPT_BYTES };
 
 static uint64_t head_bytes(bool packed)
 {
@@ -60,21 +69,46 @@ static struct inflight *record_alloc(uint32_t n_rings, uint32_t size, bool packe
 	return record;
 }
 
+/* Where the mark of room for the device's bytes is in a file of ours; they follow it. */
+static uint64_t kept_offset(uint64_t bytes)
+{
+	return (bytes + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+}
+
+/* Only a file of ours has the mark there. */
+static bool has_room(int fd, uint64_t bytes, uint64_t offset)
+{
+	char mark[sizeof(kept_mark)];
+	struct stat st;
+
+	return offset == 0 && fstat(fd, &st) == 0 &&
+	       (uint64_t)st.st_size == kept_offset(bytes) + KEPT_LEN &&
+	       pread(fd, mark, sizeof(mark), (off_t)kept_offset(bytes)) == sizeof(mark) &&
+	       memcmp(mark, kept_mark, sizeof(mark)) == 0;
+}
+
 static enum gmem_result record_map(struct inflight *record, uint64_t offset, int fd)
 {
 	uint64_t bytes = inflight_bytes(record->n_rings, record->size, record->packed);
-	const struct gmem_desc desc = { .size = bytes, .mmap_offset = offset };
+	bool room = has_room(fd, bytes, offset);
+	const struct gmem_desc desc = {
+		.size = room ? kept_offset(bytes) + KEPT_LEN : bytes,
+		.mmap_offset = offset,
+	};
 	enum gmem_result result;
 
 	if (offset % sizeof(uint64_t) != 0)
 		return GMEM_MAP_FAILED; /* its words could not be stored whole */
 	result = gmem_map_one(&desc, fd, &record->mem);
-	if (result == GMEM_OK)
-		record->bytes = gmem_host_from_guest(record->mem, 0, bytes);
-	return result;
+	if (result != GMEM_OK)
+		return result;
+	record->bytes = gmem_host_from_guest(record->mem, 0, bytes);
+	if (room)
+		record->kept = record->bytes + kept_offset(bytes) + sizeof(kept_mark);
+	return GMEM_OK;
 }
 
-/* A sealed file of that many zeroes, or a negative errno. */
+/* A sealed file of that many zeroes, and room behind them, or a negative errno. */
 static int record_file(uint64_t bytes)
 {
 	int fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -82,7 +116,9 @@ static int record_file(uint64_t bytes)
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)bytes) == 0 &&
+	if (ftruncate(fd, (off_t)(kept_offset(bytes) + KEPT_LEN)) == 0 &&
+	    pwrite(fd, kept_mark, sizeof(kept_mark), (off_t)kept_offset(bytes)) ==
+		    sizeof(kept_mark) &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
 		return fd;
 	err = -errno;
@@ -160,6 +196,19 @@ bool inflight_fits(const struct inflight *record, uint32_t idx, uint32_t size, b
 {
 	return idx < record->n_rings && size > 0 && size <= record->size &&
 	       packed == record->packed;
+}
+
+void inflight_keep(struct inflight *record, unsigned int idx, uint8_t value)
+{
+	assert(idx < INFLIGHT_KEPT_BYTES);
+	if (record && record->kept)
+		part_store8(record->kept, idx, value);
+}
+
+uint8_t inflight_kept(const struct inflight *record, unsigned int idx)
+{
+	assert(idx < INFLIGHT_KEPT_BYTES);
+	return record && record->kept ? part_load8(record->kept, idx) : 0;
 }
 
 bool inflight_faulted(const struct inflight *record)

@@ -31,6 +31,7 @@ enum {
 	INFLIGHT_PACKED_HEAD = 32,
 	INFLIGHT_PACKED_DESC = 32,
 	INFLIGHT_NO_ENTRY = 0xffff,
+	INFLIGHT_KEPT_BYTES = 1024,
 };
 
 struct inflight;
@@ -85,6 +86,16 @@ void inflight_unref(struct inflight *record);
  * entries: front-ends size a record by one of their rings.
  */
 bool inflight_fits(const struct inflight *record, uint32_t idx, uint32_t size, bool packed);
+
+/*
+ * A record that was made by inflight_new() has room for some bytes of the
+ * device's own behind what the front-end knows of, so that they, too, outlive us.
+ * Each is stored by itself; the front-end may write them, as all else there. Of a
+ * record without that room, or none (NULL), all are 0. idx is below
+ * INFLIGHT_KEPT_BYTES.
+ */
+void inflight_keep(struct inflight *record, unsigned int idx, uint8_t value);
+uint8_t inflight_kept(const struct inflight *record, unsigned int idx);
 
 /* Whether the record lost its file. */
 bool inflight_faulted(const struct inflight *record);

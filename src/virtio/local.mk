@@ -44,10 +44,14 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 # Devices.
 noinst_LIBRARIES += %reldir%/libdevice.a
 %canon_reldir%_libdevice_a_SOURCES = \
+	%reldir%/console-config.c \
+	%reldir%/console-config.h \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
 	%reldir%/console-state.c \
 	%reldir%/console-state.h \
+	%reldir%/console-keep.c \
+	%reldir%/console-keep.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h

@@ -282,7 +282,7 @@ static enum virtq_fault gather_sequence(struct gather *g, const struct table *ta
 
 		if (!table_load(g->q, table, i, &desc))
 			return VIRTQ_FAULT_INDIRECT_UNMAPPED;
-		desc.flags = desc.next & VRING_DESC_F_WRITE;
+		desc.flags = desc.next;
 		fault = gather_desc(g, &desc);
 		if (fault != VIRTQ_FAULT_NONE)
 			return fault;

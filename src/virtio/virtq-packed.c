@@ -91,29 +91,40 @@ static enum virtq_fault load_list(struct virtq *q, unsigned int *ret_n)
 	return VIRTQ_FAULT_NONE;
 }
 
+/* What is in the way of a list with that id being taken. */
+static HOT enum virtq_fault check_id(const struct virtq *q, uint16_t id)
+{
+	if (id >= q->size)
+		return VIRTQ_FAULT_ID_RANGE;
+	return q->held[id] ? VIRTQ_FAULT_HEAD_IN_USE : VIRTQ_FAULT_NONE;
+}
+
 /* The n descriptors of q->descs as a chain; its id is the last one's (VR-087). */
 static enum virtq_fault gather(struct virtq *q, unsigned int n, struct chain *chain)
 {
-	const struct packed_desc *first = &q->descs[0];
+	enum virtq_fault fault;
 
 	chain->head = q->descs[n - 1].id;
-	if (chain->head >= q->size)
-		return VIRTQ_FAULT_ID_RANGE;
-	if (q->held[chain->head])
-		return VIRTQ_FAULT_HEAD_IN_USE;
-	if (n == 1 && virtq_single(q, first->addr, first->len, first->flags, chain))
-		return VIRTQ_FAULT_NONE;
-	return virtq_gather_list(q, q->descs, n, chain);
+	fault = check_id(q, chain->head);
+	return fault != VIRTQ_FAULT_NONE ? fault : virtq_gather_list(q, q->descs, n, chain);
 }
 
-static inline void take(struct virtq *q, const struct chain *chain, unsigned int held,
-			struct virtq_list list)
+static HOT void take(struct virtq *q, const struct chain *chain, unsigned int held,
+		     struct virtq_list list)
 {
 	q->held[chain->head] = (uint8_t)(held | (chain->in_len > 0 ? 0 : HELD_UNREAD));
 	q->lists[chain->head] = list;
 	q->head_at[q->taken_at] = chain->head;
 	q->taken_at = (uint16_t)(q->taken_at + 1u == q->size ? 0 : q->taken_at + 1);
 	q->n_held++;
+}
+
+/* The same for one that the ring has next. */
+static HOT void take_next(struct virtq *q, const struct chain *chain, struct virtq_list list)
+{
+	take(q, chain, HELD, list);
+	q->avail = packed_advance(&q->ring.pack, q->avail, list.n_descs);
+	q->n_out = (uint16_t)(q->n_out + list.n_descs);
 }
 
 /* From the record: used descriptors may have taken these places in the ring. */
@@ -134,15 +145,13 @@ static enum pop_result take_left(struct virtq *q, struct chain *ret_chain)
 	return POP_CHAIN;
 }
 
-enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain)
+static APART enum pop_result pop_list(struct virtq *q, struct chain *ret_chain)
 {
 	struct virtq_list list = { 0, INFLIGHT_NO_ENTRY };
 	enum virtq_fault fault;
 	struct chain chain;
 	unsigned int n;
 
-	if (q->left_at < q->n_left)
-		return take_left(q, ret_chain);
 	fault = load_list(q, &n);
 	if (fault == VIRTQ_FAULT_NONE && n == 0)
 		return POP_EMPTY;
@@ -153,10 +162,46 @@ enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain)
 	list.n_descs = (uint16_t)n;
 	if (q->inflight.record)
 		list.entry = inflight_packed_take(&q->inflight, q->descs, n);
-	take(q, &chain, HELD, list);
-	q->avail = packed_advance(&q->ring.pack, q->avail, n);
-	q->n_out = (uint16_t)(q->n_out + n);
+	take_next(q, &chain, list);
 	*ret_chain = chain;
+	return POP_CHAIN;
+}
+
+static APART enum pop_result pop_otherwise(struct virtq *q, struct chain *ret_chain)
+{
+	q->missing = false;
+	if (q->fault != VIRTQ_FAULT_NONE)
+		return POP_BROKEN;
+	if (q->ring.size == 0)
+		return POP_EMPTY;
+	if (q->left_at < q->n_left)
+		return take_left(q, ret_chain);
+	return pop_list(q, ret_chain);
+}
+
+/*
+ * A list of one is taken at once. Of any other kind the first descriptor is
+ * loaded again, and nothing of this copy is used.
+ */
+enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain)
+{
+	struct packed_desc desc;
+
+	if (q->pack_size == 0 || q->n_out == q->pack_size)
+		return pop_otherwise(q, ret_chain);
+	desc = packed_desc_load(&q->ring.pack, q->avail.offset);
+	if (!packed_is_avail(desc.flags, q->avail.wrap))
+		return POP_EMPTY;
+	if ((desc.flags & PACKED_DESC_F_NEXT) || check_id(q, desc.id) != VIRTQ_FAULT_NONE)
+		return pop_list(q, ret_chain);
+	if (!virtq_single(q, desc.addr, desc.len, desc.flags, ret_chain)) {
+		enum virtq_fault fault = virtq_gather_list(q, &desc, 1, ret_chain);
+
+		if (fault != VIRTQ_FAULT_NONE)
+			return virtq_fail(q, fault);
+	}
+	ret_chain->head = desc.id;
+	take_next(q, ret_chain, (struct virtq_list){ 1, INFLIGHT_NO_ENTRY });
 	return POP_CHAIN;
 }
 
@@ -164,7 +209,7 @@ enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain)
  * One used descriptor, at the first of n_descs places. The first since the last
  * publish is kept from the driver, and so is all that follows it.
  */
-static void write_used(struct virtq *q, uint16_t id, uint32_t len, uint16_t n_descs)
+static HOT void write_used(struct virtq *q, uint16_t id, uint32_t len, uint16_t n_descs)
 {
 	uint16_t flags = packed_used_flags(q->used.wrap);
 
@@ -188,11 +233,14 @@ static void write_used(struct virtq *q, uint16_t id, uint32_t len, uint16_t n_de
 
 void virtq_packed_push(struct virtq *q, uint16_t id, uint32_t len)
 {
-	const struct virtq_list *list = &q->lists[id];
-	uint16_t n_descs = (uint16_t)(q->n_skipped_descs + list->n_descs);
+	uint16_t n_descs;
 
+	assert(id < q->ring.size && q->held[id]);
+	/* Who has that feature negotiated promises it (VR-078). */
+	assert(!q->in_order || virtq_is_oldest(q, id));
+	n_descs = (uint16_t)(q->n_skipped_descs + q->lists[id].n_descs);
 	if (q->inflight.record)
-		inflight_packed_return(&q->inflight, list->entry);
+		inflight_packed_return(&q->inflight, q->lists[id].entry);
 	if (q->in_order && (q->held[id] & HELD_UNREAD)) {
 		q->n_skipped++;
 		q->n_skipped_descs = n_descs;
@@ -200,6 +248,7 @@ void virtq_packed_push(struct virtq *q, uint16_t id, uint32_t len)
 	} else {
 		write_used(q, id, len, n_descs);
 	}
+	virtq_let_go(q, id);
 }
 
 /* "Event Suppression Structure Format"; what is reserved, or not negotiated, asks for calls. */

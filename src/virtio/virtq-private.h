@@ -10,6 +10,7 @@
 /* What every chain takes, and what keeps registers and branches from it if it is inlined. */
 #define HOT inline __attribute__((always_inline))
 #define RARE __attribute__((noinline, cold))
+#define APART __attribute__((noinline))
 
 /* Of a chain that is out; bits. */
 enum virtq_held {
@@ -18,6 +19,15 @@ enum virtq_held {
 	HELD_UNREAD =
 		4, /* the driver expects nothing in it: returned in order, it may be skipped */
 };
+
+/* A chain is no longer out: returned, or given back untouched. */
+static inline void virtq_let_go(struct virtq *q, uint16_t head)
+{
+	if (q->held[head] & HELD_LEFT)
+		q->n_left_held--;
+	q->held[head] = 0;
+	q->n_held--;
+}
 
 static inline enum pop_result virtq_fail(struct virtq *q, enum virtq_fault fault)
 {
@@ -47,6 +57,9 @@ static inline bool virtq_single(struct virtq *q, uint64_t addr, uint32_t len, ui
 	return true;
 }
 
+/* virtq.c: whether head is the chain that is out longest. What was left comes before all else. */
+bool virtq_is_oldest(const struct virtq *q, uint16_t head);
+
 /*
  * virtq-gather.c: the whole chain that begins with a descriptor of a split ring,
  * or a packed ring's list of n, all of which are private copies. When an address
@@ -58,8 +71,9 @@ enum virtq_fault virtq_gather_list(struct virtq *q, const struct packed_desc *de
 
 /*
  * virtq-split.c and virtq-packed.c. Each does for its layout what the function
- * without that word says in virtq.h, with a ring that is there and sound; the
- * caller keeps count of what is held. Those that unpop do so for one chain and say which.
+ * without that word says in virtq.h, with a ring that is there and sound (the
+ * packed ring's pop and push look for themselves). Those that unpop do so for
+ * one chain and say which; the caller lets it go.
  */
 void virtq_split_start(struct virtq *q, uint32_t base);
 

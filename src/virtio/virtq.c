@@ -118,11 +118,12 @@ void virtq_fini(struct virtq *q)
  */
 static void virtq_choose_path(struct virtq *q)
 {
-	bool plain = !q->packed && !q->in_order && !q->tlb && !q->inflight.record &&
+	bool plain = !q->tlb && !q->inflight.record && q->fault == VIRTQ_FAULT_NONE &&
 		     !gmem_is_late(q->mem);
 
 	q->avail_idx = q->last_avail;
-	q->plain_size = plain ? q->ring.size : 0;
+	q->plain_size = plain && !q->packed && !q->in_order ? q->ring.size : 0;
+	q->pack_size = plain && q->packed ? q->ring.size : 0;
 }
 
 /* Adopts ring and mem, or neither. */
@@ -229,6 +230,7 @@ void virtq_break(struct virtq *q, enum virtq_fault fault)
 	if (q->fault == VIRTQ_FAULT_NONE)
 		q->fault = fault;
 	q->avail_idx = q->last_avail;
+	q->pack_size = 0;
 }
 
 /* Marks head, found at last_avail of a split ring, as taken. */
@@ -263,32 +265,35 @@ static inline enum pop_result virtq_pop_plain(struct virtq *q, struct chain *ret
 }
 
 /* No entries are known of. Whether that has changed, in a plain split ring. */
-static RARE bool virtq_reload(struct virtq *q)
+static APART bool virtq_reload(struct virtq *q)
 {
 	return q->plain_size > 0 && q->fault == VIRTQ_FAULT_NONE &&
 	       virtq_split_reload(q, &q->avail_idx);
 }
 
-/* A plain split ring has nothing, or it is another kind of ring. */
-static RARE enum pop_result virtq_pop_otherwise(struct virtq *q, struct chain *ret_chain)
+/* A plain split ring has nothing, or there is more to it than the ring. */
+static APART enum pop_result virtq_pop_otherwise(struct virtq *q, struct chain *ret_chain)
 {
 	q->missing = false;
 	if (q->fault != VIRTQ_FAULT_NONE)
 		return POP_BROKEN;
 	if (q->ring.size == 0 || q->plain_size > 0)
 		return POP_EMPTY;
-	return q->packed ? virtq_packed_pop(q, ret_chain) : virtq_split_pop(q, ret_chain);
+	return virtq_split_pop(q, ret_chain);
 }
 
 enum pop_result virtq_pop(struct virtq *q, struct chain *ret_chain)
 {
-	if (q->last_avail == q->avail_idx && !virtq_reload(q))
-		return virtq_pop_otherwise(q, ret_chain);
+	if (q->last_avail == q->avail_idx) {
+		if (q->packed)
+			return virtq_packed_pop(q, ret_chain);
+		if (!virtq_reload(q))
+			return virtq_pop_otherwise(q, ret_chain);
+	}
 	return virtq_pop_plain(q, ret_chain);
 }
 
-/* Whether head is the chain that is out longest. What was left comes before all else. */
-static bool virtq_is_oldest(const struct virtq *q, uint16_t head)
+bool virtq_is_oldest(const struct virtq *q, uint16_t head)
 {
 	uint32_t end = q->packed ? q->taken_at + q->size : q->last_avail;
 
@@ -297,25 +302,22 @@ static bool virtq_is_oldest(const struct virtq *q, uint16_t head)
 	return q->head_at[(end - q->n_held) % q->size] == head;
 }
 
-static RARE void virtq_push_long(struct virtq *q, uint16_t head, uint32_t len)
+static APART void virtq_push_long(struct virtq *q, uint16_t head, uint32_t len)
 {
 	assert(head < q->ring.size && q->held[head]);
 	/* Who has that feature negotiated promises it (VR-078). */
 	assert(!q->in_order || virtq_is_oldest(q, head));
-	if (q->packed)
-		virtq_packed_push(q, head, len);
-	else
-		virtq_split_push(q, head, len);
-	if (q->held[head] & HELD_LEFT)
-		q->n_left_held--;
-	q->held[head] = 0;
-	q->n_held--;
+	virtq_split_push(q, head, len);
+	virtq_let_go(q, head);
 }
 
 void virtq_push(struct virtq *q, uint16_t head, uint32_t len)
 {
 	if (head >= q->plain_size) {
-		virtq_push_long(q, head, len);
+		if (q->packed)
+			virtq_packed_push(q, head, len);
+		else
+			virtq_push_long(q, head, len);
 		return;
 	}
 	assert(q->held[head]);
@@ -339,10 +341,7 @@ void virtq_unpop(struct virtq *q, unsigned int n)
 		uint16_t head = q->packed ? virtq_packed_unpop(q) : virtq_split_unpop(q);
 
 		assert(q->held[head]);
-		if (q->held[head] & HELD_LEFT)
-			q->n_left_held--;
-		q->held[head] = 0;
-		q->n_held--;
+		virtq_let_go(q, head);
 	}
 	q->avail_idx = q->last_avail;
 }

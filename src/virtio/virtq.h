@@ -143,6 +143,7 @@ struct virtq {
 	uint16_t used_idx;	/* the next used entry to write; packed: how many were written */
 	uint16_t published_idx; /* what the driver has been shown of it */
 	uint32_t plain_size;	/* the ring's, if it is split and has nothing to it but itself */
+	uint32_t pack_size;	/* the same of a packed one, which may be in order */
 	bool call_forced;	/* nothing published since the start */
 	bool event_idx;
 	bool packed, in_order;

@@ -2,7 +2,7 @@
 /*
  * The ring engine's device side alone, for counting what it does per chain.
  *
- *	budget_ring RING direct|indirect CHAINS
+ *	budget_ring RING direct|indirect[-packed] CHAINS
  *
  * All of that is in ring_serve(), and nothing else is. CHAINS is rounded up to
  * whole rings.
@@ -28,7 +28,7 @@ struct rig {
 	struct virtq device;
 	struct driverq driver;
 	unsigned int size;
-	bool indirect;
+	bool indirect, packed;
 	uint64_t data; /* guest address of a buffer for each descriptor */
 };
 
@@ -82,7 +82,8 @@ static unsigned char *map_memory(struct rig *r, size_t len)
 static void set_up(struct rig *r)
 {
 	uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_EVENT_IDX_BIT) |
-			    BIT(VIRTIO_F_INDIRECT_DESC_BIT);
+			    BIT(VIRTIO_F_INDIRECT_DESC_BIT) |
+			    (r->packed ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0);
 	size_t ring_len = round_up(driverq_bytes(r->size));
 	size_t tables_len = round_up(driverq_table_bytes(r->size, TABLE_SIZE));
 	unsigned char *host =
@@ -97,7 +98,7 @@ static void set_up(struct rig *r)
 	if (!virtq_ring_map(&ring, features, host, host + (r->driver.avail_addr - GUEST_BASE),
 			    host + (r->driver.used_addr - GUEST_BASE), r->size))
 		die("no ring");
-	virtq_start(&r->device, &ring, r->mem, 0, features);
+	virtq_start(&r->device, &ring, r->mem, r->packed ? 0x80008000 : 0, features);
 	r->data = GUEST_BASE + ring_len + tables_len;
 }
 
@@ -137,9 +138,10 @@ int main(int argc, char **argv)
 
 	if (argc != 4 || !option_parse_number(argv[1], &size) ||
 	    !option_parse_number(argv[3], &n_chains))
-		die("expected RING direct|indirect|packed|packed-indirect CHAINS");
+		die("expected RING direct|indirect[-packed] CHAINS");
 	r.size = (unsigned int)min_u64(size, VRING_MAX_SIZE);
-	r.indirect = strcmp(argv[2], "indirect") == 0;
+	r.indirect = strncmp(argv[2], "indirect", strlen("indirect")) == 0;
+	r.packed = strstr(argv[2], "-packed") != NULL;
 	set_up(&r);
 	for (uint64_t n = 0; n < n_chains; n += r.size) {
 		offer(&r);

@@ -389,6 +389,9 @@ cleanup_fn processes_end
 n_points=20
 most_ports=31
 [ "$type" = uml ] || n_points=22 most_ports=126
+# The half megabyte that overflows a client takes minutes behind an IOMMU.
+long=1
+[ "$guest_lines" -ge 20000 ] || long=0 n_points=$((n_points - 1))
 plan $n_points
 port=$(free_ports 2)
 guest_memory=256M
@@ -419,7 +422,7 @@ scenario "ports: client leaves in the middle, another comes" disconnected
 [ "$type" = uml ] || scenario "ports: guest paused and continued in the middle" paused
 scenario "ports: plugged and unplugged 5 times while open" hotplug
 scenario "ports: a second console comes and goes" hot_console
-scenario "ports: a console client that does not read holds nobody up" console_drops
+[ $long = 0 ] || scenario "ports: a console client that does not read holds nobody up" console_drops
 scenario "ports: a disabled direction" disabled
 scenario "ports: stty size by the control socket and by telnet" size
 scenario "ports: qemu-guest-agent answers" guest_agent

@@ -223,6 +223,44 @@ static void chains_when_they_go_round_come_back_on_either_kind(void **state)
 	}
 }
 
+/* VR-092: whatever comes back first, each chain is found, and no id is given out twice. */
+static void chains_when_they_come_back_in_any_order_are_found(void **state)
+{
+	struct taken held[MAX];
+	unsigned int number[MAX];
+	struct rig rig;
+
+	(void)state;
+	EACH_KIND(kind)
+	{
+		uint32_t random = 1;
+		unsigned int n = 0, next = 0;
+
+		rig_open(&rig, 8, kind);
+		for (unsigned int round = 0; round < 5000; round++) {
+			random = random * 1103515245 + 12345;
+			if (n == 0 || (n < 8 && (random >> 16) % 2 == 0)) {
+				assert_int_equal(add(&rig, next % MAX, 1, false), 0);
+				driverq_publish(&rig.q);
+				assert_true(take(&rig, &held[n]));
+				for (unsigned int i = 0; i < n; i++)
+					assert_int_not_equal(held[i].id, held[n].id);
+				number[n++] = next++ % MAX;
+			} else {
+				unsigned int i = (random >> 17) % n;
+
+				use(&rig, &held[i], 1, i);
+				expect(&rig, number[i], i);
+				held[i] = held[--n];
+				number[i] = number[n];
+			}
+			assert_int_equal(driverq_n_held(&rig.q), n);
+			assert_int_equal(driverq_n_free(&rig.q), 8 - n);
+		}
+		rig_close(&rig);
+	}
+}
+
 /* VR-094 */
 static void add_when_indirect_takes_a_table_of_its_own_on_either_kind(void **state)
 {
@@ -507,6 +545,7 @@ static void calls_when_switched_are_said_in_the_right_area(void **state)
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(init_when_packed_has_areas_of_its_own),
 	UNIT_TEST(chains_when_they_go_round_come_back_on_either_kind),
+	UNIT_TEST(chains_when_they_come_back_in_any_order_are_found),
 	UNIT_TEST(add_when_indirect_takes_a_table_of_its_own_on_either_kind),
 	UNIT_TEST(get_when_the_length_is_too_large_says_whose_on_either_kind),
 	UNIT_TEST(add_when_in_order_goes_on_behind_the_last_descriptor),

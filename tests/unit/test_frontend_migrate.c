@@ -227,6 +227,33 @@ static void inflight_when_kept_is_given_back_after_a_disconnect(void **state)
 	peer_close(&rig);
 }
 
+/* VU-170, VU-172: a packed ring's record is larger, so features come first. */
+static void inflight_when_made_ready_follows_the_features(void **state)
+{
+	static const uint32_t first[] = { VHU_FE_SET_FEATURES, VHU_FE_GET_INFLIGHT_FD,
+					  VHU_FE_SET_INFLIGHT_FD };
+	static const uint32_t again[] = { VHU_FE_SET_FEATURES, VHU_FE_SET_INFLIGHT_FD };
+	struct vhu_frontend_inflight inflight = VHU_FRONTEND_INFLIGHT_NONE;
+	struct record record = { .fd = record_file(PAGE), .wire = { .mmap_size = PAGE } };
+	struct peer_rig rig;
+
+	(void)state;
+	peer_open(&rig, 0, BIT(VHU_PF_INFLIGHT_SHMFD_BIT));
+	rig.arg = &record;
+	rig.handle = handle_record;
+	assert_said(&rig, vhu_frontend_inflight_ready(&rig.fe, &inflight, rig.features, 2, 8));
+	assert_int_equal(rig.n_kept, ARRAY_SIZE(first));
+	assert_memory_equal(rig.kept, first, sizeof(first));
+	peer_connect(&rig);
+	peer_negotiate(&rig);
+	assert_said(&rig, vhu_frontend_inflight_ready(&rig.fe, &inflight, rig.features, 2, 8));
+	assert_int_equal(rig.n_kept, ARRAY_SIZE(again));
+	assert_memory_equal(rig.kept, again, sizeof(again));
+	vhu_frontend_inflight_fini(&inflight);
+	fd_close(record.fd);
+	peer_close(&rig);
+}
+
 static void inflight_when_refused_or_false_says_so(void **state)
 {
 	struct vhu_frontend_inflight inflight = VHU_FRONTEND_INFLIGHT_NONE;
@@ -510,6 +537,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(log_fd_when_sent_is_one_descriptor),
 	UNIT_TEST(log_when_not_agreed_on_is_not_given),
 	UNIT_TEST(inflight_when_kept_is_given_back_after_a_disconnect),
+	UNIT_TEST(inflight_when_made_ready_follows_the_features),
 	UNIT_TEST(inflight_when_refused_or_false_says_so),
 	UNIT_TEST(base_when_packed_has_both_positions),
 	UNIT_TEST(bases_when_recovered_are_the_used_indices),

@@ -457,6 +457,31 @@ static void back_end_of_packed_rings_when_started_again_goes_on_by_the_record(vo
 	restart(*state, packed_features, false);
 }
 
+/*
+ * The driver has opened its port and will not say so again, but another process
+ * finds it open: input flows, the other way as well.
+ */
+static void driver_is_not_asked_again_after_a_restart(void **state)
+{
+	struct session_rig *rig = *state;
+	char got[5];
+
+	for (unsigned int packed = 0; packed < 2; packed++) {
+		uint64_t features = packed ? packed_features : split_features;
+
+		begin(rig, features);
+		rig_disconnect(rig);
+		console_ctrl_reset(&rig->con.ctrl);
+		assert_int_equal(port_input(&rig->port, "input", 5), 5);
+		begin_again(rig, features, false);
+		assert_fe_ok(rig, guest_read(&guest, got, 5, RIG_TIMEOUT_MS));
+		assert_memory_equal(got, "input", 5);
+		assert_fe_ok(rig, guest_write(&guest, "out", 3, RIG_TIMEOUT_MS));
+		rig_expect_output(rig, "out", 3);
+		end(rig);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(stopping_without_draining_is_offered_with_what_it_needs),
 	RIG_TEST(record_for_each_layout_is_zeroes_with_room_for_all),
@@ -470,6 +495,7 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(record_when_the_device_is_reset_is_dropped),
 	RIG_TEST(ring_when_stopped_with_nothing_in_flight_gives_up_its_part),
 	RIG_TEST(back_end_when_started_again_goes_on_by_the_record),
+	RIG_TEST(driver_is_not_asked_again_after_a_restart),
 	RIG_TEST(back_end_of_packed_rings_when_started_again_goes_on_by_the_record),
 };
 UNIT_MAIN(tests)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vhu/frontend-iotlb.h"
+#include "vhu/frontend-log.h"
 #include "virtio/features.h"
 #include "virtio/iotlb.h"
 
@@ -597,6 +598,39 @@ static void traffic_when_translations_come_and_go_is_byte_exact(void **state)
 		expect_traffic_in_a_storm(*state, ring_kinds[i]);
 }
 
+/* VU-159, VU-160: pages are the guest's, whichever address of the ring the front-end logs. */
+static void pages_when_logged_are_the_guests(void **state)
+{
+	struct session_rig *rig = *state;
+	struct vhu_frontend_log log = VHU_FRONTEND_LOG_NONE;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ring_kinds); i++) {
+		struct driverq *q;
+		char byte = 0;
+
+		setup_kind(rig, ring_kinds[i]);
+		start_guest(rig);
+		q = &rig->fe.rings[GUEST_RX].q;
+		assert_fe_ok(rig, vhu_frontend_log_make(&rig->fe, &log, 0));
+		assert_fe_ok(rig, vhu_frontend_log_give(&rig->fe, &log));
+		assert_fe_ok(rig, vhu_frontend_log_switch(&rig->fe, GUEST_N_RINGS, true));
+		/* As QEMU: the device's address. */
+		assert_fe_ok(rig, vhu_frontend_vring_addr(&rig->fe, GUEST_RX, VHU_VRING_F_LOG,
+							  q->used_addr, true));
+		rig_settle(rig);
+		vhu_frontend_log_clear(&log);
+		assert_int_equal(port_input(&rig->port, "i", 1), 1);
+		assert_fe_ok(rig, guest_read(&g, &byte, 1, RIG_TIMEOUT_MS));
+		assert_true(vhu_frontend_log_has(&log, g.ports[0].pages[0].addr - SHIFT));
+		assert_false(vhu_frontend_log_has(&log, g.ports[0].pages[1].addr - SHIFT));
+		assert_true(vhu_frontend_log_has(&log, q->used_addr - SHIFT));
+		assert_int_equal(vhu_frontend_log_count(&log), 2);
+		vhu_frontend_log_fini(&log);
+		guest_fini(&g);
+		guest_there = false;
+	}
+}
+
 /* VU-071 */
 static void addresses_when_the_guests_are_looked_up_as_such(void **state)
 {
@@ -637,6 +671,7 @@ static const struct CMUnitTest tests[] = {
 	IOMMU_TEST(channel_when_replaced_is_asked_on),
 	IOMMU_TEST(inband_calls_when_translated_come_as_well),
 	IOMMU_TEST(traffic_when_translations_come_and_go_is_byte_exact),
+	IOMMU_TEST(pages_when_logged_are_the_guests),
 	IOMMU_TEST(addresses_when_the_guests_are_looked_up_as_such),
 };
 

@@ -13,7 +13,7 @@ enum { LOG_BYTES = 16 };
 struct log_rig {
 	struct rig rig;
 	struct dirty_log *log;
-	const uint8_t *bits;
+	uint8_t *bits;
 };
 
 static uint64_t page_of(uint64_t guest)
@@ -33,18 +33,18 @@ static void log_open(struct log_rig *l, unsigned int size, uint64_t features, bo
 	assert_ptr_not_equal(map, MAP_FAILED);
 	assert_int_equal(dirty_log_map(first + LOG_BYTES, 0, fd, &l->log), GMEM_OK);
 	assert_int_equal(close(fd), 0);
-	l->bits = (const uint8_t *)map + first;
+	l->bits = (uint8_t *)map + first;
 	virtq_set_log(&l->rig.device, l->log, ring_too, ring_log_addr);
 }
 
 static void log_close(struct log_rig *l)
 {
 	uint64_t first = RIG_GUEST / DIRTY_PAGE / 8;
-	const uint8_t *map = l->bits - first;
+	uint8_t *map = l->bits - first;
 
 	rig_close(&l->rig);
 	dirty_log_unref(l->log);
-	assert_int_equal(munmap((void *)(uintptr_t)map, first + LOG_BYTES), 0);
+	assert_int_equal(munmap(map, first + LOG_BYTES), 0);
 }
 
 static bool marked(const struct log_rig *l, uint64_t guest)
@@ -77,11 +77,13 @@ static void log_when_a_chain_is_written_has_its_pages(void **state)
 	rig_desc(&l.rig, 2, data + 6 * DIRTY_PAGE, 2 * DIRTY_PAGE, VRING_DESC_F_WRITE, 0);
 	rig_offer(&l.rig, 0);
 	chain = rig_pop(&l.rig);
+	virtq_written(&l.rig.device, chain.iov + chain.n_out, chain.n_in, 10);
+	assert_true(marked(&l, data + 3 * DIRTY_PAGE));
+	assert_true(marked(&l, data + 4 * DIRTY_PAGE));
+	assert_int_equal(n_marked(&l), 2);
 	virtq_written(&l.rig.device, chain.iov + chain.n_out, chain.n_in, 11);
 	virtq_push(&l.rig.device, 0, 11);
 	virtq_publish(&l.rig.device);
-	assert_true(marked(&l, data + 3 * DIRTY_PAGE));
-	assert_true(marked(&l, data + 4 * DIRTY_PAGE));
 	assert_true(marked(&l, data + 6 * DIRTY_PAGE));
 	assert_int_equal(n_marked(&l), 3);
 	log_close(&l);
@@ -104,9 +106,51 @@ static void log_when_the_used_ring_is_wanted_has_its_entries_and_words(void **st
 		rig_offer(&l.rig, i);
 		virtq_push(&l.rig.device, rig_pop(&l.rig).head, 0);
 	}
+	memset(l.bits, 0, LOG_BYTES);
 	virtq_publish(&l.rig.device);
+	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE));
 	assert_true(marked(&l, RIG_GUEST + 21 * DIRTY_PAGE));
-	assert_int_equal(n_marked(&l), 3);
+	assert_int_equal(n_marked(&l), 2);
+	log_close(&l);
+}
+
+/* Returns chain 0 as used entry idx, with nothing marked before it is shown. */
+static void return_at(struct log_rig *l, uint16_t idx)
+{
+	rig_desc(&l->rig, 0, l->rig.data, 1, 0, 0);
+	rig_offer(&l->rig, 0);
+	assert_int_equal(vring_used_idx(&l->rig.driver.ring), idx);
+	virtq_push(&l->rig.device, rig_pop(&l->rig).head, 0);
+}
+
+/*
+ * VU-160, VU-164: the index is stored after the entries are marked, so its page
+ * is marked for it; a front-end that copied the page in between sees it again.
+ */
+static void log_when_the_used_ring_goes_round_has_both_ends_and_the_index(void **state)
+{
+	struct log_rig l;
+
+	(void)state;
+	log_open(&l, 2048, RIG_V1, true, RIG_GUEST + 20 * DIRTY_PAGE);
+	driverq_set_base(&l.rig.driver, 2046);
+	rig_start(&l.rig, 2046);
+	return_at(&l, 2046);
+	memset(l.bits, 0, LOG_BYTES);
+	virtq_publish(&l.rig.device);
+	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE)); /* the index */
+	assert_true(marked(&l, RIG_GUEST + 23 * DIRTY_PAGE));
+	assert_int_equal(n_marked(&l), 2);
+	return_at(&l, 2047);
+	for (unsigned int i = 0; i < 600; i++)
+		return_at(&l, 2047);
+	memset(l.bits, 0, LOG_BYTES);
+	virtq_publish(&l.rig.device);
+	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE));
+	assert_true(marked(&l, RIG_GUEST + 21 * DIRTY_PAGE));
+	assert_true(marked(&l, RIG_GUEST + 24 * DIRTY_PAGE)); /* the last entry reaches into it */
+	assert_true(marked(&l, RIG_GUEST + 23 * DIRTY_PAGE));
+	assert_int_equal(n_marked(&l), 4);
 	log_close(&l);
 }
 
@@ -125,9 +169,16 @@ static void log_when_a_packed_ring_is_wanted_has_its_descriptors(void **state)
 	assert_true(marked(&l, l.rig.driver.desc_addr));
 	assert_true(marked(&l, l.rig.driver.desc_addr + DIRTY_PAGE));
 	assert_int_equal(n_marked(&l), 2);
+	memset(l.bits, 0, LOG_BYTES);
+	rig_pdesc(&l.rig, 300, true, l.rig.data, 1, 0, 0);
+	virtq_push(&l.rig.device, rig_pop(&l.rig).head, 0);
+	memset(l.bits, 0, LOG_BYTES); /* copied before the flags are there */
+	virtq_publish(&l.rig.device);
+	assert_true(marked(&l, l.rig.driver.desc_addr + DIRTY_PAGE));
+	assert_int_equal(n_marked(&l), 1);
 	virtq_kicks_off(&l.rig.device);
 	assert_true(marked(&l, RIG_GUEST + 20 * DIRTY_PAGE));
-	assert_int_equal(n_marked(&l), 3);
+	assert_int_equal(n_marked(&l), 2);
 	log_close(&l);
 }
 
@@ -205,6 +256,7 @@ static void inflight_when_others_came_back_is_taken_first_and_once(void **state)
 	virtq_unpop(&rig.device, 2); /* one of each kind */
 	assert_int_equal(virtq_position(&rig.device), 3);
 	kill_and_resume(&rig, record, 0);
+	assert_int_equal(virtq_base(&rig.device), 4); /* the new one was given back in the record */
 	for (unsigned int i = 0; i < 3; i++) {
 		static const uint16_t again[] = { 1, 0, 5 };
 
@@ -216,6 +268,8 @@ static void inflight_when_others_came_back_is_taken_first_and_once(void **state)
 	kill_and_resume(&rig, record, 0);
 	assert_int_equal(virtq_base(&rig.device), 5);
 	assert_false(virtq_has_avail(&rig.device));
+	virtq_stop(&rig.device);
+	assert_null(rig.device.inflight.record);
 	rig_close(&rig);
 	inflight_unref(record);
 }
@@ -384,6 +438,28 @@ static void miss_as_translations_come(uint64_t features)
 	iotlb_free(tlb);
 }
 
+/* What was translated for one chain is asked for again for the next. */
+static void pop_when_a_translation_has_gone_takes_nothing(void **state)
+{
+	struct iotlb *tlb = iotlb_new();
+	struct rig rig;
+
+	(void)state;
+	assert_non_null(tlb);
+	rig_open(&rig, 4, RIG_V1);
+	virtq_set_iotlb(&rig.device, tlb);
+	translate(tlb, IOVA, rig.data, 4096, IOTLB_READ);
+	for (uint16_t i = 0; i < 2; i++) {
+		rig_desc(&rig, i, IOVA + i, 1, 0, 0);
+		rig_offer(&rig, i);
+	}
+	rig_pop(&rig);
+	iotlb_invalidate(tlb, IOVA, 4096);
+	misses(&rig, IOVA + 1, IOTLB_READ);
+	rig_close(&rig);
+	iotlb_free(tlb);
+}
+
 static void pop_when_a_translation_is_missing_takes_nothing(void **state)
 {
 	(void)state;
@@ -439,6 +515,7 @@ static void table_when_translated_in_pieces_is_read_whole(void **state)
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(log_when_a_chain_is_written_has_its_pages),
 	UNIT_TEST(log_when_the_used_ring_is_wanted_has_its_entries_and_words),
+	UNIT_TEST(log_when_the_used_ring_goes_round_has_both_ends_and_the_index),
 	UNIT_TEST(log_when_a_packed_ring_is_wanted_has_its_descriptors),
 	UNIT_TEST(log_when_taken_away_gets_no_more),
 	UNIT_TEST(inflight_when_others_came_back_is_taken_first_and_once),
@@ -446,6 +523,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(inflight_when_the_ring_was_overwritten_comes_from_the_record),
 	UNIT_TEST(inflight_when_it_does_not_fit_is_left_alone),
 	UNIT_TEST(pop_when_a_translation_is_missing_takes_nothing),
+	UNIT_TEST(pop_when_a_translation_has_gone_takes_nothing),
 	UNIT_TEST(table_when_translated_in_pieces_is_read_whole),
 };
 

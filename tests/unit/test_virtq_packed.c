@@ -260,11 +260,10 @@ static void pop_when_all_is_out_takes_no_descriptor_twice(void **state)
 
 	(void)state;
 	rig_open(&rig, 2, PACKED);
-	rig_pdesc(&rig, 0, true, rig.data, 1, 0, 0);
-	rig_pdesc(&rig, 1, true, rig.data, 1, 1, 0);
+	rig_pdesc(&rig, 0, true, rig.data, 1, 0, PNEXT);
+	rig_pdesc(&rig, 1, true, rig.data, 1, 0, 0);
 	rig_pop(&rig);
-	rig_pop(&rig);
-	rig_pdesc(&rig, 0, false, rig.data, 1, 0, 0);
+	rig_pdesc(&rig, 0, false, rig.data, 1, 1, 0);
 	assert_false(virtq_has_avail(&rig.device));
 	pop_says(&rig, POP_EMPTY);
 	rig_close(&rig);

@@ -185,8 +185,9 @@ int case_ring_call_restarted(struct trial *t)
 		for (unsigned int n = 0; n < 5 && err == 0; n++)
 			err = hand_round(&h, 0);
 		if (err == 0)
-			err = trial_step(t, vhu_frontend_vring_base(&t->fe, h.idx, &t->fe.rings[h.idx].base),
-					 "GET_VRING_BASE of ring %u", h.idx);
+			err = trial_step(
+				t, vhu_frontend_vring_base(&t->fe, h.idx, &t->fe.rings[h.idx].base),
+				"GET_VRING_BASE of ring %u", h.idx);
 		vring_set_used_event(h.ring, h.used);
 		if (err == 0)
 			err = trial_start_ring(t, h.idx, NULL);
