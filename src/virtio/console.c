@@ -8,6 +8,7 @@
 
 #include "backends/port-journal.h"
 #include "virtio/batch.h"
+#include "virtio/console-config.h"
 #include "virtio/console-journal.h"
 #include "virtio/console-keep.h"
 #include "virtio/console-state.h"
@@ -17,7 +18,6 @@
 enum {
 	QUEUE_CTRL_RX = 2, /* device to driver */
 	QUEUE_CTRL_TX = 3,
-	EMERG_WR_OFFSET = 8,
 
 	INPUT_MAX = 256 * 1024,	 /* bytes asked of a port at once when it cannot tell */
 	OUTPUT_MAX = 256 * 1024, /* the same for what is given to it */
@@ -26,11 +26,6 @@ enum {
 static struct console *to_console(struct vdev *dev)
 {
 	return container_of(dev, struct console, vdev);
-}
-
-static const struct console *to_const_console(const struct vdev *dev)
-{
-	return container_of(dev, const struct console, vdev);
 }
 
 static bool multiport(const struct console *con)
@@ -227,16 +222,6 @@ static enum vq_service serve_ctrl_to_driver(struct console *con, struct vqueue *
 	return VQ_MORE;
 }
 
-/* As many as the front-end has queues for, if that is known (VC-012). */
-static unsigned int max_nr_ports(const struct console *con)
-{
-	unsigned int n_pairs = con->vdev.n_queues_seen / 2;
-
-	if (con->vdev.n_queues_seen == 0 || n_pairs > con->ctrl.n_ports)
-		return con->ctrl.n_ports;
-	return n_pairs > 2 ? n_pairs - 1 : 1; /* one pair is for control */
-}
-
 static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue *q,
 					      unsigned int budget)
 {
@@ -247,7 +232,7 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 	if (!speaks(con))
 		return VQ_WAITING;
 	if (!con->ctrl.driver_ready)
-		con->ctrl.limit = max_nr_ports(con);
+		con->ctrl.limit = console_max_nr_ports(con);
 	for (unsigned int spent = 0; spent < budget; spent += chain_cost(&chain)) {
 		struct console_port *p;
 
@@ -356,60 +341,6 @@ static void console_set_features(struct vdev *dev, uint64_t accepted)
 	wake_all(con);
 }
 
-static void console_config_read(const struct vdev *dev, uint32_t off, void *buf, uint32_t len)
-{
-	const struct console *con = to_const_console(dev);
-	const struct port *port = con->ctrl.ports[0].port; /* its size alone (VC-016) */
-	uint16_t cols = htole16(port ? port->cols : 0), rows = htole16(port ? port->rows : 0);
-	uint32_t max = htole32(max_nr_ports(con));
-	uint8_t config[CONSOLE_CONFIG_LEN] = { 0 };
-
-	memcpy(config, &cols, sizeof(cols));
-	memcpy(config + 2, &rows, sizeof(rows));
-	memcpy(config + 4, &max, sizeof(max));
-	memset(buf, 0, len);
-	if (off < sizeof(config))
-		memcpy(buf, config + off, min_size(len, sizeof(config) - off));
-}
-
-/* Where emergency output goes: the first console, or else the first port (VC-018). */
-static struct port *emergency_port(const struct console *con)
-{
-	struct port *first = NULL;
-
-	for (unsigned int i = 0; i < con->ctrl.n_ports; i++) {
-		struct port *port = con->ctrl.ports[i].port;
-
-		if (port && port->console)
-			return port;
-		if (!first)
-			first = port;
-	}
-	return first;
-}
-
-/*
- * Only emerg_wr can be written; its low byte is the character. Front-ends write
- * the whole space when the guest touches any of it, so a zero there is not a
- * character (virtio 1.x, "Console Device", "Emergency Write").
- */
-static int console_config_write(struct vdev *dev, uint32_t off, const void *buf, uint32_t len)
-{
-	struct port *port = emergency_port(to_console(dev));
-	const uint8_t *bytes = buf;
-
-	if (!range_within(EMERG_WR_OFFSET, 1, off, len)) {
-		/* The upper bytes of emerg_wr are writable too, and mean nothing. */
-		return off > EMERG_WR_OFFSET && off < CONSOLE_CONFIG_LEN ? 0 : -EINVAL;
-	}
-	/* It cannot wait, and must not cost a port that holds what nobody has read yet. */
-	if (bytes[EMERG_WR_OFFSET - off] != 0 && port && port_output_room(port) > 0) {
-		port_output(port, &bytes[EMERG_WR_OFFSET - off], 1);
-		port_output_done(port);
-	}
-	return 0;
-}
-
 static bool is_fresh(const struct console *con, const struct vqueue *q)
 {
 	return virtq_base_is_fresh(con->features, virtq_base(&q->vq));
@@ -425,11 +356,13 @@ static void start_ctrl(struct console *con)
 {
 	if (!speaks(con))
 		return;
-	if (!is_fresh(con, con->queues[QUEUE_CTRL_RX]) ||
-	    !is_fresh(con, con->queues[QUEUE_CTRL_TX]))
-		console_recall(con);
-	else if (!con->ctrl_resumes)
-		forget_driver(con);
+	if (!con->ctrl_resumes) {
+		if (is_fresh(con, con->queues[QUEUE_CTRL_RX]) &&
+		    is_fresh(con, con->queues[QUEUE_CTRL_TX]))
+			forget_driver(con);
+		else
+			console_recall(con);
+	}
 	con->ctrl_resumes = false;
 	console_keep(con);
 	wake_all(con);

@@ -46,6 +46,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 %canon_reldir%_libdevice_a_SOURCES = \
 	%reldir%/console-journal.c \
 	%reldir%/console-journal.h \
+	%reldir%/console-config.c \
+	%reldir%/console-config.h \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
 	%reldir%/console-state.c \
