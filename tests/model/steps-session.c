@@ -158,6 +158,11 @@ bool step_save(struct model *m, struct rng *r)
 	if (!m->b || !m->booted || !session_has(m, VHU_PF_DEVICE_STATE_BIT))
 		return false;
 	stop_all(m);
+	/* A session that ends with its state saved has moved elsewhere. */
+	if (session_is_ambiguous(m)) {
+		session_reboot(m, r);
+		return false;
+	}
 	session_must(m,
 		     vhu_frontend_save_state(
 			     &m->fe, rng_one_in(r, 2) ? VHU_STATE_PIPE : VHU_STATE_SOCKET, &state));
