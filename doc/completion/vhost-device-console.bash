@@ -4,14 +4,14 @@
 # are printed by src/console-options-dump bash.
 
 # generated: begin
-__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --trace --log-level --print-capabilities --help -h --version -V'
-__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --trace --log-level '
+__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level --print-capabilities --help -h --version -V'
+__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level '
 __vhu_options_with_file=' --socket-path -s --config --control --trace '
 __vhu_ctl_options='--control -C --json --verbose -v --help -h'
 __vhu_ctl_options_with_value=' --control -C '
 __vhu_ctl_options_with_file=' --control -C '
 __vhu_port_words='console name= overflow= history='
-__vhu_device_words='socket= fd= name= max-ports= resize-order= mode= owner= group='
+__vhu_device_words='socket= fd= name= max-ports= resize-order= iommu= mode= owner= group='
 __vhu_kinds='terminal tcp: telnet: unix: tcp-connect: unix-connect: pty file: fd: log: null'
 __vhu_kinds_with_file=' unix unix-connect pty file log '
 __vhu_kind_words() {
@@ -36,6 +36,7 @@ __vhu_values() {
 	--log-level) echo 'error warning info debug trace' ;;
 	overflow=) echo 'auto drop hold' ;;
 	resize-order=) echo 'auto spec linux-legacy' ;;
+	iommu=) echo 'off on' ;;
 	replay=) echo 'all none' ;;
 	record=) echo 'output input both' ;;
 	esac

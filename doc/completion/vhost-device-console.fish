@@ -64,7 +64,7 @@ complete -c vhost-device-console -n '__fish_is_first_arg' -a ctl -d 'ask or chan
 
 # generated: begin
 set -g __vhu_port_words console name= overflow= history=
-set -g __vhu_device_words socket= fd= name= max-ports= resize-order= mode= owner= group=
+set -g __vhu_device_words socket= fd= name= max-ports= resize-order= iommu= mode= owner= group=
 set -g __vhu_kinds terminal tcp: telnet: unix: tcp-connect: unix-connect: pty file: fd: log: null
 function __vhu_kind_words
 	switch $argv[1]
@@ -98,6 +98,8 @@ function __vhu_values
 		echo 'auto drop hold'
 	case resize-order
 		echo 'auto spec linux-legacy'
+	case iommu
+		echo 'off on'
 	case replay
 		echo 'all none'
 	case record
@@ -120,6 +122,7 @@ complete -c vhost-device-console -n 'not __vhu_is_ctl' -l loops -x -d 'threads t
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l poll-us -x -d 'longest look before sleeping; 0: none'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l config -r -F -d 'read options from FILE; repeatable'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l control -r -F -d 'listen for vhost-device-console ctl here'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l journal -x -d 'keep what is on its way in DIR, if this is killed'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l trace -r -F -d 'write each message to it, by the name\'s ending'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l log-level -x -a 'error warning info debug trace' -d 'error, warning, info, debug or trace'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l print-capabilities -d 'print what this back-end is, as JSON, and exit'
