@@ -20,6 +20,7 @@ sys_tests += \
 	%reldir%/daemon-options.sh \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \
+	%reldir%/restart.sh \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.
