@@ -15,6 +15,7 @@ enum {
 	TAG_INPUT,
 	TAG_OUTPUT,
 	TAG_HISTORY, /* how many bytes of the output, in front, were delivered */
+	TAG_AWAITED, /* output is for a client that is not here yet */
 	TAG_HERE,    /* a group */
 };
 
@@ -85,6 +86,17 @@ static void put_output(struct state_writer *w, const struct port *port, enum por
 	state_put_number(w, TAG_HISTORY, undelivered - from);
 }
 
+/*
+ * The client of a port that moves comes later, or never; until then the guest
+ * is held up. It has written to somebody, and that may be in its queues still.
+ */
+static bool awaits_client(const struct port *port, enum port_state_how how)
+{
+	uint64_t pos;
+
+	return port->owing || (how == PORT_STATE_MOVED && port_slowest(port, &pos));
+}
+
 static void put_here(struct state_writer *w, const struct port *port)
 {
 	const struct port_counters *c = &port->counters;
@@ -111,6 +123,7 @@ void port_save(struct port *port, struct state_writer *w, enum port_state_how ho
 	state_put_number(w, TAG_ROWS, port->rows);
 	put_input(w, port, how);
 	put_output(w, port, how);
+	state_put_number(w, TAG_AWAITED, awaits_client(port, how));
 	if (how == PORT_STATE_HERE)
 		put_here(w, port);
 }
@@ -201,6 +214,7 @@ int port_state_read(struct port_state *ret_state, const struct port *port, struc
 	s.rows = (uint16_t)state_take_number(r, TAG_ROWS, "rows", UINT16_MAX);
 	err = read_input(&s, port, r);
 	read_output(&s, port, r);
+	s.awaited = state_take_flag(r, TAG_AWAITED, "client awaited");
 	if (how == PORT_STATE_HERE)
 		read_here(&s, r);
 	if (err == 0 && r->failed)
@@ -262,7 +276,7 @@ static void apply_moved(struct port_state *s, struct port *port)
 	bytering_put_over(&port->out, s->output, s->output_len);
 	skip_history(port, before, s->history_len);
 	port->delivered = before + s->history_len;
-	port->owing = port->delivered < port->out.head && !port_slowest(port, &pos);
+	port->owing = (s->awaited || port->delivered < port->out.head) && !port_slowest(port, &pos);
 }
 
 static void apply_here(struct port_state *s, struct port *port)
@@ -276,6 +290,7 @@ static void apply_here(struct port_state *s, struct port *port)
 	bytering_put_over(&port->out, s->output, s->output_len);
 	port->delivered = s->delivered;
 	port->begin = s->begin;
+	port->owing = s->awaited;
 	port->counters = s->counters;
 }
 
