@@ -59,6 +59,13 @@ void clients_go_ahead(void)
 	await_clients();
 }
 
+void clients_read_on(void)
+{
+	for (unsigned int i = 0; i < m.n_ports; i++)
+		if (run_random() % 2)
+			side_client_receive(&m.ports[i].side);
+}
+
 void clients_drain(uint64_t *n_out, uint64_t *n_in)
 {
 	for (unsigned int i = 0; i < m.n_ports; i++) {

@@ -30,6 +30,7 @@
 enum {
 	RING_SIZE = 64,
 	BUSY_NS = 3 * 1000 * 1000, /* of load at a time, at most */
+	FILLING = 32,		   /* steps, at most, in which whoever is slow is given more */
 	FILL = 64,		   /* pages put in place between two steps */
 	ALARM_S = 600,
 	MEMORY_LEN = 1 << 20, /* of the guest; and more for each port */
@@ -117,7 +118,8 @@ static void become_silent(void)
 		m.ports[i].slow_guest = run_random() % 4 != 0;
 		m.ports[i].slow_client = run_random() % 4 != 0;
 	}
-	be_busy();
+	for (uint64_t n = run_random() % FILLING; n > 0; n--)
+		step(true);
 	while (!all_read()) {
 		must(&m.fe, vhu_frontend_ping(&m.fe), "a barrier");
 		if (monotonic_ms() > deadline)
@@ -193,6 +195,8 @@ static void stop_with_memory(void)
 	}
 	become_silent();
 	t.n_passed += memory_pass(true); /* the processors have stopped */
+	clients_read_on();
+	must(&m.fe, vhu_frontend_ping(&m.fe), "a barrier");
 	stop_rings();
 	t.n_after += memory_pass(false);
 	memory_compare();

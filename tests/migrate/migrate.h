@@ -50,6 +50,9 @@ void be_busy(void);
 /* Some are at the destination before the guest is. */
 void clients_go_ahead(void);
 
+/* Some read, and so the device returns what it had no room for, and takes more. */
+void clients_read_on(void);
+
 /*
  * Takes all that the source has given; nothing may have come from elsewhere. Adds the
  * bytes that are still under way, which are the destination's affair.
