@@ -16,6 +16,7 @@ enum {
 	TAG_OUTPUT,
 	TAG_HISTORY, /* how many bytes of the output, in front, were delivered */
 	TAG_HERE,    /* a group */
+	TAG_AWAITED, /* output is for a client that is not there yet; absent: it is not */
 };
 
 enum {
@@ -85,6 +86,19 @@ static void put_output(struct state_writer *w, const struct port *port, enum por
 	state_put_number(w, TAG_HISTORY, undelivered - from);
 }
 
+/*
+ * The client of a port that moves comes later, or never; until then the guest
+ * is held up. What it has written to a client may be in its queues still.
+ */
+static bool awaits_client(const struct port *port, enum port_state_how how)
+{
+	uint64_t pos;
+
+	if (port->owing || how == PORT_STATE_HERE)
+		return port->owing;
+	return port_slowest(port, &pos) || undelivered_from(port) < port->out.head;
+}
+
 static void put_here(struct state_writer *w, const struct port *port)
 {
 	const struct port_counters *c = &port->counters;
@@ -113,6 +127,8 @@ void port_save(struct port *port, struct state_writer *w, enum port_state_how ho
 	put_output(w, port, how);
 	if (how == PORT_STATE_HERE)
 		put_here(w, port);
+	if (awaits_client(port, how))
+		state_put_number(w, TAG_AWAITED, true);
 }
 
 /* Reading */
@@ -203,6 +219,7 @@ int port_state_read(struct port_state *ret_state, const struct port *port, struc
 	read_output(&s, port, r);
 	if (how == PORT_STATE_HERE)
 		read_here(&s, r);
+	s.awaited = state_has(r, TAG_AWAITED) && state_take_flag(r, TAG_AWAITED, "client awaited");
 	if (err == 0 && r->failed)
 		err = -EINVAL;
 	if (err == 0)
@@ -262,7 +279,7 @@ static void apply_moved(struct port_state *s, struct port *port)
 	bytering_put_over(&port->out, s->output, s->output_len);
 	skip_history(port, before, s->history_len);
 	port->delivered = before + s->history_len;
-	port->owing = port->delivered < port->out.head && !port_slowest(port, &pos);
+	port->owing = s->awaited && !port_slowest(port, &pos);
 }
 
 static void apply_here(struct port_state *s, struct port *port)
@@ -276,6 +293,7 @@ static void apply_here(struct port_state *s, struct port *port)
 	bytering_put_over(&port->out, s->output, s->output_len);
 	port->delivered = s->delivered;
 	port->begin = s->begin;
+	port->owing = s->awaited;
 	port->counters = s->counters;
 }
 

@@ -18,7 +18,8 @@ enum port_state_how {
 	/*
 	 * Clients stay behind: input that they hold is part of it, and output that
 	 * some client of those that hold has not read; without any, what none has
-	 * read. A port that drops takes its history along.
+	 * read. If there was one, the guest waits for the next. A port that drops takes its history
+	 * along.
 	 */
 	PORT_STATE_MOVED,
 	/* Clients come along and know positions: both rings as they are, and counters. */
@@ -32,6 +33,7 @@ struct port_state {
 	const uint8_t *output; /* in the reader's bytes */
 	size_t output_len;     /* all of it */
 	size_t history_len;    /* the part in front that was delivered */
+	bool awaited;	       /* more output may come for a client that is not here yet */
 	uint16_t cols, rows;
 	uint64_t out_head, in_head; /* PORT_STATE_HERE: positions */
 	uint64_t delivered, begin;

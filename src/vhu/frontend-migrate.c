@@ -374,3 +374,34 @@ int vhu_frontend_memory_swap(struct vhu_frontend *fe, struct vhu_frontend_memory
 	memory->fd = fd;
 	return 0;
 }
+
+static void swap_fds(int *a, int *b)
+{
+	int fd = *a;
+
+	*a = *b;
+	*b = fd;
+}
+
+void vhu_frontend_swap_connection(struct vhu_frontend *a, struct vhu_frontend *b)
+{
+	struct vhu_msg *unanswered = a->unanswered;
+	struct vhu_frontend_heard heard = a->heard;
+	struct vhu_nego nego = a->nego;
+	unsigned int n_sent = a->n_sent;
+
+	swap_fds(&a->fd, &b->fd);
+	swap_fds(&a->channel_fd, &b->channel_fd);
+	a->unanswered = b->unanswered;
+	b->unanswered = unanswered;
+	a->heard = b->heard;
+	b->heard = heard;
+	a->nego = b->nego;
+	b->nego = nego;
+	a->n_sent = b->n_sent;
+	b->n_sent = n_sent;
+	for (unsigned int i = 0; i < a->n_regions; i++)
+		a->regions[i].added = false;
+	for (unsigned int i = 0; i < b->n_regions; i++)
+		b->regions[i].added = false;
+}

@@ -114,4 +114,10 @@ void vhu_frontend_memory_copy(const struct vhu_frontend *fe, struct vhu_frontend
  */
 int vhu_frontend_memory_swap(struct vhu_frontend *fe, struct vhu_frontend_memory *memory);
 
+/*
+ * The guest moves, seen from the protocol: each of the two front-ends goes on over
+ * the other's connection, with what was agreed on there. Memory and rings stay.
+ */
+void vhu_frontend_swap_connection(struct vhu_frontend *a, struct vhu_frontend *b);
+
 #endif

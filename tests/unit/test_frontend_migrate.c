@@ -531,6 +531,32 @@ static void addresses_when_gpa_addresses_are_the_guests(void **state)
 	}
 }
 
+/* The guest's memory and rings stay; what was agreed on belongs to the connection. */
+static void connection_when_swapped_takes_what_was_agreed_on_along(void **state)
+{
+	struct peer_rig here, there;
+
+	(void)state;
+	peer_open(&here, BIT(VHOST_F_LOG_ALL_BIT), BIT(VHU_PF_LOG_SHMFD_BIT));
+	peer_make_guest(&here, 1);
+	peer_open(&there, 0, BIT(VHU_PF_DEVICE_STATE_BIT));
+	here.fe.regions[0].added = true;
+	vhu_frontend_swap_connection(&here.fe, &there.fe);
+	assert_true(vhu_frontend_has_protocol(&here.fe, VHU_PF_DEVICE_STATE_BIT));
+	assert_false(vhu_frontend_has_protocol(&here.fe, VHU_PF_LOG_SHMFD_BIT));
+	assert_true(vhu_frontend_has_protocol(&there.fe, VHU_PF_LOG_SHMFD_BIT));
+	assert_false(here.fe.regions[0].added);
+	assert_int_equal(here.fe.n_rings, 1);
+	here.fe.pump_arg = &there;
+	assert_said(&here, vhu_frontend_ping(&here.fe));
+	here.fe.pump_arg = &here;
+	vhu_frontend_swap_connection(&there.fe, &here.fe);
+	assert_true(vhu_frontend_has_protocol(&here.fe, VHU_PF_LOG_SHMFD_BIT));
+	assert_said(&here, vhu_frontend_ping(&here.fe));
+	peer_close(&there);
+	peer_close(&here);
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(log_when_given_is_the_file_that_the_back_end_marks),
 	UNIT_TEST(log_when_switched_tells_features_and_rings),
@@ -544,6 +570,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(state_when_saved_and_loaded_is_the_same),
 	UNIT_TEST(state_when_the_back_end_refuses_it_says_so),
 	UNIT_TEST(memory_when_swapped_stays_where_the_driver_knows_it),
+	UNIT_TEST(connection_when_swapped_takes_what_was_agreed_on_along),
 	UNIT_TEST(addresses_when_gpa_addresses_are_the_guests),
 };
 

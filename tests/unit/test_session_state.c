@@ -113,6 +113,26 @@ static void bytes_when_undelivered_come_first_at_the_target(void **state)
 	assert_int_equal(port_input_pending(&data->port), 0);
 }
 
+/* What the guest still had in its queues was written to a client, and waits for it there. */
+static void output_when_its_client_comes_later_waits_for_it(void **state)
+{
+	uint8_t text[HOST_HISTORY + 100];
+
+	(void)state;
+	fill_pattern(text, sizeof(text), 7);
+	boot_to_move();
+	host_leave(data_there);
+	stop_source();
+	assert_int_equal(guest_try_write_port(&guest, 1, text, sizeof(text)), sizeof(text));
+	move(VHU_STATE_PIPE);
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	assert_int_equal(bytering_used(&data_there->port.out), HOST_HISTORY);
+	host_join(data_there);
+	host_collect(&data_there->client);
+	assert_fe_ok(rig, guest_await_taken(&guest, 1, RIG_TIMEOUT_MS));
+	host_expect(data_there, text, sizeof(text));
+}
+
 /* A chain that was taken in part is gone on with at the same byte, also from index 0. */
 static void chain_when_taken_in_part_goes_on_at_the_same_byte(void **state)
 {
@@ -341,6 +361,7 @@ static const struct CMUnitTest tests[] = {
 	STATE_TEST(guest_when_moved_goes_on_as_if_nothing_had_been),
 	STATE_TEST(guest_when_moved_through_sockets_goes_on),
 	STATE_TEST(bytes_when_undelivered_come_first_at_the_target),
+	STATE_TEST(output_when_its_client_comes_later_waits_for_it),
 	STATE_TEST(chain_when_taken_in_part_goes_on_at_the_same_byte),
 	STATE_TEST(history_when_moved_is_for_those_who_come_later),
 	STATE_TEST(control_messages_when_pending_are_told_at_the_target),

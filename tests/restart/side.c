@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "side.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+/* Two stretches of a few bytes are never the same: mixed twice, or they nearly repeat. */
+static uint8_t byte_at(const struct line *l, uint64_t pos)
+{
+	uint64_t x = (pos + 1) * UINT64_C(0x9e3779b97f4a7c15) + l->salt;
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint8_t)(x >> 56);
+}
+
+static void fill(const struct line *l, uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = byte_at(l, l->sent + i);
+}
+
+void side_init(struct side *s, struct vhu_frontend *fe, unsigned int id)
+{
+	*s = (struct side){
+		.fe = fe,
+		.id = id,
+		.fd = -1,
+		.out.salt = 2 * id - 1,
+		.in.salt = 2 * id,
+	};
+}
+
+/* Where in the stream the bytes would be right, which says whether some are missing or come again.
+ */
+static void say_where(const struct line *l, const uint8_t *bytes, size_t len)
+{
+	for (uint64_t pos = 0; pos < l->sent; pos++) {
+		size_t n = 0;
+
+		while (n < len && bytes[n] == byte_at(l, pos + n))
+			n++;
+		if (n == len || n >= 16) {
+			printf("# what came is from byte %" PRIu64 " on\n", pos);
+			return;
+		}
+	}
+}
+
+void side_compare(const struct side *s, struct line *l, const uint8_t *bytes, size_t len,
+		  const char *who)
+{
+	for (size_t i = 0; i < len; i++, l->got++)
+		if (bytes[i] != byte_at(l, l->got))
+			say_where(l, bytes + i, len - i),
+				die("port %u, %s: byte %" PRIu64 " of %" PRIu64
+				    " sent is 0x%02x, expected 0x%02x",
+				    s->id, who, l->got, l->sent, bytes[i], byte_at(l, l->got));
+	if (l->got > l->sent)
+		die("port %u, %s: more bytes than were sent", s->id, who);
+}
+
+/* The guest */
+
+static struct driverq *tx_queue(const struct side *s)
+{
+	return &s->fe->rings[GUEST_PORT_TX(s->id)].q;
+}
+
+static struct driverq *rx_queue(const struct side *s)
+{
+	return &s->fe->rings[GUEST_PORT_RX(s->id)].q;
+}
+
+static void equip(struct side *s, struct side_page *pages)
+{
+	for (unsigned int i = 0; i < SIDE_PAGES; i++) {
+		struct side_page *page = &pages[i];
+
+		page->host = vhu_frontend_alloc(s->fe, GUEST_PAGE, GUEST_PAGE, &page->buf.addr);
+		page->buf.len = GUEST_PAGE;
+		if (!page->host)
+			die("no guest memory");
+	}
+}
+
+static void post(struct side *s, struct side_page *page)
+{
+	must(s->fe, driverq_add(rx_queue(s), &page->buf, 0, 1, false, page), "offering a buffer");
+	s->rx_written = true;
+}
+
+static void publish_input(struct side *s)
+{
+	must(s->fe, vhu_frontend_publish(s->fe, GUEST_PORT_RX(s->id)), "kicking");
+}
+
+void side_open(struct side *s, struct guest *g)
+{
+	equip(s, s->tx);
+	equip(s, s->rx);
+	for (unsigned int i = 0; i < SIDE_PAGES; i++)
+		post(s, &s->rx[i]);
+	publish_input(s);
+	must(s->fe, guest_open_port(g, s->id, true), "opening a port");
+}
+
+void side_collect(struct side *s)
+{
+	enum driverq_result result;
+	uint32_t len;
+	void *token;
+
+	while ((result = driverq_get(tx_queue(s), &token, &len)) == DRIVERQ_USED) {
+		struct side_page *page = token;
+
+		if (len != 0 || !page->out)
+			die("port %u: a transmit chain came back %s", s->id,
+			    len ? "with a length" : "twice");
+		page->out = false;
+	}
+	if (result != DRIVERQ_EMPTY)
+		die("port %u: %s", s->id, driverq_result_text(result));
+}
+
+static void send_page(struct side *s, struct side_page *page)
+{
+	page->buf.len = 1 + (uint32_t)(run_random() % GUEST_PAGE);
+	fill(&s->out, page->host, page->buf.len);
+	must(s->fe, driverq_add(tx_queue(s), &page->buf, 1, 0, false, page), "offering output");
+	page->out = true;
+	page->written = true;
+	s->tx_written = true;
+	s->out.sent += page->buf.len;
+}
+
+void side_send(struct side *s)
+{
+	side_collect(s);
+	for (unsigned int i = 0; i < SIDE_PAGES; i++)
+		if (!s->tx[i].out && run_random() % 4 != 0)
+			send_page(s, &s->tx[i]);
+	must(s->fe, vhu_frontend_publish(s->fe, GUEST_PORT_TX(s->id)), "kicking");
+}
+
+static void take_input(struct side *s, const struct side_page *page, uint32_t len)
+{
+	if (len == 0)
+		die("port %u: an empty piece of input", s->id);
+	if (s->take)
+		s->take(s, page->host, len);
+	else
+		side_compare(s, &s->in, page->host, len, "input");
+}
+
+void side_receive(struct side *s, unsigned int max)
+{
+	enum driverq_result result = DRIVERQ_EMPTY;
+	uint32_t len;
+	void *token;
+
+	for (; max > 0; max--) {
+		result = driverq_get(rx_queue(s), &token, &len);
+		if (result != DRIVERQ_USED)
+			break;
+		take_input(s, token, len);
+		post(s, token);
+		publish_input(s);
+	}
+	if (result != DRIVERQ_EMPTY && result != DRIVERQ_USED)
+		die("port %u: %s", s->id, driverq_result_text(result));
+}
+
+/* The client */
+
+void side_connect(struct side *s, const struct run_daemon *d)
+{
+	char path[128];
+
+	daemon_port_path(d, s->id, path);
+	s->fd = daemon_dial_patiently(d, path);
+}
+
+bool side_client_receive(struct side *s)
+{
+	uint8_t buf[SIDE_CHUNK];
+	ssize_t n;
+
+	while ((n = read(s->fd, buf, sizeof(buf))) > 0)
+		side_compare(s, &s->out, buf, (size_t)n, "output");
+	return n < 0 && errno == EAGAIN;
+}
+
+void side_leave(struct side *s)
+{
+	side_client_receive(s);
+	s->fd = fd_close(s->fd);
+}
+
+void side_client_send(struct side *s)
+{
+	uint8_t buf[SIDE_CHUNK];
+	size_t len = 1 + run_random() % SIDE_CHUNK;
+	ssize_t n;
+
+	fill(&s->in, buf, len);
+	n = send(s->fd, buf, len, MSG_NOSIGNAL);
+	if (n > 0)
+		s->in.sent += (uint64_t)n;
+}
+
+bool side_all_read(const struct side *s)
+{
+	int left = 0;
+
+	if (ioctl(s->fd, SIOCOUTQ, &left) < 0)
+		die("SIOCOUTQ: %s", strerror(errno));
+	return left == 0;
+}
