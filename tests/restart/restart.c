@@ -4,7 +4,7 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON
+ *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] DAEMON
  *
  * What a client has sent and the daemon has not read when it dies is lost with
  * the connection, which no back-end can help. So before some of the kills the
@@ -37,6 +37,7 @@ enum {
 	MAX_PORTS = 8,
 	N_PAGES = 16, /* of a port's output under way */
 	RING_SIZE = 64,
+	MAX_BUFS = 3, /* of a chain of output */
 	WAIT_MS = 10000,
 	CHUNK = 8192,
 	MARK = 33,
@@ -50,7 +51,7 @@ struct line {
 };
 
 struct page {
-	struct driverq_buf buf;
+	uint64_t addr;
 	uint8_t *host;
 	bool out;
 };
@@ -72,7 +73,7 @@ static struct {
 	char dir[64], socket[100];
 	unsigned int n_kills, n_ports;
 	uint64_t seed;
-	bool packed;
+	bool packed, in_order;
 	pid_t pid;
 	struct vhu_frontend fe;
 	struct vhu_frontend_plan plan;
@@ -251,6 +252,28 @@ static void guest_collect(struct port_side *p)
 		die("port %u: %s", p->id, driverq_result_text(result));
 }
 
+/* A chain of a few buffers, which lie next to each other. */
+static void guest_offer(struct port_side *p, struct page *page)
+{
+	struct driverq_buf bufs[MAX_BUFS];
+	unsigned int n = 1 + (unsigned int)(random_number() % MAX_BUFS);
+	uint64_t at = page->addr;
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < n; i++, at += bufs[i - 1].len) {
+		bufs[i] = (struct driverq_buf){
+			.addr = at,
+			.len = 1 + (uint32_t)(random_number() % (GUEST_PAGE / MAX_BUFS)),
+		};
+		len += bufs[i].len;
+	}
+	for (uint32_t k = 0; k < len; k++)
+		page->host[k] = byte_at(&p->out, p->out.sent + k);
+	must(driverq_add(tx_queue(p), bufs, n, 0, false, page), "offering output");
+	page->out = true;
+	p->out.sent += len;
+}
+
 static void guest_send(struct port_side *p)
 {
 	guest_collect(p);
@@ -259,12 +282,7 @@ static void guest_send(struct port_side *p)
 
 		if (page->out || random_number() % 4 == 0)
 			continue;
-		page->buf.len = 1 + (uint32_t)(random_number() % GUEST_PAGE);
-		for (uint32_t k = 0; k < page->buf.len; k++)
-			page->host[k] = byte_at(&p->out, p->out.sent + k);
-		must(driverq_add(tx_queue(p), &page->buf, 1, 0, false, page), "offering output");
-		page->out = true;
-		p->out.sent += page->buf.len;
+		guest_offer(p, page);
 	}
 	must(vhu_frontend_publish(&t.fe, GUEST_PORT_TX(p->id)), "kicking");
 }
@@ -459,7 +477,8 @@ static void set_up(void)
 {
 	const uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_EVENT_IDX_BIT) |
 				  BIT(VIRTIO_F_INDIRECT_DESC_BIT) | BIT(1) |
-				  (t.packed ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0);
+				  (t.packed ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0) |
+				  (t.in_order ? BIT(VIRTIO_F_IN_ORDER_BIT) : 0);
 
 	t.plan = (struct vhu_frontend_plan){
 		.style = VHU_STYLE_QEMU,
@@ -482,7 +501,7 @@ static void set_up(void)
 		must(guest_open_port(&t.guest, p->id, true), "opening a port");
 		for (unsigned int k = 0; k < N_PAGES; k++) {
 			p->pages[k].host = vhu_frontend_alloc(&t.fe, GUEST_PAGE, GUEST_PAGE,
-							      &p->pages[k].buf.addr);
+							      &p->pages[k].addr);
 			if (!p->pages[k].host)
 				die("no guest memory");
 		}
@@ -490,7 +509,9 @@ static void set_up(void)
 		if (!p->late)
 			die("no memory");
 		client_connect(p);
+		client_mark(p);
 	}
+	settle(); /* the daemon knows its clients, and will hold for them */
 }
 
 static void remove_files(void)
@@ -507,7 +528,8 @@ static void remove_files(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON\n");
+	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] "
+			"DAEMON\n");
 	exit(2);
 }
 
@@ -518,6 +540,7 @@ static void parse(int argc, char **argv)
 		{ "ports", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
+		{ "in-order", no_argument, NULL, 'O' },
 		{ 0 },
 	};
 	int c;
@@ -534,6 +557,8 @@ static void parse(int argc, char **argv)
 			t.seed = strtoull(optarg, NULL, 10);
 		else if (c == 'P')
 			t.packed = true;
+		else if (c == 'O')
+			t.in_order = true;
 		else
 			usage();
 	}
