@@ -283,9 +283,13 @@ static void resume_ring(struct vqio *v, const struct virtq_ring *ring)
 {
 	const struct vdev_ops *ops = v->b->dev->ops;
 	const struct inflight *record = v->q.vq.record;
-	uint64_t guest = record ? inflight_identity(record) : 0;
+	bool fits = record && inflight_fits(record, v->q.idx, ring->size, ring->packed);
+	uint64_t guest = fits ? inflight_identity(record) : 0;
 	struct ring_mark mark;
 
+	if (record && !fits)
+		vhu_backend_warn(v->b, v->who,
+				 "not in the record of requests in flight: it is for other rings");
 	if (ops->queue_resume && ops->queue_resume(v->b->dev, v->q.idx, guest, &mark) &&
 	    virtq_finish(&v->q.vq, ring, &mark))
 		log_info(v->who, "chains that were returned before are published now");

@@ -260,7 +260,7 @@ static void guest_offer(struct port_side *p, struct page *page)
 	uint64_t at = page->addr;
 	uint32_t len = 0;
 
-	for (unsigned int i = 0; i < n; i++, at += bufs[i - 1].len) {
+	for (unsigned int i = 0; i < n; at += bufs[i++].len) {
 		bufs[i] = (struct driverq_buf){
 			.addr = at,
 			.len = 1 + (uint32_t)(random_number() % (GUEST_PAGE / MAX_BUFS)),
@@ -436,13 +436,20 @@ static void go_on(struct port_side *p, bool exact)
 	p->in.sent = p->in.got;
 }
 
+static void give_record(void)
+{
+	must(vhu_frontend_inflight_ready(&t.fe, &t.record, vhu_style_features(&t.fe, &t.plan),
+					 t.plan.n_set_up, RING_SIZE),
+	     "giving the record of requests in flight");
+}
+
 static void reconnect(void)
 {
 	vhu_frontend_disconnect(&t.fe);
 	daemon_start();
 	vhu_frontend_recover_bases(&t.fe);
 	must(vhu_style_negotiate(&t.fe, &t.plan), "negotiating again");
-	must(vhu_frontend_inflight_set(&t.fe, &t.record), "giving the record back");
+	give_record();
 	must(vhu_style_start(&t.fe, &t.plan), "starting the rings again");
 	for (unsigned int i = 0; i < t.n_ports; i++) {
 		client_connect(&t.ports[i]);
@@ -489,8 +496,7 @@ static void set_up(void)
 	vhu_frontend_init(&t.fe, -1);
 	daemon_start();
 	must(vhu_style_begin(&t.fe, &t.plan), "negotiating");
-	must(vhu_frontend_inflight_get(&t.fe, &t.record, t.plan.n_set_up, RING_SIZE), "a record");
-	must(vhu_frontend_inflight_set(&t.fe, &t.record), "giving the record back");
+	give_record();
 	must(vhu_style_boot(&t.fe, &t.plan, RING_SIZE), "setting up");
 	must(guest_init(&t.guest, &t.fe, features), "the driver");
 	must(guest_start(&t.guest, WAIT_MS), "the driver's start");
