@@ -25,6 +25,7 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.h \
 	%reldir%/proc.c \
 	%reldir%/proc.h \
+	%reldir%/ringmark.h \
 	%reldir%/state.c \
 	%reldir%/state.h
 

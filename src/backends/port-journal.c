@@ -203,20 +203,21 @@ void port_journal_input(struct port_journal *j, const struct port *port, size_t 
 	journal_commit(&j->file, &j->now);
 }
 
-void port_journal_guest_gave(struct port_journal *j, const struct port *port, uint16_t used,
-			     uint32_t next_out, uint64_t out_done)
+void port_journal_guest_gave(struct port_journal *j, const struct port *port,
+			     const struct ring_mark *mark, uint32_t next_out, uint64_t out_done)
 {
 	j->now.out_head = port->out.head;
-	j->now.used[1] = used;
+	j->now.returned[1] = *mark;
 	j->now.next_out = next_out;
 	j->now.out_done = out_done;
 	journal_commit(&j->file, &j->now);
 }
 
-void port_journal_guest_took(struct port_journal *j, const struct port *port, uint16_t used)
+void port_journal_guest_took(struct port_journal *j, const struct port *port,
+			     const struct ring_mark *mark)
 {
 	j->now.in_tail = port->in.tail;
-	j->now.used[0] = used;
+	j->now.returned[0] = *mark;
 	journal_commit(&j->file, &j->now);
 }
 
@@ -229,21 +230,27 @@ static bool found_for(struct port_journal *j, uint64_t guest, bool *found)
 	return use;
 }
 
-uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
-			     uint16_t used)
+void port_journal_meet(struct port_journal *j, uint64_t guest)
 {
-	const uint16_t returned = j->now.used[ring];
-
-	/* It is published at once, so it is never more than a ring's size ahead. */
-	if (found_for(j, guest, &j->found_ring[ring]) && (uint16_t)(returned - used) <= INT16_MAX)
-		return returned;
-	if (guest != j->now.guest) {
-		j->now.guest = guest;
-		j->found_ring[0] = j->found_ring[1] = j->found_out_done = false;
-	}
-	j->now.used[ring] = used;
+	j->found_ring[0] = j->found_ring[1] = j->found_out_done = false;
+	j->now.guest = guest;
+	memset(j->now.returned, 0, sizeof(j->now.returned));
+	j->now.out_done = 0;
 	journal_commit(&j->file, &j->now);
-	return used;
+}
+
+bool port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
+			 struct ring_mark *ret_mark)
+{
+	if (found_for(j, guest, &j->found_ring[ring])) {
+		*ret_mark = j->now.returned[ring];
+		return true;
+	}
+	if (guest != j->now.guest)
+		port_journal_meet(j, guest);
+	j->now.returned[ring] = (struct ring_mark){ 0 };
+	journal_commit(&j->file, &j->now);
+	return false;
 }
 
 uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint32_t next)

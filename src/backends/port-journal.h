@@ -5,8 +5,8 @@
  *
  * Three things could fall between two stores of a process that dies, and none
  * does:
- *  - Between the guest and the port: what was taken of a ring and how far its
- *    used index goes are one commit; the next daemon publishes that index.
+ *  - Between the guest and the port: what was taken of a ring and which of its
+ *    chains are returned are one commit; the next daemon publishes those.
  *  - From the port to a client: sendmmsg() writes how much it has sent into the
  *    journal before it returns from the kernel, where no signal comes between.
  *  - From a client to the port: recvmmsg() does the same.
@@ -22,6 +22,7 @@
 
 #include "backends/port.h"
 #include "journal.h"
+#include "ringmark.h"
 
 enum {
 	PORT_JOURNAL_INPUT = 2 * PORT_INPUT_SIZE, /* bytes of the input queue */
@@ -33,8 +34,8 @@ struct port_commit {
 	uint64_t out_head;	       /* the guest has given that much */
 	uint64_t in_head, in_tail;     /* of the queue: the guest has taken up to tail */
 	uint64_t receive, received_to; /* of that receive, so many bytes are in the queue */
-	uint64_t guest;		       /* whose used indices these are; 0: nobody's */
-	uint16_t used[2];	       /* of the receive and the transmit ring */
+	uint64_t guest;		       /* whose rings these are; 0: nobody's */
+	struct ring_mark returned[2];  /* of the receive and the transmit ring */
 	uint32_t next_out;	       /* of the transmit chain that was taken in part: where, */
 	uint64_t out_done;	       /* and how many bytes of it */
 };
@@ -88,18 +89,22 @@ ssize_t port_journal_receive(struct port_journal *j, int fd);
 /* The first n bytes of the last receive are in the port's queue. */
 void port_journal_input(struct port_journal *j, const struct port *port, size_t n);
 
-/* What chains up to used index used have brought the port, or taken; before it is published. */
-void port_journal_guest_gave(struct port_journal *j, const struct port *port, uint16_t used,
-			     uint32_t next_out, uint64_t out_done);
-void port_journal_guest_took(struct port_journal *j, const struct port *port, uint16_t used);
+/* What chains that are returned have brought the port, or taken; before they are published. */
+void port_journal_guest_gave(struct port_journal *j, const struct port *port,
+			     const struct ring_mark *mark, uint32_t next_out, uint64_t out_done);
+void port_journal_guest_took(struct port_journal *j, const struct port *port,
+			     const struct ring_mark *mark);
 
 /*
- * A ring (0: receive, 1: transmit) of this guest starts, whose memory has that
- * used index. Returns up to where chains were returned, perhaps by the process
- * before this one. Another guest than before: from here on the journal is about it.
+ * A ring (0: receive, 1: transmit) of this guest starts. True: *ret_mark is what
+ * the process before this one returned last. Another guest than before: from here
+ * on the journal is about it.
  */
-uint16_t port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
-			     uint16_t used);
+bool port_journal_resume(struct port_journal *j, uint64_t guest, unsigned int ring,
+			 struct ring_mark *ret_mark);
+
+/* The port comes to a guest whose rings run already. */
+void port_journal_meet(struct port_journal *j, uint64_t guest);
 
 /* What the process before this one took of the transmit chain at index next. */
 uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint32_t next);

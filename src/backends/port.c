@@ -335,11 +335,11 @@ size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned in
 	return taken;
 }
 
-void port_input_taken(struct port *port, uint16_t used)
+void port_input_taken(struct port *port, const struct ring_mark *mark)
 {
 	if (!port->journal)
 		return;
-	port_journal_guest_took(port->journal, port, used);
+	port_journal_guest_took(port->journal, port, mark);
 	tell_input_room(port);
 }
 

@@ -16,6 +16,7 @@
 struct port;
 struct port_client;
 struct port_journal;
+struct ring_mark;
 struct port_walk;
 
 enum {
@@ -194,10 +195,10 @@ size_t port_take_input(struct port *port, void *buf, size_t len);
 size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned int n);
 
 /*
- * The chains of what was taken bring the ring's used index there: for a journal,
- * at the end of a turn and before that is published.
+ * The chains of what was taken were returned: for a journal, at the end of a
+ * turn and before they are published.
  */
-void port_input_taken(struct port *port, uint16_t used);
+void port_input_taken(struct port *port, const struct ring_mark *mark);
 
 /*
  * Bytes for the guest; 0 while input is disabled. More may come with the same

@@ -281,28 +281,22 @@ static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 
 /*
  * A process before this one may have returned chains that it did not live to
- * publish; the device knows. Of packed rings nothing is known but their record.
+ * publish; the device knows.
  */
 static void resume_ring(struct vqio *v, const struct virtq_ring *ring)
 {
 	const struct vdev_ops *ops = v->b->dev->ops;
 	const struct inflight *record = v->q.vq.record;
-	uint16_t used, returned;
+	bool fits = record && inflight_fits(record, v->q.idx, ring->size, ring->packed);
+	uint64_t guest = fits ? inflight_identity(record) : 0;
+	struct ring_mark mark;
 
-	if (!ops->queue_resume)
-		return;
-	if (ring->packed) {
-		ops->queue_resume(v->b->dev, v->q.idx, 0, 0);
-		return;
-	}
-	used = virtq_ring_used(ring);
-	returned = ops->queue_resume(v->b->dev, v->q.idx, record ? inflight_identity(record) : 0,
-				     used);
-	if (returned == used)
-		return;
-	log_info(v->who, "%u chains were returned before and are published now",
-		 (uint16_t)(returned - used));
-	virtq_ring_publish(ring, returned);
+	if (record && !fits)
+		vhu_backend_warn(v->b, v->who,
+				 "not in the record of requests in flight: it is for other rings");
+	if (ops->queue_resume && ops->queue_resume(v->b->dev, v->q.idx, guest, &mark) &&
+	    virtq_finish(&v->q.vq, ring, &mark))
+		log_info(v->who, "chains that were returned before are published now");
 }
 
 /* A started ring whose settings are complete goes live as soon as memory allows. */
@@ -332,8 +326,9 @@ static void go_live(struct vqio *v)
 	vhu_state_ring_started(v->b);
 	if (virtq_broken(&v->q.vq) != VIRTQ_FAULT_NONE)
 		broken(v);
-	dev->ops->queue_start(dev, &v->q,
-			      virtq_base_is_fresh(v->b->nego.features, virtq_base(&v->q.vq)));
+	dev->ops->queue_start(dev, &v->q, virtq_is_fresh(&v->q.vq));
+	if (virtq_resumed(&v->q.vq))
+		vqio_call(v); /* of what was published the driver may not have been told */
 	log_debug(v->who, "live: %u entries from base 0x%x", v->num, v->base);
 }
 

@@ -26,7 +26,7 @@ struct seen_port {
 struct console_commit {
 	uint64_t guest; /* by its in-flight record; 0: nobody */
 	uint32_t limit, next;
-	uint16_t used[2]; /* of the control queues */
+	struct ring_mark returned[2]; /* of the control queues */
 	uint8_t driver_ready, single;
 	struct seen_port ports[CONSOLE_MAX_PORTS];
 };
@@ -95,11 +95,11 @@ static void commit(struct console *con)
 	journal_commit(&j->file, &j->now);
 }
 
-void console_journal_note(struct console *con, unsigned int idx, uint16_t used)
+void console_journal_note(struct console *con, unsigned int idx, const struct ring_mark *mark)
 {
 	if (!con->journal || con->guest == 0)
 		return;
-	con->journal->now.used[idx % 2] = used;
+	con->journal->now.returned[idx % 2] = *mark;
 	commit(con);
 }
 
@@ -155,28 +155,32 @@ static void meet(struct console *con, uint64_t guest)
 
 	if (guest != 0 && j->fresh && j->now.guest == guest)
 		bring_back(con);
-	if (j->now.guest != guest)
-		j->found[0] = j->found[1] = false;
 	j->fresh = false;
+	if (j->now.guest == guest)
+		return;
+	j->found[0] = j->found[1] = false;
 	j->now.guest = guest;
+	memset(j->now.returned, 0, sizeof(j->now.returned));
+	commit(con);
 }
 
-uint16_t console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
-				uint16_t used)
+bool console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
+			    struct ring_mark *ret_mark)
 {
 	struct console_journal *j = con->journal;
-	uint16_t returned;
+	struct ring_mark mark = { 0 };
+	bool found;
 
 	con->guest = guest;
 	if (!j)
-		return used;
+		return false;
 	meet(con, guest);
 	if (!console_is_ctrl_queue(idx))
-		return used;
-	returned = j->now.used[idx % 2];
-	if (!j->found[idx % 2] || guest == 0 || (uint16_t)(returned - used) > INT16_MAX)
-		returned = used;
+		return false;
+	found = j->found[idx % 2] && guest != 0;
+	if (found)
+		mark = *ret_mark = j->now.returned[idx % 2];
 	j->found[idx % 2] = false;
-	console_journal_note(con, idx, returned);
-	return returned;
+	console_journal_note(con, idx, &mark);
+	return found;
 }

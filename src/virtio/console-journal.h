@@ -19,13 +19,13 @@ int console_journal_new(struct console *con, const char *path, char *ret_why, si
 void console_journal_free(struct console *con);
 
 /*
- * The control queue idx has used entries up to used, not published yet: what
+ * The control queue idx has returned chains that are not published yet: what
  * they mean is committed. Nothing happens without a journal.
  */
-void console_journal_note(struct console *con, unsigned int idx, uint16_t used);
+void console_journal_note(struct console *con, unsigned int idx, const struct ring_mark *mark);
 
 /* See vdev_ops.queue_resume: of any queue; the driver's state comes back with the first. */
-uint16_t console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
-				uint16_t used);
+bool console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
+			    struct ring_mark *ret_mark);
 
 #endif

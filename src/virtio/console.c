@@ -110,8 +110,11 @@ static enum vq_service serve_input(struct console_port *p, struct vqueue *q, uns
 {
 	enum vq_service found = fill_input(p, q, budget);
 
-	if (p->port)
-		port_input_taken(p->port, virtq_used(&q->vq));
+	if (p->port && p->port->journal) {
+		struct ring_mark mark = virtq_mark(&q->vq);
+
+		port_input_taken(p->port, &mark);
+	}
 	return found;
 }
 
@@ -135,6 +138,17 @@ static bool output_batch(struct console_port *p, struct batch *b)
 	return false;
 }
 
+/* Before anything is published, whatever the chains were returned for. */
+static void note_output(const struct console_port *p, struct vqueue *q)
+{
+	struct ring_mark mark;
+
+	if (!p->port || !p->port->journal)
+		return;
+	mark = virtq_mark(&q->vq);
+	port_journal_guest_gave(p->port->journal, p->port, &mark, p->out_base, p->out_done);
+}
+
 /*
  * A port that drops takes output at once, always: a guest's console spins until
  * its buffer is used (VC-061). One that holds lets the guest wait (VC-062).
@@ -150,9 +164,7 @@ static enum vq_service serve_output(struct console_port *p, struct vqueue *q, un
 		drained = !batch_fill_out(&b, OUTPUT_MAX);
 		all = output_batch(p, &b);
 	}
-	if (port->journal)
-		port_journal_guest_gave(port->journal, port, virtq_used(&q->vq), p->out_base,
-					p->out_done);
+	note_output(p, q);
 	port_output_done(port);
 	if (all)
 		return drained ? VQ_DRAINED : VQ_MORE;
@@ -189,11 +201,15 @@ static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned 
 static enum vq_service serve_data(struct console *con, struct vqueue *q, unsigned int budget)
 {
 	struct console_port *p = queue_port(con, q);
+	enum vq_service found;
 
 	if (q->idx % 2 == 0)
 		return serve_input(p, q, budget);
-	if (p->draining)
-		return drain(p, q, budget);
+	if (p->draining) {
+		found = drain(p, q, budget);
+		note_output(p, q);
+		return found;
+	}
 	return p->port ? serve_output(p, q, budget) : VQ_WAITING; /* VC-087 */
 }
 
@@ -253,9 +269,10 @@ static enum vq_service serve_ctrl(struct console *con, struct vqueue *q, unsigne
 {
 	enum vq_service found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
 							: serve_ctrl_from_driver(con, q, budget);
+	struct ring_mark mark = virtq_mark(&q->vq);
 
 	console_keep(con);
-	console_journal_note(con, q->idx, virtq_used(&q->vq));
+	console_journal_note(con, q->idx, &mark);
 	return found;
 }
 
@@ -341,11 +358,6 @@ static void console_set_features(struct vdev *dev, uint64_t accepted)
 	wake_all(con);
 }
 
-static bool is_fresh(const struct console *con, const struct vqueue *q)
-{
-	return virtq_base_is_fresh(con->features, virtq_base(&q->vq));
-}
-
 /*
  * A stop and a start where it left off is a pause or a reconnect: the guest has
  * noticed nothing; if the device is another process now, it recalls what it can.
@@ -357,8 +369,8 @@ static void start_ctrl(struct console *con)
 	if (!speaks(con))
 		return;
 	if (!con->ctrl_resumes) {
-		if (is_fresh(con, con->queues[QUEUE_CTRL_RX]) &&
-		    is_fresh(con, con->queues[QUEUE_CTRL_TX]))
+		if (virtq_is_fresh(&con->queues[QUEUE_CTRL_RX]->vq) &&
+		    virtq_is_fresh(&con->queues[QUEUE_CTRL_TX]->vq))
 			forget_driver(con);
 		else
 			console_recall(con);
@@ -407,19 +419,19 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 }
 
 /* Whose rings these are, and how far the daemon before this one had come with them. */
-static uint16_t console_queue_resume(struct vdev *dev, unsigned int idx, uint64_t guest,
-				     uint16_t used)
+static bool console_queue_resume(struct vdev *dev, unsigned int idx, uint64_t guest,
+				 struct ring_mark *ret_mark)
 {
 	struct console *con = to_console(dev);
 	const struct vqueue q = { .idx = idx };
+	bool found = console_journal_resume(con, idx, guest, ret_mark);
 	struct port *port;
 
-	used = console_journal_resume(con, idx, guest, used);
 	if (console_is_ctrl_queue(idx))
-		return used;
+		return found;
 	port = queue_port(con, &q)->port;
-	return port && port->journal ? port_journal_resume(port->journal, guest, idx % 2, used)
-				     : used;
+	return port && port->journal &&
+	       port_journal_resume(port->journal, guest, idx % 2, ret_mark);
 }
 
 static void console_queue_stop(struct vdev *dev, struct vqueue *q)
@@ -559,6 +571,8 @@ void console_add_port(struct console *con, unsigned int port_idx, struct port *p
 	port->dev_ops = &console_port_ops;
 	if (port_tx(p))
 		port_tx(p)->latency = &port->latency;
+	if (port->journal && (port_rx(p) || port_tx(p)))
+		port_journal_meet(port->journal, con->guest);
 	console_ctrl_port_added(&con->ctrl, port_idx);
 	if (port_idx == 0 && (con->queues[0] || con->queues[1]))
 		open_single(con);

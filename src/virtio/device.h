@@ -51,12 +51,12 @@ struct vdev_ops {
 	void (*queue_stop)(struct vdev *dev, struct vqueue *q);
 
 	/*
-	 * A split ring is about to start for the guest of that in-flight record (0: it has
-	 * none), with the used index that its memory holds. Returns the index up to which chains
-	 * were returned, by this process or the one before: the carrier publishes it first.
-	 * May be NULL.
+	 * A ring is about to start for the guest of that in-flight record (0: it has none).
+	 * True: *ret_mark is what the process before this one had returned last, which the
+	 * carrier finishes first, unless it was published. May be NULL.
 	 */
-	uint16_t (*queue_resume)(struct vdev *dev, unsigned int idx, uint64_t guest, uint16_t used);
+	bool (*queue_resume)(struct vdev *dev, unsigned int idx, uint64_t guest,
+			     struct ring_mark *ret_mark);
 
 	/*
 	 * Takes chains until their chain_cost() adds up to budget; the carrier

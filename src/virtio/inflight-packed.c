@@ -337,3 +337,17 @@ void inflight_packed_published(struct inflight_ring *r)
 	part_store16(r->bytes, PACKED_OLD_FREE_HEAD, r->free_head);
 	store_used(r, r->used, r->used);
 }
+
+/* Nothing here was different before: it can be done as often as processes are killed at it. */
+bool inflight_packed_finish(struct inflight_ring *r, struct packed_position first,
+			    struct packed_position end, uint16_t batch_head, uint16_t batch_tail)
+{
+	if (!inflight_part_begun(r) || !same_position(load_used(r).old, first) ||
+	    batch_head >= r->size || batch_tail >= r->size)
+		return false;
+	part_store16(r->bytes, entry_at(batch_tail) + PACKED_ENTRY_NEXT,
+		     part_load16(r->bytes, PACKED_OLD_FREE_HEAD));
+	part_store16(r->bytes, PACKED_FREE_HEAD, batch_head);
+	store_used(r, end, first);
+	return true;
+}

@@ -179,4 +179,13 @@ void inflight_packed_return(struct inflight_ring *r, uint16_t entry);
 void inflight_packed_publish(struct inflight_ring *r, struct packed_position used);
 void inflight_packed_published(struct inflight_ring *r);
 
+/*
+ * Before a resume: does what inflight_packed_publish() did, or was about to, for
+ * an earlier back-end whose batch begins at first and ends before end, with
+ * batch_head and batch_tail as they were. The caller has seen that it was not
+ * shown, and shows it then. False: the record is not at that point.
+ */
+bool inflight_packed_finish(struct inflight_ring *r, struct packed_position first,
+			    struct packed_position end, uint16_t batch_head, uint16_t batch_tail);
+
 #endif

@@ -57,6 +57,7 @@ void virtq_inflight_start_split(struct virtq *q)
 		virtq_break(q, VIRTQ_FAULT_NO_MEMORY);
 	if (n < 0)
 		return;
+	q->resumed = true;
 	if (as_in_ring(q, (uint32_t)n)) {
 		leave_in_ring(q, (uint32_t)n);
 		return;
@@ -65,8 +66,23 @@ void virtq_inflight_start_split(struct virtq *q)
 	q->n_left = (uint32_t)n;
 }
 
+/*
+ * Of a batch that was never shown, the used descriptors after the first are in
+ * the ring: the driver would come upon them as soon as the first was used again.
+ */
+static void hide_used(struct virtq *q, uint32_t n)
+{
+	struct packed_position at = q->used;
+
+	for (; n > 0; n--, at = packed_advance(&q->ring.pack, at, 1))
+		if (packed_is_used(packed_desc_flags(&q->ring.pack, at.offset), at.wrap))
+			packed_desc_store_flags(&q->ring.pack, at.offset,
+						packed_avail_flags(at.wrap));
+}
+
 void virtq_inflight_start_packed(struct virtq *q)
 {
+	uint32_t n_descs = 0;
 	int n;
 
 	if (!begin(q))
@@ -79,9 +95,11 @@ void virtq_inflight_start_packed(struct virtq *q)
 		virtq_break(q, VIRTQ_FAULT_NO_MEMORY);
 	if (n < 0)
 		return;
-	q->avail = q->used;
+	q->resumed = true;
 	for (int i = 0; i < n; i++)
-		q->avail = packed_advance(&q->ring.pack, q->avail, q->left_chains[i].n_descs);
+		n_descs += q->left_chains[i].n_descs;
+	q->avail = packed_advance(&q->ring.pack, q->used, n_descs);
+	hide_used(q, n_descs);
 	q->n_left = (uint32_t)n;
 }
 
@@ -94,4 +112,5 @@ void virtq_inflight_stop(struct virtq *q)
 	q->left_chains = NULL;
 	q->n_left = q->left_at = 0;
 	q->n_left_held = 0;
+	q->resumed = false;
 }

@@ -5,10 +5,10 @@
 #include "virtio/features.h"
 #include "virtio/virtq-private.h"
 
-static struct packed_position go_back(const struct virtq *q, struct packed_position at, uint32_t n)
+static struct packed_position go_back(uint32_t size, struct packed_position at, uint32_t n)
 {
 	if (at.offset < n) {
-		at.offset = (uint16_t)(at.offset + q->size - n);
+		at.offset = (uint16_t)(at.offset + size - n);
 		at.wrap = !at.wrap;
 	} else {
 		at.offset = (uint16_t)(at.offset - n);
@@ -64,7 +64,7 @@ uint32_t virtq_packed_position(const struct virtq *q)
 	struct packed_position at = q->avail;
 
 	for (uint32_t i = q->left_at; i < q->n_left; i++)
-		at = go_back(q, at, q->left_chains[i].n_descs);
+		at = go_back(q->size, at, q->left_chains[i].n_descs);
 	return packed_base(at, (struct packed_position){ .offset = 0 });
 }
 
@@ -266,12 +266,58 @@ static bool call_wanted(struct virtq *q, uint16_t n_descs)
 	return forced || packed_event_passed(&q->ring.pack, event, q->used, n_descs);
 }
 
+static void write_skipped(struct virtq *q)
+{
+	if (q->n_skipped > 0)
+		write_used(q, q->skipped_head, 0, q->n_skipped_descs);
+}
+
+/* As packed_base_avail() takes it. */
+static uint16_t mark_place(struct packed_position at)
+{
+	return (uint16_t)packed_base(at, (struct packed_position){ .offset = 0 });
+}
+
+struct ring_mark virtq_packed_mark(struct virtq *q)
+{
+	write_skipped(q);
+	return (struct ring_mark){
+		.n = q->n_unshown,
+		.used = mark_place(q->used),
+		.flags = q->first_flags,
+		.head = q->inflight.batch_head,
+		.tail = q->inflight.batch_tail,
+	};
+}
+
+/* All but the first of its used descriptors are there, flags and all. */
+bool virtq_packed_finish(struct virtq *q, const struct packed_ring *ring,
+			 const struct ring_mark *mark)
+{
+	struct packed_position end = packed_base_avail(mark->used), first;
+	struct inflight_ring r = { .record = NULL };
+	bool known;
+
+	if (end.offset >= ring->size)
+		return false;
+	first = go_back(ring->size, end, mark->n);
+	if (!packed_is_avail(packed_desc_flags(ring, first.offset), first.wrap))
+		return false; /* it was shown */
+	inflight_attach(&r, q->record, q->record_idx, ring->size);
+	known = inflight_packed_finish(&r, first, end, mark->head, mark->tail);
+	inflight_detach(&r);
+	if (known)
+		packed_desc_store_flags(ring, first.offset,
+					packed_used_flags(first.wrap) |
+						(mark->flags & PACKED_DESC_F_WRITE));
+	return known;
+}
+
 bool virtq_packed_publish(struct virtq *q)
 {
 	uint16_t n_descs;
 
-	if (q->n_skipped > 0)
-		write_used(q, q->skipped_head, 0, q->n_skipped_descs);
+	write_skipped(q);
 	n_descs = q->n_unshown;
 	if (n_descs == 0)
 		return false;
@@ -299,7 +345,7 @@ uint16_t virtq_packed_unpop(struct virtq *q)
 	}
 	if (q->inflight.record)
 		inflight_packed_untake(&q->inflight, q->lists[id].entry);
-	q->avail = go_back(q, q->avail, q->lists[id].n_descs);
+	q->avail = go_back(q->size, q->avail, q->lists[id].n_descs);
 	q->n_out = (uint16_t)(q->n_out - q->lists[id].n_descs);
 	return id;
 }

@@ -82,7 +82,9 @@ bool virtq_split_reload(struct virtq *q, uint16_t *ret_avail_idx);
 
 enum pop_result virtq_split_pop(struct virtq *q, struct chain *ret_chain);
 void virtq_split_push(struct virtq *q, uint16_t head, uint32_t len);
+struct ring_mark virtq_split_mark(struct virtq *q);
 bool virtq_split_publish(struct virtq *q);
+bool virtq_split_finish(const struct vring *ring, const struct ring_mark *mark);
 uint16_t virtq_split_unpop(struct virtq *q);
 void virtq_split_kicks_off(struct virtq *q);
 void virtq_split_kicks_on(struct virtq *q);
@@ -92,7 +94,10 @@ uint32_t virtq_packed_base(const struct virtq *q);
 uint32_t virtq_packed_position(const struct virtq *q);
 enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain);
 void virtq_packed_push(struct virtq *q, uint16_t id, uint32_t len);
+struct ring_mark virtq_packed_mark(struct virtq *q);
 bool virtq_packed_publish(struct virtq *q);
+bool virtq_packed_finish(struct virtq *q, const struct packed_ring *ring,
+			 const struct ring_mark *mark);
 uint16_t virtq_packed_unpop(struct virtq *q);
 void virtq_packed_kicks_off(struct virtq *q);
 void virtq_packed_kicks_on(struct virtq *q);

@@ -144,12 +144,35 @@ static bool call_wanted(struct virtq *q, uint16_t old_idx, uint16_t new_idx)
 	return forced || vring_event_passed(vring_used_event(&q->ring.split), new_idx, old_idx);
 }
 
+static void write_skipped(struct virtq *q)
+{
+	if (q->n_skipped > 0)
+		write_used(q, q->skipped_head, 0, q->n_skipped);
+}
+
+struct ring_mark virtq_split_mark(struct virtq *q)
+{
+	write_skipped(q);
+	return (struct ring_mark){
+		.n = (uint16_t)(q->used_idx - q->published_idx),
+		.used = q->used_idx,
+	};
+}
+
+/* The record is put right by the used index, when the ring starts. */
+bool virtq_split_finish(const struct vring *ring, const struct ring_mark *mark)
+{
+	if ((uint16_t)(mark->used - vring_used_idx(ring)) != mark->n)
+		return false;
+	vring_set_used_idx(ring, mark->used);
+	return true;
+}
+
 bool virtq_split_publish(struct virtq *q)
 {
 	uint16_t old_idx = q->published_idx;
 
-	if (q->n_skipped > 0)
-		write_used(q, q->skipped_head, 0, q->n_skipped);
+	write_skipped(q);
 	if (old_idx == q->used_idx)
 		return false;
 	if (q->log_ring)
@@ -193,14 +216,4 @@ void virtq_split_kicks_on(struct virtq *q)
 		vring_set_used_flags(&q->ring.split, 0);
 		virtq_log_area(q, USED_FLAGS, 2);
 	}
-}
-
-uint16_t virtq_ring_used(const struct virtq_ring *ring)
-{
-	return vring_used_idx(&ring->split);
-}
-
-void virtq_ring_publish(const struct virtq_ring *ring, uint16_t used)
-{
-	vring_set_used_idx(&ring->split, used);
 }

@@ -61,6 +61,11 @@ bool virtq_base_is_fresh(uint64_t features, uint32_t base)
 	return base == 0;
 }
 
+bool virtq_is_fresh(const struct virtq *q)
+{
+	return virtq_base_is_fresh(q->features, virtq_base(q)) && !(q->packed && q->resumed);
+}
+
 int virtq_init(struct virtq *q, uint32_t max_size, uint64_t features)
 {
 	*q = (struct virtq){ .features = features, .max_size = max_size };
@@ -332,6 +337,20 @@ bool virtq_publish(struct virtq *q)
 	if (q->ring.size == 0)
 		return false;
 	return q->packed ? virtq_packed_publish(q) : virtq_split_publish(q);
+}
+
+struct ring_mark virtq_mark(struct virtq *q)
+{
+	return q->packed ? virtq_packed_mark(q) : virtq_split_mark(q);
+}
+
+bool virtq_finish(struct virtq *q, const struct virtq_ring *ring, const struct ring_mark *mark)
+{
+	if (mark->n == 0 || mark->n > ring->size || !q->record ||
+	    !inflight_fits(q->record, q->record_idx, ring->size, ring->packed))
+		return false;
+	return ring->packed ? virtq_packed_finish(q, &ring->pack, mark)
+			    : virtq_split_finish(&ring->split, mark);
 }
 
 void virtq_unpop(struct virtq *q, unsigned int n)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "ringmark.h"
 #include "virtio/dirtylog.h"
 #include "virtio/gmem.h"
 #include "virtio/inflight.h"
@@ -179,6 +180,7 @@ struct virtq {
 	struct inflight_chain *left_chains;
 	uint32_t n_left, left_at; /* how many, and the next to be taken */
 	unsigned int n_left_held;
+	bool resumed; /* the record knew where the ring goes on */
 
 	struct dirty_log *log; /* a reference; NULL: none */
 	bool log_ring;
@@ -252,23 +254,35 @@ void virtq_written(struct virtq *q, const struct iovec *iov, unsigned int n, uin
 void virtq_set_memory(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem);
 
 /*
- * A split ring that has not started: its used index, and up to where it is
- * published on behalf of a device that died before it could.
+ * What was returned since the last publish; nothing may be pushed between this
+ * and the next one. It is of use only with a record of requests in flight.
  */
-uint16_t virtq_ring_used(const struct virtq_ring *ring);
-void virtq_ring_publish(const struct virtq_ring *ring, uint16_t used);
+struct ring_mark virtq_mark(struct virtq *q);
+
+/*
+ * Before ring starts: publishes, in it and in the record, what a device that was
+ * killed had marked. False, and nothing is touched: that is published already,
+ * or is of another time, or the ring has no record.
+ */
+bool virtq_finish(struct virtq *q, const struct virtq_ring *ring, const struct ring_mark *mark);
 
 /* Drops the memory and forgets held chains; virtq_base() stays. Publish first. */
 void virtq_stop(struct virtq *q);
 
-/* The used index that the next publish will show, of a split ring. */
-static inline uint16_t virtq_used(const struct virtq *q)
-{
-	return q->used_idx;
-}
-
 /* What GET_VRING_BASE returns: as virtq_start() takes it. */
 uint32_t virtq_base(const struct virtq *q);
+
+/* Whether the last start went on where the record says that an earlier device was. */
+static inline bool virtq_resumed(const struct virtq *q)
+{
+	return q->resumed;
+}
+
+/*
+ * Whether nobody has used the ring. A packed one comes by its first position
+ * again and again; a record tells.
+ */
+bool virtq_is_fresh(const struct virtq *q);
 
 /* Names the next chain to be taken among those near it: its index, or offset and wrap counter. */
 uint32_t virtq_position(const struct virtq *q);

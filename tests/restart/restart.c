@@ -4,7 +4,7 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON
+ *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] DAEMON
  *
  * What a client has sent and the daemon has not read when it dies is lost with
  * the connection, which no back-end can help. So before some of the kills the
@@ -42,7 +42,7 @@ static struct {
 	struct run_daemon daemon;
 	unsigned int n_kills;
 	uint64_t seed;
-	bool packed;
+	bool packed, in_order;
 	struct vhu_frontend fe;
 	struct vhu_frontend_plan plan;
 	struct vhu_frontend_inflight record;
@@ -147,12 +147,20 @@ static void go_on(struct port *p, bool exact)
 	in->sent = in->got;
 }
 
+static void give_record(void)
+{
+	must(&t.fe,
+	     vhu_frontend_inflight_ready(&t.fe, &t.record, vhu_style_features(&t.fe, &t.plan),
+					 t.plan.n_set_up, RING_SIZE),
+	     "giving the record of requests in flight");
+}
+
 static void reconnect(void)
 {
 	vhu_frontend_attach(&t.fe, daemon_start(&t.daemon));
 	vhu_frontend_recover_bases(&t.fe);
 	must(&t.fe, vhu_style_negotiate(&t.fe, &t.plan), "negotiating again");
-	must(&t.fe, vhu_frontend_inflight_set(&t.fe, &t.record), "giving the record back");
+	give_record();
 	must(&t.fe, vhu_style_start(&t.fe, &t.plan), "starting the rings again");
 	for (unsigned int i = 0; i < t.n_ports; i++) {
 		side_connect(&t.ports[i].side, &t.daemon);
@@ -193,13 +201,15 @@ static void set_up_port(struct port *p, unsigned int id)
 	if (!p->late)
 		die("no memory");
 	side_connect(&p->side, &t.daemon);
+	client_mark(p);
 }
 
 static void set_up(void)
 {
 	const uint64_t features = BIT(VIRTIO_F_VERSION_1_BIT) | BIT(VIRTIO_F_EVENT_IDX_BIT) |
 				  BIT(VIRTIO_F_INDIRECT_DESC_BIT) | BIT(1) |
-				  (t.packed ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0);
+				  (t.packed ? BIT(VIRTIO_F_RING_PACKED_BIT) : 0) |
+				  (t.in_order ? BIT(VIRTIO_F_IN_ORDER_BIT) : 0);
 
 	t.plan = (struct vhu_frontend_plan){
 		.style = VHU_STYLE_QEMU,
@@ -209,20 +219,23 @@ static void set_up(void)
 	};
 	vhu_frontend_init(&t.fe, daemon_start(&t.daemon));
 	must(&t.fe, vhu_style_begin(&t.fe, &t.plan), "negotiating");
-	must(&t.fe, vhu_frontend_inflight_get(&t.fe, &t.record, t.plan.n_set_up, RING_SIZE),
-	     "a record");
-	must(&t.fe, vhu_frontend_inflight_set(&t.fe, &t.record), "giving the record back");
+	give_record();
 	must(&t.fe, vhu_style_boot(&t.fe, &t.plan, RING_SIZE), "setting up");
 	must(&t.fe, guest_init(&t.guest, &t.fe, features), "the driver");
 	t.guest.caller_posts = true;
 	must(&t.fe, guest_start(&t.guest, RUN_WAIT_MS), "the driver's start");
 	for (unsigned int i = 0; i < t.n_ports; i++)
 		set_up_port(&t.ports[i], i + 1);
+	/* The daemon knows its clients then, and will hold for them. */
+	settle();
+	for (unsigned int i = 0; i < t.n_ports; i++)
+		go_on(&t.ports[i], true);
 }
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON\n");
+	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] "
+			"[--in-order] DAEMON\n");
 	exit(2);
 }
 
@@ -233,6 +246,7 @@ static void parse(int argc, char **argv)
 		{ "ports", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
+		{ "in-order", no_argument, NULL, 'O' },
 		{ 0 },
 	};
 	int c;
@@ -249,6 +263,8 @@ static void parse(int argc, char **argv)
 			t.seed = strtoull(optarg, NULL, 10);
 		else if (c == 'P')
 			t.packed = true;
+		else if (c == 'O')
+			t.in_order = true;
 		else
 			usage();
 	}

@@ -130,11 +130,22 @@ void side_collect(struct side *s)
 		die("port %u: %s", s->id, driverq_result_text(result));
 }
 
+/* A chain of a few buffers, which lie next to each other. */
 static void send_page(struct side *s, struct side_page *page)
 {
-	page->buf.len = 1 + (uint32_t)(run_random() % GUEST_PAGE);
-	fill(&s->out, page->host, page->buf.len);
-	must(s->fe, driverq_add(tx_queue(s), &page->buf, 1, 0, false, page), "offering output");
+	struct driverq_buf bufs[SIDE_BUFS];
+	unsigned int n = 1 + (unsigned int)(run_random() % SIDE_BUFS);
+	uint64_t at = page->buf.addr;
+	uint32_t len = 0;
+
+	for (unsigned int i = 0; i < n; at += bufs[i++].len) {
+		bufs[i].addr = at;
+		bufs[i].len = 1 + (uint32_t)(run_random() % (GUEST_PAGE / SIDE_BUFS));
+		len += bufs[i].len;
+	}
+	page->buf.len = len;
+	fill(&s->out, page->host, len);
+	must(s->fe, driverq_add(tx_queue(s), bufs, n, 0, false, page), "offering output");
 	page->out = true;
 	page->written = true;
 	s->tx_written = true;

@@ -12,6 +12,7 @@
 
 enum {
 	SIDE_PAGES = 16,   /* of a port in each direction, under way at once */
+	SIDE_BUFS = 3,	   /* of a chain of output */
 	SIDE_CHUNK = 8192, /* at most, of a client's */
 };
 

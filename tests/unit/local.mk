@@ -144,6 +144,10 @@ unit_tests += %reldir%/test_port_now
 unit_tests += %reldir%/test_port_journal
 %canon_reldir%_test_port_journal_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_restart_kill
+%canon_reldir%_test_restart_kill_SOURCES = %reldir%/test_restart_kill.c %reldir%/ring_rig.h %reldir%/driver_ring.h
+%canon_reldir%_test_restart_kill_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 

@@ -25,6 +25,7 @@ static struct {
 	int fds[2];
 } rig;
 
+static const struct ring_mark some = { .n = 1, .used = 1 };
 static const struct port_client_ops no_ops;
 static const struct port_client_options writer = { .writes = true, .holds = true };
 
@@ -40,6 +41,8 @@ static struct port_journal *open_at(const char *path)
 
 static void begin(void)
 {
+	struct ring_mark mark;
+
 	snprintf(rig.dir, sizeof(rig.dir), "/tmp/vhu-journal-XXXXXX");
 	assert_non_null(mkdtemp(rig.dir));
 	snprintf(rig.path, sizeof(rig.path), "%s/j", rig.dir);
@@ -53,8 +56,8 @@ static void begin(void)
 	assert_true(port_journal_join(rig.j, rig.client.pos));
 	rig.client.keeps = true;
 	rig.client.sent = rig.client.pos;
-	assert_int_equal(port_journal_resume(rig.j, GUEST, RX, 0), 0);
-	assert_int_equal(port_journal_resume(rig.j, GUEST, TX, 0), 0);
+	assert_false(port_journal_resume(rig.j, GUEST, RX, &mark));
+	assert_false(port_journal_resume(rig.j, GUEST, TX, &mark));
 }
 
 static void end(void)
@@ -146,7 +149,7 @@ static void input_at_every_step_is_there_once(void **state)
 	/* The guest's buffers have it, and are not returned until the commit. */
 	assert_int_equal(port_take_input(&rig.port, buf, 5), 5);
 	expect_after_crash("", "hello you");
-	port_input_taken(&rig.port, 1);
+	port_input_taken(&rig.port, &some);
 	expect_after_crash("", " you");
 	give_input(0, 4);
 	port_journal_input(rig.j, &rig.port, 4);
@@ -186,7 +189,7 @@ static void output_at_every_step_is_there_once(void **state)
 	assert_int_equal(port_output(&rig.port, "abcdef", 6), 6);
 	/* Its chain is in flight still, and will be served again. */
 	expect_after_crash("", "");
-	port_journal_guest_gave(rig.j, &rig.port, 1, 0, 0);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 0);
 	expect_after_crash("abcdef", "");
 	send_some(0, "abc");
 	expect_after_crash("def", "");
@@ -201,7 +204,7 @@ static void send_that_fails_sends_nothing(void **state)
 	(void)state;
 	begin();
 	assert_int_equal(port_output(&rig.port, "abc", 3), 3);
-	port_journal_guest_gave(rig.j, &rig.port, 1, 0, 0);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 0);
 	rig.fds[1] = fd_close(rig.fds[1]);
 	assert_int_equal(port_journal_send(rig.j, rig.fds[0], 0, "abc", 3), -EPIPE);
 	expect_after_crash("abc", "");
@@ -211,16 +214,21 @@ static void send_that_fails_sends_nothing(void **state)
 /* VU-171: what is committed is returned, what is not is served again. */
 static void ring_that_was_not_published_is_by_the_next_process(void **state)
 {
+	const struct ring_mark gave = { 2, 5, 0, 0, 0 }, took = { 3, 0x8004, 2, 7, 9 };
+	struct ring_mark mark;
+
 	(void)state;
 	begin();
-	port_journal_guest_gave(rig.j, &rig.port, 5, 9, 700);
-	port_input_taken(&rig.port, 65535);
+	port_journal_guest_gave(rig.j, &rig.port, &gave, 9, 700);
+	port_input_taken(&rig.port, &took);
 	crash();
-	assert_int_equal(port_journal_resume(rig.found, GUEST, TX, 3), 5);
-	assert_int_equal(port_journal_resume(rig.found, GUEST, RX, 65530), 65535);
+	assert_true(port_journal_resume(rig.found, GUEST, TX, &mark));
+	assert_memory_equal(&mark, &gave, sizeof(mark));
+	assert_true(port_journal_resume(rig.found, GUEST, RX, &mark));
+	assert_memory_equal(&mark, &took, sizeof(mark));
 	assert_int_equal(port_journal_out_done(rig.found, GUEST, 9), 700);
 	/* Once: what comes then is this process's own. */
-	assert_int_equal(port_journal_resume(rig.found, GUEST, TX, 3), 3);
+	assert_false(port_journal_resume(rig.found, GUEST, TX, &mark));
 	assert_int_equal(port_journal_out_done(rig.found, GUEST, 9), 0);
 	crash_over();
 	crash();
@@ -231,17 +239,58 @@ static void ring_that_was_not_published_is_by_the_next_process(void **state)
 
 static void ring_of_another_guest_is_left_alone(void **state)
 {
+	struct ring_mark mark;
+
 	(void)state;
 	begin();
-	port_journal_guest_gave(rig.j, &rig.port, 5, 0, 700);
-	port_input_taken(&rig.port, 4);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 700);
+	port_input_taken(&rig.port, &some);
 	crash();
-	assert_int_equal(port_journal_resume(rig.found, GUEST + 1, TX, 3), 3);
-	assert_int_equal(port_journal_resume(rig.found, GUEST + 1, RX, 3), 3);
+	assert_false(port_journal_resume(rig.found, GUEST + 1, TX, &mark));
+	assert_false(port_journal_resume(rig.found, GUEST + 1, RX, &mark));
 	assert_int_equal(port_journal_out_done(rig.found, GUEST + 1, 0), 0);
 	crash_over();
 	crash();
-	assert_int_equal(port_journal_resume(rig.found, 0, TX, 3), 3);
+	assert_false(port_journal_resume(rig.found, 0, TX, &mark));
+	crash_over();
+	end();
+}
+
+/* Killed when one ring of the new guest has started: the other's mark was the old one's. */
+static void ring_of_another_guest_is_left_alone_by_the_process_after(void **state)
+{
+	struct ring_mark mark;
+
+	(void)state;
+	begin();
+	port_journal_guest_gave(rig.j, &rig.port, &some, 4, 700);
+	port_input_taken(&rig.port, &some);
+	assert_false(port_journal_resume(rig.j, GUEST + 1, RX, &mark));
+	crash();
+	assert_true(port_journal_resume(rig.found, GUEST + 1, TX, &mark));
+	assert_int_equal(mark.n, 0);
+	assert_int_equal(port_journal_out_done(rig.found, GUEST + 1, 4), 0);
+	crash_over();
+	end();
+}
+
+/* As a port that is added, or gets another name, while the guest runs. */
+static void port_that_meets_a_running_guest_is_there_after_a_crash(void **state)
+{
+	struct ring_mark mark;
+
+	(void)state;
+	begin();
+	port_journal_guest_gave(rig.j, &rig.port, &some, 4, 700);
+	port_journal_meet(rig.j, GUEST + 2);
+	crash();
+	assert_true(port_journal_resume(rig.found, GUEST + 2, TX, &mark));
+	assert_int_equal(mark.n, 0);
+	crash_over();
+	port_journal_guest_gave(rig.j, &rig.port, &some, 4, 700);
+	crash();
+	assert_true(port_journal_resume(rig.found, GUEST + 2, TX, &mark));
+	assert_memory_equal(&mark, &some, sizeof(mark));
 	crash_over();
 	end();
 }
@@ -255,7 +304,7 @@ static void output_that_was_promised_waits_for_the_next_client(void **state)
 	(void)state;
 	begin();
 	assert_int_equal(port_output(&rig.port, "abcdef", 6), 6);
-	port_journal_guest_gave(rig.j, &rig.port, 1, 0, 0);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 0);
 	send_some(0, "ab");
 	crash();
 	assert_int_equal(port_output_room(&rig.next), HISTORY - 4);
@@ -277,7 +326,7 @@ static void output_after_the_client_has_left_waits_for_nobody(void **state)
 	(void)state;
 	begin();
 	assert_int_equal(port_output(&rig.port, "abcdef", 6), 6);
-	port_journal_guest_gave(rig.j, &rig.port, 1, 0, 0);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 0);
 	port_journal_leave(rig.j);
 	crash();
 	assert_true(port_output_room(&rig.next) == UINT64_MAX);
@@ -292,7 +341,7 @@ static void journal_that_is_damaged_does_no_harm(void **state)
 	begin();
 	receive("hello");
 	assert_int_equal(port_output(&rig.port, "abcdef", 6), 6);
-	port_journal_guest_gave(rig.j, &rig.port, 1, 0, 0);
+	port_journal_guest_gave(rig.j, &rig.port, &some, 0, 0);
 	for (size_t at = 0; at < 8192; at++) {
 		uint8_t *byte = (uint8_t *)rig.j->file.header + at, was = *byte;
 
@@ -313,6 +362,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(send_that_fails_sends_nothing),
 	UNIT_TEST(ring_that_was_not_published_is_by_the_next_process),
 	UNIT_TEST(ring_of_another_guest_is_left_alone),
+	UNIT_TEST(ring_of_another_guest_is_left_alone_by_the_process_after),
+	UNIT_TEST(port_that_meets_a_running_guest_is_there_after_a_crash),
 	UNIT_TEST(output_that_was_promised_waits_for_the_next_client),
 	UNIT_TEST(output_after_the_client_has_left_waits_for_nobody),
 	UNIT_TEST(journal_that_is_damaged_does_no_harm),
