@@ -292,10 +292,16 @@ uint16_t inflight_packed_take(struct inflight_ring *r, const struct packed_desc 
 	return head;
 }
 
+/* A forged record may have had no free entry for a chain. */
+static bool is_recorded(const struct inflight_ring *r, uint16_t entry)
+{
+	return r->record && entry != INFLIGHT_NO_ENTRY;
+}
+
 /* An entry of the free list may say that it is in flight; a repair corrects that. */
 void inflight_packed_untake(struct inflight_ring *r, uint16_t entry)
 {
-	if (!r->record)
+	if (!is_recorded(r, entry))
 		return;
 	r->counter--;
 	store_next(r, r->last[entry], r->free_head);
@@ -306,7 +312,7 @@ void inflight_packed_untake(struct inflight_ring *r, uint16_t entry)
 /* Links it in front of those returned before it; nothing leads there yet. */
 void inflight_packed_return(struct inflight_ring *r, uint16_t entry)
 {
-	if (!r->record)
+	if (!is_recorded(r, entry))
 		return;
 	if (r->n_batch++ == 0)
 		r->batch_tail = r->last[entry];

@@ -166,7 +166,10 @@ void inflight_packed_load(const struct inflight_ring *r, uint16_t entry,
 uint16_t inflight_packed_take(struct inflight_ring *r, const struct packed_desc *descs,
 			      unsigned int n);
 
-/* The newest, which was taken since the start, goes back untouched. */
+/*
+ * The newest, which was taken since the start, goes back untouched. Here and below
+ * INFLIGHT_NO_ENTRY is a chain that the record does not know of.
+ */
 void inflight_packed_untake(struct inflight_ring *r, uint16_t entry);
 
 /* Returned; told of by the next publish. */

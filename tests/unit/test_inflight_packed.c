@@ -256,6 +256,28 @@ static void resume_of_a_forged_record_is_contained(void **state)
 	}
 }
 
+/* VU-174: a free list that was cut short, as take() finds it. */
+static void return_of_a_chain_without_an_entry_changes_nothing(void **state)
+{
+	const struct packed_desc desc = { .len = 1 };
+	struct inflight_chain chains[SIZE];
+
+	(void)state;
+	begin();
+	start(&device);
+	set_word(12, SIZE);
+	set_word(14, SIZE);
+	assert_int_equal(resume(&device, chains), 0);
+	assert_int_equal(inflight_packed_take(&device.r, &desc, 1), INFLIGHT_NO_ENTRY);
+	inflight_packed_return(&device.r, INFLIGHT_NO_ENTRY);
+	publish(&device);
+	assert_int_equal(inflight_packed_take(&device.r, &desc, 1), INFLIGHT_NO_ENTRY);
+	inflight_packed_untake(&device.r, INFLIGHT_NO_ENTRY);
+	assert_int_equal(word(12), SIZE);
+	assert_int_equal(word(14), SIZE);
+	end();
+}
+
 static void stop_with_nothing_in_flight_leaves_the_base_to_the_front_end(void **state)
 {
 	(void)state;
