@@ -4,7 +4,9 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] DAEMON
+ *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] [--term] DAEMON
+ *
+ * --term: it is asked to end, and its clients do not read before it has.
  *
  * What a client has sent and the daemon has not read when it dies is lost with
  * the connection, which no back-end can help. So before some of the kills the
@@ -73,7 +75,7 @@ static struct {
 	char dir[64], socket[100];
 	unsigned int n_kills, n_ports;
 	uint64_t seed;
-	bool packed, in_order;
+	bool packed, in_order, term;
 	pid_t pid;
 	struct vhu_frontend fe;
 	struct vhu_frontend_plan plan;
@@ -220,10 +222,9 @@ static void daemon_kill(void)
 {
 	int status;
 
-	kill(t.pid, SIGKILL);
-	if (waitpid(t.pid, &status, 0) != t.pid || !WIFSIGNALED(status) ||
-	    WTERMSIG(status) != SIGKILL)
-		die("the daemon has ended by itself, with status 0x%x", status);
+	kill(t.pid, t.term ? SIGTERM : SIGKILL);
+	if (waitpid(t.pid, &status, 0) != t.pid || status != (t.term ? 0 : SIGKILL))
+		die("the daemon has ended with status 0x%x", status);
 	t.pid = 0;
 }
 
@@ -535,6 +536,7 @@ static void remove_files(void)
 static void usage(void)
 {
 	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] "
+			"[--term] "
 			"DAEMON\n");
 	exit(2);
 }
@@ -547,6 +549,7 @@ static void parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
 		{ "in-order", no_argument, NULL, 'O' },
+		{ "term", no_argument, NULL, 'T' },
 		{ 0 },
 	};
 	int c;
@@ -565,6 +568,8 @@ static void parse(int argc, char **argv)
 			t.packed = true;
 		else if (c == 'O')
 			t.in_order = true;
+		else if (c == 'T')
+			t.term = true;
 		else
 			usage();
 	}
