@@ -86,7 +86,9 @@ static void stream_closed(struct stream *s)
 {
 	struct client *c = from_stream(s);
 
-	if (c->journal)
+	if (c->journal && c->finishing)
+		port_journal_part(c->journal);
+	else if (c->journal)
 		port_journal_leave(c->journal);
 	port_leave(&c->member);
 	scope_cancel(&c->timer_scope, timer_idle);

@@ -160,9 +160,14 @@ bool port_journal_join(struct port_journal *j, uint64_t pos)
 	return true;
 }
 
-void port_journal_leave(struct port_journal *j)
+void port_journal_part(struct port_journal *j)
 {
 	j->client = false;
+}
+
+void port_journal_leave(struct port_journal *j)
+{
+	port_journal_part(j);
 	store_u64(&j->transfers->client, 0);
 }
 

@@ -79,6 +79,9 @@ bool port_journal_join(struct port_journal *j, uint64_t pos);
 /* It leaves by itself: nobody waits for what it has not had. */
 void port_journal_leave(struct port_journal *j);
 
+/* We let it go, as at our end: what it has not had waits for who comes to the next process. */
+void port_journal_part(struct port_journal *j);
+
 /* Sends, without waiting, what begins at pos. As send(2), with -errno. */
 ssize_t port_journal_send(struct port_journal *j, int fd, uint64_t pos, const void *buf,
 			  size_t len);

@@ -68,7 +68,7 @@ static void close_guests(struct daemon *d)
 	d->n_open = 1;
 	list_for_each (node, tmp, &d->guests) {
 		d->n_open++;
-		guest_close(list_entry(node, struct guest, link), guest_closed);
+		guest_close(list_entry(node, struct guest, link), false, guest_closed);
 	}
 	part_closed(d);
 }
@@ -143,7 +143,7 @@ static void retired(struct guest *g)
 
 static void retiring_here(struct task *task)
 {
-	guest_close(container_of(task, struct guest, told), retired);
+	guest_close(container_of(task, struct guest, told), true, retired);
 }
 
 static void retiring(struct guest *g)

@@ -196,11 +196,16 @@ static void let_port_go(struct guest_port *p)
 		free_port(p);
 }
 
-void guest_remove_port(struct guest_port *p)
+void guest_close_port(struct guest_port *p)
 {
 	console_remove_port(&p->guest->console, p->number);
-	guest_remove_port_journal(p);
 	let_port_go(p);
+}
+
+void guest_remove_port(struct guest_port *p)
+{
+	guest_remove_port_journal(p);
+	guest_close_port(p);
 }
 
 void guest_detach(struct guest_attachment *a)

@@ -34,6 +34,9 @@ int guest_open_journal(struct guest *g, char *ret_why, size_t why_cap);
 int guest_open_port_journal(struct guest_port *p, char *ret_why, size_t why_cap);
 void guest_remove_port_journal(struct guest_port *p);
 
+/* The port goes with the process: its journal stays for the next one. */
+void guest_close_port(struct guest_port *p);
+
 /* "Unix /run/x, pty /dev/pts/3" */
 void guest_describe_attachments(const struct guest_port *p, char *buf, size_t cap);
 

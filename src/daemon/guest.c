@@ -56,13 +56,19 @@ void guest_disconnect(struct guest *g, void (*disconnected)(struct guest *g))
 		disconnected(g);
 }
 
-void guest_close(struct guest *g, void (*closed)(struct guest *g))
+void guest_close(struct guest *g, bool for_good, void (*closed)(struct guest *g))
 {
 	struct list_node *node, *tmp;
 
 	g->closed = closed;
-	list_for_each (node, tmp, &g->ports)
-		guest_remove_port(list_entry(node, struct guest_port, link));
+	list_for_each (node, tmp, &g->ports) {
+		struct guest_port *p = list_entry(node, struct guest_port, link);
+
+		if (for_good)
+			guest_remove_port(p);
+		else
+			guest_close_port(p);
+	}
 	guest_part_closed(g);
 }
 

@@ -88,10 +88,11 @@ int guest_new(const struct guest_env *env, struct device_spec *spec,
  * The end, in two steps: the front-end first; then clients get what they have
  * still to read, for GUEST_FLUSH_MS at most. disconnected() is called at once
  * when there is nobody to disconnect, closed() always later; the caller then
- * frees the guest by guest_free().
+ * frees the guest by guest_free(). for_good: journals of its ports go, too;
+ * otherwise they wait for the next process.
  */
 void guest_disconnect(struct guest *g, void (*disconnected)(struct guest *g));
-void guest_close(struct guest *g, void (*closed)(struct guest *g));
+void guest_close(struct guest *g, bool for_good, void (*closed)(struct guest *g));
 void guest_free(struct guest *g);
 
 /* By number, or by name if none has that number; NULL when there is none. */

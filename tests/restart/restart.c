@@ -4,7 +4,9 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] DAEMON
+ *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] [--term] DAEMON
+ *
+ * --term: it is asked to end, and its clients do not read before it has.
  *
  * What a client has sent and the daemon has not read when it dies is lost with
  * the connection, which no back-end can help. So before some of the kills the
@@ -14,6 +16,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +45,7 @@ static struct {
 	struct run_daemon daemon;
 	unsigned int n_kills;
 	uint64_t seed;
-	bool packed, in_order;
+	bool packed, in_order, term;
 	struct vhu_frontend fe;
 	struct vhu_frontend_plan plan;
 	struct vhu_frontend_inflight record;
@@ -182,7 +185,7 @@ static void one_kill(void)
 		if (monotonic_ms() > deadline)
 			die("the daemon does not read its clients");
 	}
-	daemon_kill(&t.daemon);
+	daemon_signal(&t.daemon, t.term ? SIGTERM : SIGKILL);
 	vhu_frontend_disconnect(&t.fe);
 	for (unsigned int i = 0; i < t.n_ports; i++)
 		side_leave(&t.ports[i].side);
@@ -235,7 +238,7 @@ static void set_up(void)
 static void usage(void)
 {
 	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] "
-			"[--in-order] DAEMON\n");
+			"[--in-order] [--term] DAEMON\n");
 	exit(2);
 }
 
@@ -247,6 +250,7 @@ static void parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
 		{ "in-order", no_argument, NULL, 'O' },
+		{ "term", no_argument, NULL, 'T' },
 		{ 0 },
 	};
 	int c;
@@ -265,6 +269,8 @@ static void parse(int argc, char **argv)
 			t.packed = true;
 		else if (c == 'O')
 			t.in_order = true;
+		else if (c == 'T')
+			t.term = true;
 		else
 			usage();
 	}

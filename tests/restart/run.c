@@ -222,16 +222,20 @@ int daemon_start(struct run_daemon *d)
 	return daemon_dial_patiently(d, d->socket);
 }
 
-void daemon_kill(struct run_daemon *d)
+void daemon_signal(struct run_daemon *d, int signo)
 {
 	int status;
 
-	kill(d->pid, SIGKILL);
-	if (waitpid(d->pid, &status, 0) != d->pid || !WIFSIGNALED(status) ||
-	    WTERMSIG(status) != SIGKILL)
-		die("the daemon has ended by itself, with status 0x%x", status);
+	kill(d->pid, signo);
+	if (waitpid(d->pid, &status, 0) != d->pid || status != (signo == SIGTERM ? 0 : signo))
+		die("the daemon has ended with status 0x%x", status);
 	note_running(d, false);
 	d->pid = 0;
+}
+
+void daemon_kill(struct run_daemon *d)
+{
+	daemon_signal(d, SIGKILL);
 }
 
 /* What it is asked, and says */

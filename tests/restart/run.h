@@ -51,6 +51,9 @@ int daemon_dial(const struct run_daemon *d, const char *path);
 /* The same, waited for. */
 int daemon_dial_patiently(const struct run_daemon *d, const char *path);
 
+/* Ends it by SIGKILL or SIGTERM; anything but the end that this brings is a failure. */
+void daemon_signal(struct run_daemon *d, int signo);
+
 /* Ends it as a crash would; that it has ended by itself is a failure. */
 void daemon_kill(struct run_daemon *d);
 
