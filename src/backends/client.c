@@ -426,7 +426,7 @@ static void input_room(struct port_client *m)
 {
 	struct client *c = from_member(m);
 
-	if (m->gives_now && !port_is_writer(m)) {
+	if (m->gives_now && (!port_is_writer(m) || ends_unseen(c))) {
 		m->gives_now = false;
 		c->stream.bulk = false;
 	}
@@ -466,6 +466,7 @@ static const struct port_client_ops member_ops = {
 	.input_stop = input_stop,
 	.input_held = input_held,
 	.input_forget = input_forget,
+	.guest_changed = input_room, /* it may have been the one that takes */
 };
 
 /* Telnet's side */
