@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "log.h"
 
@@ -214,12 +215,22 @@ static void input(struct stream *s, size_t len)
 	input_passed(c);
 }
 
+/* Without a guest nobody takes anything, and so finds that there is but the end of it. */
+static bool ends_unseen(const struct client *c)
+{
+	const struct port *port = c->member.port;
+	char byte;
+
+	return !(port->present && port->guest_open) &&
+	       recv(c->stream.in_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* In bulk the device takes it from the socket, or as before if it is not the port's. */
 static void readable(struct stream *s)
 {
 	struct client *c = from_stream(s);
 
-	if (port_is_writer(&c->member)) {
+	if (port_is_writer(&c->member) && !ends_unseen(c)) {
 		port_input_offer(&c->member);
 	} else {
 		s->bulk = false;
@@ -417,7 +428,7 @@ static void input_room(struct port_client *m)
 {
 	struct client *c = from_member(m);
 
-	if (m->gives_now && !port_is_writer(m)) {
+	if (m->gives_now && (!port_is_writer(m) || ends_unseen(c))) {
 		m->gives_now = false;
 		c->stream.bulk = false;
 	}
@@ -457,6 +468,7 @@ static const struct port_client_ops member_ops = {
 	.input_stop = input_stop,
 	.input_held = input_held,
 	.input_forget = input_forget,
+	.guest_changed = input_room, /* it may have been the one that takes */
 };
 
 /* Telnet's side */

@@ -39,7 +39,8 @@ static void await_clients(void)
 	while (count_clients(destination()) != n) {
 		be_busy();
 		if (monotonic_ms() > deadline)
-			die("the destination has not %u clients", n);
+			die("the destination has not %u clients: %s", n,
+			    daemon_ask(destination(), "{\"command\":\"status\"}"));
 	}
 }
 

@@ -485,7 +485,8 @@ static void report(void)
 	}
 	qsort(t.downtimes, t.n_well, sizeof(*d), compare_doubles);
 	printf("# seed %" PRIu64 ", %s, %s rings, %u ports: %u moves and %u that failed, %" PRIu64
-	       " bytes out, %" PRIu64 " in, 0 lost, 0 doubled, 0 reordered; in the state %" PRIu64
+	       " bytes out, %" PRIu64
+	       " in, 0 lost, 0 doubled, 0 reordered; under way when saved %" PRIu64
 	       " bytes out, %" PRIu64 " in; downtime %.1f/%.1f/%.1f ms (min/median/max); state "
 	       "%zu to %zu bytes; pages: %" PRIu64 " in passes, %" PRIu64
 	       " after the stop, %" PRIu64 " late, %" PRIu64 " faults\n",

@@ -65,6 +65,7 @@ __attribute__((noreturn)) void die(const char *fmt, ...)
 			continue;
 		kill(run.daemons[i]->pid, SIGKILL);
 		print_log(run.daemons[i]);
+		daemon_remove(run.daemons[i]);
 	}
 	fflush(stdout);
 	exit(1);
