@@ -441,6 +441,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(request_is_in_flight_from_fetch_to_publish),
 	UNIT_TEST(take_when_no_entry_is_left_says_so),
 	UNIT_TEST(resume_of_a_forged_record_is_contained),
+	UNIT_TEST(return_of_a_chain_without_an_entry_changes_nothing),
 	UNIT_TEST(stop_with_nothing_in_flight_leaves_the_base_to_the_front_end),
 	UNIT_TEST(device_killed_at_any_instruction_is_resumed),
 };
