@@ -8,7 +8,7 @@ shift 2
 ctl="$daemon ctl --control {dir}/ctl"
 set -- --device console --strict --hostile --peer 'unix:{dir}/port{port}' \
 	--exec "$daemon --log-level error --control {dir}/ctl \
---device socket={socket},name=vm,max-ports=8 \
+--device socket={socket},name=vm,max-ports=8,iommu=on \
 --port 0,console,unix:{dir}/port0 \
 --port 1,name=org.test.a,overflow=hold,unix:{dir}/port1 \
 --port 2,name=org.test.b,overflow=hold,unix:{dir}/port2 \

@@ -23,7 +23,7 @@ BAD = ("fail", "warn", "crash", "hang")
 # The daemon with all that its own cases need: ports of both kinds, and what a host does.
 CTL = "{daemon} ctl --control {{dir}}/ctl"
 EXEC = ("{daemon} --log-level error --control {{dir}}/ctl "
-        "--device socket={{socket}},name=vm,max-ports=8 "
+        "--device socket={{socket}},name=vm,max-ports=8,iommu=on "
         "--port 0,console,unix:{{dir}}/port0 "
         "--port 1,name=org.test.a,overflow=hold,unix:{{dir}}/port1 "
         "--port 2,name=org.test.b,overflow=hold,unix:{{dir}}/port2 "
