@@ -304,7 +304,7 @@ static inline void rig_end(void)
 
 	guest_disconnect(rig.guest, on_disconnected);
 	PUMP_UNTIL(rig.n_disconnected > 0);
-	guest_close(rig.guest, on_closed);
+	guest_close(rig.guest, false, on_closed);
 	assert_int_equal(rig.n_closed, 0);
 	PUMP_UNTIL(rig.n_closed > 0);
 	guest_free(rig.guest);
