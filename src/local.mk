@@ -28,6 +28,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-park.c \
+	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
