@@ -22,7 +22,9 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.c \
 	%reldir%/options.h \
 	%reldir%/proc.c \
-	%reldir%/proc.h
+	%reldir%/proc.h \
+	%reldir%/state.c \
+	%reldir%/state.h
 
 noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \

@@ -32,12 +32,13 @@ enum port_overflow {
 	PORT_HOLD, /* the guest waits for the slowest client that holds */
 };
 
-/* What the device wants to hear; every member is set. */
+/* What the device wants to hear; every member but the last is set. */
 struct port_device_ops {
 	void (*input_ready)(struct port *port);	      /* port_input_pending() is not 0 */
 	void (*output_room)(struct port *port);	      /* after port_output_stalled(): room again */
 	void (*host_open_changed)(struct port *port); /* port_host_open() has another value */
 	void (*size_changed)(struct port *port);      /* cols, rows have another value */
+	void (*frozen)(struct port *port); /* after port_freeze(): nothing is under way */
 };
 
 /*
@@ -69,6 +70,17 @@ struct port_client_ops {
 	 * clears that when there is no more without waiting.
 	 */
 	size_t (*input_now)(struct port_client *c, const struct iovec *iov, unsigned int n);
+	/*
+	 * The port was frozen: ends what is being read of input. True when nothing
+	 * is being read; else it calls port_input_stopped() once that is so.
+	 */
+	bool (*input_stop)(struct port_client *c);
+	/*
+	 * Input that it has read and the port has had no room for: where, and how
+	 * much. It stays the client's, until it is told to forget it.
+	 */
+	size_t (*input_held)(struct port_client *c, const void **ret_data);
+	void (*input_forget)(struct port_client *c);
 };
 
 /* How a client takes part; all zero is a watcher that is given nothing old. */
@@ -92,6 +104,7 @@ struct port_client {
 	bool writes, holds, passive, shows;
 	bool takes_now, full; /* see output_now() */
 	bool gives_now;	      /* see input_now(); set it with port_input_offer() */
+	bool stopping;	      /* see input_stop() */
 	char what[PORT_WHAT_MAX];
 	uint64_t pos;	     /* next byte to read, as a position in the whole stream */
 	uint64_t replay_end; /* what is before it was there when the client joined */
@@ -123,12 +136,15 @@ struct port {
 	char name[PORT_NAME_MAX + 1]; /* as the guest is told; "": none */
 	bool console;
 	enum port_overflow overflow;
-	bool output_disabled; /* what comes from the guest is discarded */
-	bool input_disabled;  /* what is there for the guest is withheld */
-	bool told_open;	      /* port_host_open() as the device was last told */
-	bool present;	      /* a front-end is connected */
-	bool guest_open;      /* the guest has opened the port */
-	bool stalled;	      /* the device waits for room */
+	bool output_disabled;	 /* what comes from the guest is discarded */
+	bool input_disabled;	 /* what is there for the guest is withheld */
+	bool told_open;		 /* port_host_open() as the device was last told */
+	bool present;		 /* a front-end is connected */
+	bool guest_open;	 /* the guest has opened the port */
+	bool stalled;		 /* the device waits for room */
+	bool frozen;		 /* see port_freeze() */
+	unsigned int n_stopping; /* clients that still read */
+	uint64_t delivered;	 /* output up to here was read by a client, if it ever will be */
 	uint64_t stalled_since;
 	uint16_t cols, rows; /* 0: unknown */
 	struct port_counters counters;
@@ -253,6 +269,19 @@ void port_resize(struct port *port, uint16_t cols, uint16_t rows);
 void port_set_overflow(struct port *port, enum port_overflow overflow);
 void port_enable_output(struct port *port, bool on);
 void port_enable_input(struct port *port, bool on);
+
+/*
+ * A move to another process. From here on clients read no output and give no
+ * input; what they have read is theirs and goes out. dev_ops->frozen() says when
+ * no input is being read any more, perhaps at once. Repeatable.
+ */
+void port_freeze(struct port *port);
+bool port_is_frozen(const struct port *port); /* and nothing is being read */
+void port_input_stopped(struct port_client *client);
+
+/* Everything goes on. port_forget(): without the contents, which are elsewhere now. */
+void port_thaw(struct port *port);
+void port_forget(struct port *port);
 
 /* NULL when there is no client with that id. */
 struct port_client *port_find_client(struct port *port, unsigned int id);

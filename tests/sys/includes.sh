@@ -8,7 +8,7 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch]) echo base ;;
+	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch]) echo base ;;
 	options*.[ch]) echo base ;;
 	loop.[ch] | loop-scope.c | loop-setup.[ch]) echo loop ;;
 	listener.[ch] | systemd.[ch]) echo listener ;;
