@@ -23,6 +23,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.h \
 	%reldir%/proc.c \
 	%reldir%/proc.h \
+	%reldir%/handover.c \
+	%reldir%/handover.h \
 	%reldir%/state.c \
 	%reldir%/state.h
 

@@ -129,20 +129,21 @@ void loop_unpark(struct loop *loop)
 	list_splice(&loop->tasks, &loop->postponed);
 }
 
-bool loop_parked(const struct loop *loop)
+bool loop_is_parked(const struct loop *loop)
+{
+	return loop->parked;
+}
+
+bool loop_is_at_rest(const struct loop *loop)
 {
 	return loop->parked && at_rest(loop);
 }
 
-bool loop_defer_parked(struct loop *loop, struct task *task)
+void loop_defer_parked(struct loop *loop, struct task *task)
 {
-	if (!loop->parked) {
-		loop_defer(loop, task);
-		return false;
-	}
-	if (!task->queued) {
-		task->queued = true;
-		list_append(&loop->postponed, &task->link);
-	}
-	return true;
+	assert(loop->parked);
+	if (task->queued)
+		return;
+	task->queued = true;
+	list_append(&loop->postponed, &task->link);
 }

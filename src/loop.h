@@ -179,16 +179,17 @@ void loop_begin_parked(struct loop *loop);
 /* What was kept goes to the kernel, as loop_park() found it or as it was armed since. */
 void loop_unpark(struct loop *loop);
 
-/* Parked, and nothing is left to be done before that ends. */
-bool loop_parked(const struct loop *loop);
+/* Parked, or on the way there; and nothing is left to be done before that ends. */
+bool loop_is_parked(const struct loop *loop);
+bool loop_is_at_rest(const struct loop *loop);
 
 void task_init(struct task *task, task_fn *run);
 
 /* Queues the task unless it is queued already. It runs after the completions at hand. */
 void loop_defer(struct loop *loop, struct task *task);
 
-/* The same, but not before loop_unpark() if the loop is parked. True: it is. */
-bool loop_defer_parked(struct loop *loop, struct task *task);
+/* The same, but not before loop_unpark(): for work of a parked loop that has no end. */
+void loop_defer_parked(struct loop *loop, struct task *task);
 
 /* Takes the task back if it is queued. */
 void task_cancel(struct task *task);

@@ -9,6 +9,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/attachment.c \
 	%reldir%/attachment.h \
 	%reldir%/attachments.def \
+	%reldir%/client-handover.c \
+	%reldir%/client-private.h \
 	%reldir%/client.c \
 	%reldir%/client.h \
 	%reldir%/connect.c \
@@ -24,6 +26,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/port-handover.c \
+	%reldir%/port-handover.h \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
 	%reldir%/port.c \

@@ -20,4 +20,11 @@ struct server_args {
 int server_new(const struct attachment_args *args, const struct server_args *server,
 	       struct attachment **ret_attachment, char *ret_why, size_t why_cap);
 
+/*
+ * The same from a hand-over (args->from): server has path, telnet and ended as
+ * they would be for one that is opened.
+ */
+int server_load(const struct attachment_args *args, struct server_args *server,
+		struct attachment **ret_attachment, char *ret_why, size_t why_cap);
+
 #endif

@@ -230,3 +230,60 @@ void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx)
 	vhu_msg_put(&msg, &state, sizeof(state));
 	vhu_conn_send(&b->channel->conn, &msg);
 }
+
+/* Another process. */
+
+enum { TAG_CONN = 1, TAG_AGAIN, TAG_NEXT, TAG_CALL, TAG_CONFIG_QUEUED };
+
+void vhu_channel_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag)
+{
+	const struct vhu_channel *ch = b->channel;
+	struct state_writer *w = &out->state;
+
+	if (!ch)
+		return;
+	if (ch->conn.has_ended)
+		handover_busy(out, "%s: the back-end channel is being closed", b->who);
+	state_begin_group(w, tag);
+	vhu_conn_save(&ch->conn, out, TAG_CONN);
+	state_put_bytes(w, TAG_AGAIN, ch->call_again, sizeof(ch->call_again));
+	state_put_number(w, TAG_NEXT, ch->call_next);
+	for (unsigned int i = 0; i < ch->n_calls; i++)
+		state_put_number(w, TAG_CALL, ch->call_order[i]);
+	state_put_number(w, TAG_CONFIG_QUEUED, ch->config_queued);
+	state_end(w);
+}
+
+static void load_calls(struct vhu_channel *ch, struct state_reader *r)
+{
+	while (state_has(r, TAG_CALL) && ch->n_calls < ARRAY_SIZE(ch->call_order)) {
+		uint32_t idx = (uint32_t)state_take_number(r, TAG_CALL, "call", VHU_MAX_RINGS - 1);
+
+		ch->call_order[ch->n_calls++] = idx;
+		ch->call_sent[idx] = true;
+	}
+}
+
+void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag)
+{
+	struct vhu_channel *ch;
+
+	if (!state_has(&in->state, tag) || !state_enter(&in->state, tag, "channel"))
+		return;
+	ch = calloc(1, sizeof(*ch));
+	if (!ch) {
+		state_fail(&in->state, "no memory");
+		return;
+	}
+	ch->b = b;
+	b->channel = ch;
+	b->n_open++;
+	vhu_conn_load(&ch->conn, b->loop, VHU_BE, &channel_ops, in, TAG_CONN);
+	ch->conn.ear = b->conn.ear;
+	handover_take_exact(in, TAG_AGAIN, "calls due", ch->call_again, sizeof(ch->call_again));
+	ch->call_next =
+		(uint32_t)state_take_number(&in->state, TAG_NEXT, "next", VHU_MAX_RINGS - 1);
+	load_calls(ch, &in->state);
+	ch->config_queued = state_take_flag(&in->state, TAG_CONFIG_QUEUED, "config change");
+	state_leave(&in->state);
+}

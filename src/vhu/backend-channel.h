@@ -25,4 +25,8 @@ void vhu_channel_vring_call(struct vhu_backend *b, uint32_t idx);
 void vhu_channel_forget_call(struct vhu_backend *b, uint32_t idx); /* the ring has stopped */
 void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx);
 
+/* For a hand-over, as a group, if there is one; loaded with the session. */
+void vhu_channel_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag);
+void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag);
+
 #endif

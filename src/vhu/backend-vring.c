@@ -157,6 +157,10 @@ void vqio_serve_ready(struct task *task)
 	uint64_t end = 0;
 	struct list_node batch;
 
+	if (loop_is_parked(b->loop)) {
+		loop_defer_parked(b->loop, task);
+		return;
+	}
 	list_init(&batch);
 	list_splice(&batch, &b->ready_rings);
 	while (!list_empty(&batch)) {
@@ -243,7 +247,7 @@ static void err_done(struct op *op, int res)
 	(void)res;
 }
 
-static bool map_ring(const struct vqio *v, struct vring *ret_ring)
+bool vqio_map_ring(const struct vqio *v, struct vring *ret_ring)
 {
 	const struct gmem *mem = v->b->mem;
 	void *desc = gmem_host_from_user(mem, v->addr.desc, vring_desc_bytes(v->num));
@@ -261,7 +265,7 @@ static void go_live(struct vqio *v)
 
 	if (v->live || !v->started || !v->num_set || !v->addr_set)
 		return;
-	if (!map_ring(v, &ring)) {
+	if (!vqio_map_ring(v, &ring)) {
 		vhu_backend_warn(v->b, v->who,
 				 "waits: its addresses are not inside one shared region each");
 		return;
@@ -305,7 +309,7 @@ void vqio_remap(struct vqio *v)
 	if (!v->live) {
 		go_live(v);
 	} else {
-		v->mapped = map_ring(v, &ring);
+		v->mapped = vqio_map_ring(v, &ring);
 		virtq_set_memory(&v->q.vq, v->mapped ? &ring : NULL, v->mapped ? v->b->mem : NULL);
 		if (!v->mapped)
 			log_debug(v->who, "parked: its addresses left the memory table");

@@ -86,6 +86,9 @@ void vqio_serve_ready(struct task *task);
 /* Serves the ring now, as far as there is work, instead of soon. */
 void vqio_service_now(struct vqio *v);
 
+/* Where the configured ring lies in the session's memory; false: not there. */
+bool vqio_map_ring(const struct vqio *v, struct vring *ret_ring);
+
 /* Notifies the driver. */
 void vqio_call(struct vqio *v);
 

@@ -31,6 +31,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-channel.c \
 	%reldir%/backend-channel.h \
 	%reldir%/backend-device.c \
+	%reldir%/backend-handover.c \
+	%reldir%/backend-handover.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \

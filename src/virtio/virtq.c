@@ -109,6 +109,31 @@ void virtq_start(struct virtq *q, const struct vring *ring, struct gmem *mem, ui
 		vring_set_avail_event(&q->ring, last_avail);
 }
 
+struct virtq_position virtq_position(const struct virtq *q)
+{
+	return (struct virtq_position){
+		.last_avail = q->last_avail,
+		.used_idx = q->used_idx,
+		.call_forced = q->call_forced,
+		.fault = q->fault,
+	};
+}
+
+void virtq_restart(struct virtq *q, const struct vring *ring, struct gmem *mem, uint32_t size,
+		   const struct virtq_position *position, uint64_t features)
+{
+	assert(size <= q->max_size);
+	q->features = features;
+	q->event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;
+	q->last_avail = position->last_avail;
+	q->size = size;
+	q->fault = virtq_allocate(q, size) ? position->fault : VIRTQ_FAULT_NO_MEMORY;
+	virtq_forget_held(q);
+	virtq_bind(q, ring, ring ? mem : NULL);
+	q->used_idx = q->published_idx = position->used_idx;
+	q->call_forced = position->call_forced;
+}
+
 void virtq_set_memory(struct virtq *q, const struct vring *ring, struct gmem *mem)
 {
 	assert(!ring || ring->size == q->size);

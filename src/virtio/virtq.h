@@ -126,6 +126,25 @@ void virtq_start(struct virtq *q, const struct vring *ring, struct gmem *mem, ui
 		 uint64_t features);
 
 /*
+ * What a queue that has published all and holds nothing is, beside its memory
+ * and its features: enough to go on in another process (virtq_restart()).
+ */
+struct virtq_position {
+	uint16_t last_avail, used_idx;
+	bool call_forced;
+	enum virtq_fault fault;
+};
+
+struct virtq_position virtq_position(const struct virtq *q);
+
+/*
+ * Starts where another one was, and writes nothing into the ring. ring and mem
+ * NULL: parked, for a ring of this size.
+ */
+void virtq_restart(struct virtq *q, const struct vring *ring, struct gmem *mem, uint32_t size,
+		   const struct virtq_position *position, uint64_t features);
+
+/*
  * Goes on in other memory, with all indices and held chains kept. The ring must
  * have the size it started with. NULL, NULL parks the queue: publish first;
  * nothing can be popped or pushed until memory is set again.
