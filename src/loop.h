@@ -173,7 +173,8 @@ void loop_watch_init(struct loop_watch *w, bool (*look)(struct loop_watch *w, bo
  */
 int loop_park(struct loop *loop, uint64_t wait_ns);
 
-/* Parks a loop on which nothing has been armed yet; any thread that may use it. */
+/* Keeps what is armed from now on, on a loop that has not run yet; for any thread that may use it.
+ */
 void loop_begin_parked(struct loop *loop);
 
 /* What was kept goes to the kernel, as loop_park() found it or as it was armed since. */

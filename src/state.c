@@ -198,7 +198,7 @@ static void describe_place(const struct state_reader *r, char *buf, size_t cap)
 
 void state_fail(struct state_reader *r, const char *fmt, ...)
 {
-	char place[PLACE_MAX], text[STATE_WHY_MAX - PLACE_MAX];
+	char place[PLACE_MAX], text[STATE_WHY_MAX - PLACE_MAX - 2];
 	va_list args;
 
 	if (r->failed)

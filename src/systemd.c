@@ -219,3 +219,32 @@ void systemd_watchdog_stop(void (*stopped)(void *arg), void *arg)
 	watchdog.stopped_arg = arg;
 	scope_cancel(&watchdog.scope, watchdog_idle);
 }
+
+enum { TAG_N = 1, TAG_NAMES, TAG_SOCKET };
+
+/* One may be closed by now, or its number be another thing's, which has it named. */
+void systemd_save(struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	state_put_number(&out->state, TAG_N, n_sockets);
+	state_put_bytes(&out->state, TAG_NAMES, names, names_len);
+	state_end(&out->state);
+}
+
+void systemd_load(struct handover_in *in, unsigned int tag)
+{
+	const uint8_t *bytes;
+
+	if (!state_enter(&in->state, tag, "passed sockets"))
+		return;
+	n_sockets =
+		(unsigned int)state_take_number(&in->state, TAG_N, "number", SYSTEMD_SOCKETS_MAX);
+	names_len = state_take_bytes(&in->state, TAG_NAMES, "names", HANDOVER_BYTES_MAX, &bytes);
+	free(names);
+	names = malloc(names_len + 1);
+	if (!names)
+		state_fail(&in->state, "no memory");
+	else if (names_len > 0)
+		memcpy(names, bytes, names_len);
+	state_leave(&in->state);
+}

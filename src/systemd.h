@@ -9,6 +9,7 @@
 #ifndef VHU_SYSTEMD_H
 #define VHU_SYSTEMD_H
 
+#include "handover.h"
 #include "loop.h"
 
 enum { SYSTEMD_SOCKETS_MAX = 4096 };
@@ -45,5 +46,9 @@ void systemd_watchdog_start(struct loop *loop);
 
 /* stopped is called later than this call, or at once if there is no watchdog. */
 void systemd_watchdog_stop(void (*stopped)(void *arg), void *arg);
+
+/* The passed sockets for a hand-over, as a group; in place of systemd_take_sockets(). */
+void systemd_save(struct handover_out *out, unsigned int tag);
+void systemd_load(struct handover_in *in, unsigned int tag);
 
 #endif

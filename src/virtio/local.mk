@@ -30,6 +30,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 %canon_reldir%_libdevice_a_SOURCES = \
 	%reldir%/console-ctrl.c \
 	%reldir%/console-ctrl.h \
+	%reldir%/console-handover.c \
+	%reldir%/console-handover.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h
