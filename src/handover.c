@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fd.h"
+
+enum { FD_TAKEN, FD_KEPT };
 
 void handover_out_init(struct handover_out *out)
 {
@@ -47,6 +50,26 @@ void handover_put_fd(struct handover_out *out, unsigned int tag, int fd)
 		list_fd(out, fd);
 }
 
+/* Whether it is a thing that is passed around; what we make ourselves has no file type. */
+static bool may_be_passed(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) != 0;
+}
+
+void handover_keep_fd(struct handover_out *out, int fd)
+{
+	if (may_be_passed(fd))
+		list_fd(out, fd);
+}
+
+void handover_kept_fd(struct handover_in *in, int fd)
+{
+	if (fd < in->n_taken && may_be_passed(fd) && fd_set_cloexec(fd) == 0)
+		in->taken[fd] |= BIT(FD_KEPT);
+}
+
 void handover_busy(struct handover_out *out, const char *fmt, ...)
 {
 	va_list args;
@@ -78,7 +101,7 @@ void handover_in_fini(struct handover_in *in)
 
 bool handover_taken(const struct handover_in *in, int fd)
 {
-	return fd >= 0 && fd < in->n_taken && in->taken[fd];
+	return fd >= 0 && fd < in->n_taken && in->taken[fd] != 0;
 }
 
 int handover_take_fd(struct handover_in *in, unsigned int tag, const char *name, bool needed)
@@ -90,12 +113,12 @@ int handover_take_fd(struct handover_in *in, unsigned int tag, const char *name,
 			state_fail(&in->state, "%s: a descriptor is expected", name);
 		return -1;
 	}
-	if (in->taken[fd] || fd_set_cloexec(fd) < 0) {
+	if ((in->taken[fd] & BIT(FD_TAKEN)) || fd_set_cloexec(fd) < 0) {
 		state_fail(&in->state, "%s: descriptor %d is %s", name, fd,
-			   in->taken[fd] ? "somebody else's" : "not open");
+			   in->taken[fd] & BIT(FD_TAKEN) ? "somebody else's" : "not open");
 		return -1;
 	}
-	in->taken[fd] = true;
+	in->taken[fd] |= BIT(FD_TAKEN);
 	return fd;
 }
 

@@ -31,13 +31,19 @@ void handover_out_fini(struct handover_out *out);
 /* Names a descriptor, which stays the caller's; negative: none. */
 void handover_put_fd(struct handover_out *out, unsigned int tag, int fd);
 
+/*
+ * A descriptor that was passed to the daemon and stays open under its number
+ * for whoever asks for it later; nothing if it is another thing by now.
+ */
+void handover_keep_fd(struct handover_out *out, int fd);
+
 /* Something is on its way that has to end first. The first sentence stays. */
 PRINTF_LIKE(2, 3)
 void handover_busy(struct handover_out *out, const char *fmt, ...);
 
 struct handover_in {
 	struct state_reader state;
-	bool *taken; /* by number */
+	uint8_t *taken; /* by number: whether it is taken, or kept */
 	int n_taken;
 };
 
@@ -51,7 +57,10 @@ void handover_in_fini(struct handover_in *in);
  */
 int handover_take_fd(struct handover_in *in, unsigned int tag, const char *name, bool needed);
 
-/* Whether the number was taken. */
+/* The other side of handover_keep_fd(). */
+void handover_kept_fd(struct handover_in *in, int fd);
+
+/* Whether the number was taken or kept. */
 bool handover_taken(const struct handover_in *in, int fd);
 
 /* Bytes of exactly this length into buf. */

@@ -220,14 +220,15 @@ void systemd_watchdog_stop(void (*stopped)(void *arg), void *arg)
 	scope_cancel(&watchdog.scope, watchdog_idle);
 }
 
-enum { TAG_N = 1, TAG_NAMES, TAG_SOCKET };
+enum { TAG_N = 1, TAG_NAMES };
 
-/* One may be closed by now, or its number be another thing's, which has it named. */
 void systemd_save(struct handover_out *out, unsigned int tag)
 {
 	state_begin_group(&out->state, tag);
 	state_put_number(&out->state, TAG_N, n_sockets);
 	state_put_bytes(&out->state, TAG_NAMES, names, names_len);
+	for (unsigned int i = 0; i < n_sockets; i++)
+		handover_keep_fd(out, systemd_socket_fd(i));
 	state_end(&out->state);
 }
 
@@ -246,5 +247,7 @@ void systemd_load(struct handover_in *in, unsigned int tag)
 		state_fail(&in->state, "no memory");
 	else if (names_len > 0)
 		memcpy(names, bytes, names_len);
+	for (unsigned int i = 0; i < n_sockets; i++)
+		handover_kept_fd(in, systemd_socket_fd(i));
 	state_leave(&in->state);
 }

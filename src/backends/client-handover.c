@@ -105,3 +105,18 @@ int client_load(const struct client_args *args, struct client **ret_client)
 	stream_read(&c->stream);
 	return 0;
 }
+
+bool client_reads(const struct client *c)
+{
+	return c->stream.in_fd >= 0;
+}
+
+bool client_writes(const struct client *c)
+{
+	return c->stream.out_fd >= 0;
+}
+
+bool client_stays(const struct client *c)
+{
+	return c->stays;
+}

@@ -46,6 +46,11 @@ int client_new(const struct client_args *args, struct client **ret_client);
 void client_save(const struct client *c, struct handover_out *out, unsigned int tag);
 int client_load(const struct client_args *args, struct client **ret_client);
 
+/* As it was made: whether it has something to read from, to write to, and stays. */
+bool client_reads(const struct client *c);
+bool client_writes(const struct client *c);
+bool client_stays(const struct client *c);
+
 /* Ends it now; why, one sentence, is logged unless NULL. gone() comes later. Repeatable. */
 void client_drop(struct client *c, const char *why);
 

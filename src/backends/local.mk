@@ -18,11 +18,15 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/escape.c \
 	%reldir%/escape.h \
 	%reldir%/file.c \
+	%reldir%/log-file-handover.c \
+	%reldir%/log-file-private.h \
 	%reldir%/log-file.c \
 	%reldir%/log-files.c \
 	%reldir%/log-files.h \
 	%reldir%/log-text.c \
 	%reldir%/log-text.h \
+	%reldir%/nature.c \
+	%reldir%/nature.h \
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \

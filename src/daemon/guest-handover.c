@@ -8,7 +8,7 @@
 
 #include "backends/port-handover.h"
 #include "daemon/guest-private.h"
-#include "log.h"
+#include "systemd.h"
 #include "virtio/console-handover.h"
 
 enum guest_tag {
@@ -114,6 +114,9 @@ void guest_save(const struct guest *g, struct handover_out *out, unsigned int ta
 	state_put_number(w, TAG_LAST_ATTACHMENT, g->last_attachment_id);
 	for (node = g->ports.next; node != &g->ports; node = node->next)
 		save_port(port_at(node), out);
+	/* A device that goes and comes back asks for it again. */
+	if (g->spec->options.fd)
+		handover_keep_fd(out, systemd_find_fd(g->spec->options.fd, 0));
 	if (g->serving)
 		vhu_server_save(&g->server, out, TAG_SERVER);
 	console_handover_save(&g->console, out, TAG_CONSOLE);
@@ -138,6 +141,8 @@ static struct device_spec *load_spec(struct handover_in *in, struct spec_default
 	if (!spec)
 		return NULL;
 	spec->idx = defaults->device_idx;
+	if (spec->options.fd)
+		handover_kept_fd(in, systemd_find_fd(spec->options.fd, 0));
 	spec->rows_first = state_take_flag(r, TAG_ROWS_FIRST, "rows first");
 	return spec;
 }
