@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 	if (err >= 0)
 		err = setup_load(argc, argv, &setup, why, sizeof(why));
 	if (err < 0) {
+		upgrade_drop(&from);
 		log_error(NULL, "%s", why);
 		return err == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}

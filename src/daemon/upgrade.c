@@ -251,6 +251,14 @@ int upgrade_find(struct upgrade_from *ret_from, char *ret_why, size_t why_cap)
 	return 1;
 }
 
+void upgrade_drop(struct upgrade_from *from)
+{
+	handover_in_fini(&from->in);
+	if (from->bytes)
+		munmap(from->bytes, from->len);
+	from->bytes = NULL;
+}
+
 static void load_guest(struct daemon *d, struct handover_in *in)
 {
 	const struct spec_defaults defaults = {
@@ -309,8 +317,7 @@ void upgrade_go_on(struct daemon *d, struct upgrade_from *from)
 		(void)!write(STDOUT_FILENO, ready, sizeof(ready) - 1);
 		_exit(EXIT_SUCCESS);
 	}
-	handover_in_fini(&from->in);
-	munmap(from->bytes, from->len);
+	upgrade_drop(from);
 	places_go_on(d->places);
 	if (loop_is_parked(d->loop))
 		loop_unpark(d->loop);

@@ -53,6 +53,9 @@ struct upgrade_from {
  */
 int upgrade_find(struct upgrade_from *ret_from, char *ret_why, size_t why_cap);
 
+/* Nothing comes of it. */
+void upgrade_drop(struct upgrade_from *from);
+
 /* Everything of the daemon. 0, or -EINVAL and one line in the log. */
 int upgrade_load(struct daemon *d, struct upgrade_from *from);
 

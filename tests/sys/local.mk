@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
+EXTRA_DIST += %reldir%/upgrade-client.py %reldir%/upgrade-newer.py
 
 # Structure of the sources.
 sys_tests += \
@@ -20,6 +21,7 @@ sys_tests += \
 	%reldir%/daemon-options.sh \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \
+	%reldir%/daemon-upgrade.sh \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.
