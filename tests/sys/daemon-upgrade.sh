@@ -27,7 +27,7 @@ install_script() {
 }
 
 n_upgraded() {
-	grep -c ' upgraded: ' "$tmp/log"
+	grep -c 'console: upgraded: ' "$tmp/log"
 }
 
 n_refused() {
@@ -134,7 +134,7 @@ bulk() {
 
 with_workers() {
 	# shellcheck disable=SC2086
-	start --loops 2 && busy 1000000 $kinds
+	start --loops 2 && busy 4000000 $kinds
 }
 
 twenty() {
@@ -295,7 +295,7 @@ others_stay() {
 }
 
 ends_well() {
-	start && upgrade && end_daemon && [ "$daemon_status" -eq 0 ] && [ ! -e "$tmp/s0" ] &&
+	write_conf && start && upgrade && end_daemon && [ "$daemon_status" -eq 0 ] && [ ! -e "$tmp/s0" ] &&
 		[ ! -e "$tmp/u1" ] && [ ! -e "$tmp/ctl" ] && [ ! -L "$tmp/p1" ]
 }
 
