@@ -487,6 +487,7 @@ static int begin(struct daemon *d, struct upgrade_from *from)
 {
 	int err;
 
+	upgrade_init(d);
 	op_init(&d->signal, &d->scope, signal_done);
 	op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
 	systemd_watchdog_start(d->loop);
@@ -582,7 +583,6 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 	list_init(&d.wanted);
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
-	upgrade_note_program();
 	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		if (open_loops(&d, n_ops, &why) == 0)
 			ret = run(&d, from);

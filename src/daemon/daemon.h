@@ -28,6 +28,9 @@ struct daemon {
 	bool upgrading; /* asked for, and neither done nor refused */
 	unsigned int n_upgrade_tries;
 	struct timer upgrade_later;
+	struct upgrade_probe *probe; /* NULL: none is under way */
+	struct op probe_over;
+	bool probed;	   /* it was good */
 	bool reloading;	   /* what was has not gone yet */
 	bool reload_again; /* asked for meanwhile */
 	struct scope scope;

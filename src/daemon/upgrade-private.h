@@ -10,6 +10,9 @@
 /* What a probe says, as its last line, when it could go on. */
 #define UPGRADE_READY "vhu-upgrade: ready"
 
-enum { UPGRADE_PROBE_MS = 5000 };
+enum {
+	UPGRADE_FIRST_MS = 5000, /* for a probe while all goes on */
+	UPGRADE_LAST_MS = 2000,	 /* for the one that everything waits for */
+};
 
 #endif

@@ -22,7 +22,7 @@ enum {
 	NS_PER_MS = 1000 * 1000,
 };
 
-struct probe {
+struct upgrade_probe {
 	pid_t pid;
 	int words; /* what it says on standard output and error */
 	int pidfd; /* readable when it has ended; -1: not to be had */
@@ -84,8 +84,8 @@ static void become_probe(const char *program, char *const *argv, char **env, int
 	_exit(EXIT_FAILURE);
 }
 
-static int start_probe(struct probe *p, const char *program, char *const *argv, int state_fd,
-		       const struct handover_out *out)
+static int start_probe(struct upgrade_probe *p, const char *program, char *const *argv,
+		       int state_fd, const struct handover_out *out)
 {
 	AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int ends[2];
@@ -93,7 +93,7 @@ static int start_probe(struct probe *p, const char *program, char *const *argv, 
 	char **env = make_environment(state_fd, true, &variable);
 	int err = 0;
 
-	*p = (struct probe){ .pid = -1, .words = -1, .pidfd = -1 };
+	*p = (struct upgrade_probe){ .pid = -1, .words = -1, .pidfd = -1 };
 	if (!env)
 		err = -ENOMEM;
 	else if (null < 0 || pipe2(ends, O_CLOEXEC) < 0)
@@ -118,7 +118,7 @@ static int start_probe(struct probe *p, const char *program, char *const *argv, 
 }
 
 /* Keeps the last of what it says. */
-static void listen_to(struct probe *p)
+static void listen_to(struct upgrade_probe *p)
 {
 	char buf[512];
 	ssize_t n;
@@ -138,28 +138,27 @@ static void listen_to(struct probe *p)
 }
 
 /* Until it has ended; false when the time was up first. */
-static bool await_end(struct probe *p, int *ret_status)
+static bool await_end(struct upgrade_probe *p, unsigned int ms, int *ret_status)
 {
-	uint64_t end = monotonic_ns() + (uint64_t)UPGRADE_PROBE_MS * NS_PER_MS, now;
+	uint64_t end = monotonic_ns() + (uint64_t)ms * NS_PER_MS, now;
 	struct pollfd polls[] = { { .fd = p->pidfd, .events = POLLIN },
 				  { .fd = p->words, .events = POLLIN } };
 
-	while ((now = monotonic_ns()) < end) {
-		/* Without a pidfd it is looked for now and then. */
-		int ms = p->pidfd < 0 ? 10 : (int)((end - now) / NS_PER_MS) + 1;
-		pid_t pid;
+	for (;;) {
+		pid_t pid = waitpid(p->pid, ret_status, WNOHANG);
 
-		poll(polls, ARRAY_SIZE(polls), ms);
 		listen_to(p);
+		if (pid == p->pid)
+			return true;
+		now = monotonic_ns();
+		if (now >= end)
+			return false;
+		/* Without a pidfd it is looked for now and then. */
+		poll(polls, ARRAY_SIZE(polls),
+		     p->pidfd < 0 ? 10 : (int)((end - now) / NS_PER_MS) + 1);
 		if (polls[1].revents & POLLHUP)
 			polls[1].fd = -1; /* it says no more */
-		pid = waitpid(p->pid, ret_status, WNOHANG);
-		if (pid == p->pid) {
-			listen_to(p);
-			return true;
-		}
 	}
-	return false;
 }
 
 /* The last line that has something in it; the text is cut for that. */
@@ -174,50 +173,63 @@ static const char *last_line(char *said)
 	return line ? line + 1 : said;
 }
 
-static int judge(struct probe *p, const char *program, int status, char *ret_why, size_t why_cap)
+static int judge(struct upgrade_probe *p, int status, char *ret_why, size_t why_cap)
 {
 	const char *said = last_line(p->said);
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && strcmp(said, UPGRADE_READY) == 0)
 		return 0;
 	if (WIFSIGNALED(status))
-		snprintf(ret_why, why_cap, "%.200s: it was ended by signal %d (%s)%s%.200s", program,
+		snprintf(ret_why, why_cap, "it was ended by signal %d (%s)%s%.200s",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)), said[0] ? ": " : "", said);
 	else if (said[0])
-		snprintf(ret_why, why_cap, "%.100s: %.200s", program, said);
+		snprintf(ret_why, why_cap, "%.200s", said);
 	else
-		snprintf(ret_why, why_cap,
-			 "%.200s: it ended with status %d and did not say that it can", program,
+		snprintf(ret_why, why_cap, "it ended with status %d and did not say that it can",
 			 WEXITSTATUS(status));
 	return -EINVAL;
 }
 
-static void end_probe(struct probe *p)
+static void end_probe(struct upgrade_probe *p)
 {
 	kill(-p->pid, SIGKILL);
 	kill(p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
 }
 
-int upgrade_probe(const char *program, char *const *argv, int state_fd,
-		  const struct handover_out *out, char *ret_why, size_t why_cap)
+int upgrade_probe_start(const char *program, char *const *argv, int state_fd,
+			const struct handover_out *out, struct upgrade_probe **ret_probe)
 {
-	struct probe p;
-	int err = start_probe(&p, program, argv, state_fd, out), status = 0;
+	struct upgrade_probe *p = calloc(1, sizeof(*p));
+	int err = p ? start_probe(p, program, argv, state_fd, out) : -ENOMEM;
 
 	if (err < 0) {
-		snprintf(ret_why, why_cap, "%.200s cannot be started: %s", program, strerror(-err));
-	} else if (await_end(&p, &status)) {
-		kill(-p.pid, SIGKILL); /* whatever it has left behind */
-		err = judge(&p, program, status, ret_why, why_cap);
-	} else {
-		end_probe(&p);
-		snprintf(ret_why, why_cap, "%.200s: it did not answer within %d ms", program,
-			 UPGRADE_PROBE_MS);
-		err = -ETIMEDOUT;
+		free(p);
+		return err;
 	}
-	fd_close(p.words);
-	fd_close(p.pidfd);
+	*ret_probe = p;
+	return 0;
+}
+
+int upgrade_probe_fd(const struct upgrade_probe *p)
+{
+	return p->pidfd;
+}
+
+int upgrade_probe_finish(struct upgrade_probe *p, unsigned int ms, char *ret_why, size_t why_cap)
+{
+	int status = 0, err = -ETIMEDOUT;
+
+	if (await_end(p, ms, &status)) {
+		kill(-p->pid, SIGKILL); /* whatever it has left behind */
+		err = judge(p, status, ret_why, why_cap);
+	} else {
+		end_probe(p);
+		snprintf(ret_why, why_cap, "it did not answer in time");
+	}
+	fd_close(p->words);
+	fd_close(p->pidfd);
+	free(p);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,20 +40,13 @@ enum {
 /* Of the process, as it is about the process. */
 static char program[PROGRAM_MAX];
 
-void upgrade_note_program(void)
-{
-	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-
-	program[n > 0 ? n : 0] = '\0';
-}
-
 /* The old program. */
 
 static void refused(struct daemon *d, const char *why)
 {
-	d->upgrading = false;
+	d->upgrading = d->probed = false;
 	d->n_upgrade_tries = 0;
-	log_error(NULL, "not upgraded: %s; all goes on as before", why);
+	log_error(NULL, "not upgraded: %.200s: %s; all goes on as before", program, why);
 	daemon_notify_ready(d);
 	if (d->control)
 		control_upgrade_failed(d->control, why);
@@ -67,12 +61,55 @@ void upgrade_ask(struct daemon *d)
 	loop_stop(d->loop);
 }
 
-static void busy_over(struct op *op, int res)
+/* The probe has ended, or its time has. */
+static void end_first_probe(struct daemon *d)
+{
+	struct upgrade_probe *probe = d->probe;
+	char why[UPGRADE_WHY_MAX];
+	int err;
+
+	if (!probe)
+		return;
+	d->probe = NULL;
+	err = upgrade_probe_finish(probe, 0, why, sizeof(why));
+	if (d->ending)
+		return;
+	if (err < 0) {
+		refused(d, why);
+		return;
+	}
+	d->probed = true;
+	loop_stop(d->loop);
+}
+
+static void probe_over(struct op *op, int res)
+{
+	struct daemon *d = container_of(op, struct daemon, probe_over);
+
+	(void)res;
+	op_cancel(&d->upgrade_later.op);
+	end_first_probe(d);
+}
+
+static void later(struct op *op, int res)
 {
 	struct daemon *d = container_of(op, struct daemon, upgrade_later.op);
 
-	if (res == -ETIME && !scope_cancelling(&d->scope) && !d->ending)
+	if (d->probe && res == -ETIME) {
+		op_cancel(&d->probe_over);
+		end_first_probe(d);
+	} else if (res == -ETIME && !scope_cancelling(&d->scope) && !d->ending) {
 		loop_stop(d->loop);
+	}
+}
+
+void upgrade_init(struct daemon *d)
+{
+	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+
+	program[n > 0 ? n : 0] = '\0';
+	op_init(&d->probe_over, &d->scope, probe_over);
+	timer_init(&d->upgrade_later, &d->scope, later);
 }
 
 /* What is amid its end will be over soon; what is not is a reason not to. */
@@ -83,7 +120,6 @@ static void try_later(struct daemon *d, const char *why)
 		return;
 	}
 	log_debug(NULL, "the upgrade waits: %s", why);
-	timer_init(&d->upgrade_later, &d->scope, busy_over);
 	timer_arm(&d->upgrade_later, BUSY_MS * (uint64_t)NS_PER_MS);
 }
 
@@ -122,7 +158,35 @@ static int make_file(struct handover_out *out)
 	return fd_take(&fd);
 }
 
-/* Everything is at rest. 0: it is to be tried later, or cannot be; why says which thing. */
+/* While everything goes on. */
+static int begin_first_probe(struct daemon *d, int fd, const struct handover_out *out)
+{
+	int err = upgrade_probe_start(program, d->argv, fd, out, &d->probe);
+
+	if (err < 0)
+		return err;
+	op_poll(&d->probe_over, upgrade_probe_fd(d->probe), POLLIN);
+	timer_arm(&d->upgrade_later, UPGRADE_FIRST_MS * (uint64_t)NS_PER_MS);
+	return 0;
+}
+
+/* While everything is at rest. Returns only on failure. */
+static int probe_and_execute(struct daemon *d, int fd, const struct handover_out *out,
+			     char *ret_why, size_t why_cap)
+{
+	struct upgrade_probe *probe;
+	int err = upgrade_probe_start(program, d->argv, fd, out, &probe);
+
+	if (err == 0)
+		err = upgrade_probe_finish(probe, UPGRADE_LAST_MS, ret_why, why_cap);
+	if (err < 0)
+		return err;
+	err = upgrade_exec(program, d->argv, fd, out);
+	snprintf(ret_why, why_cap, "it cannot be executed: %s", strerror(-err));
+	return err;
+}
+
+/* Everything is at rest. Zero also when that comes later: then out says why. */
 static int hand_over(struct daemon *d, struct handover_out *out, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = -1;
@@ -134,34 +198,30 @@ static int hand_over(struct daemon *d, struct handover_out *out, char *ret_why, 
 	err = out->failed ? -ENOMEM : state_finish(&out->state);
 	if (err == 0)
 		err = fd = make_file(out);
-	if (err < 0) {
-		snprintf(ret_why, why_cap, "the state cannot be written: %s", strerror(-err));
-		return err;
-	}
-	err = upgrade_probe(program, d->argv, fd, out, ret_why, why_cap);
+	if (err >= 0 && d->probed)
+		return probe_and_execute(d, fd, out, ret_why, why_cap);
+	if (err >= 0)
+		err = begin_first_probe(d, fd, out);
 	if (err < 0)
-		return err;
-	err = upgrade_exec(program, d->argv, fd, out);
-	snprintf(ret_why, why_cap, "%.200s cannot be executed: %s", program, strerror(-err));
+		snprintf(ret_why, why_cap, "it cannot be asked: %s", strerror(-err));
 	return err;
 }
 
 static void hold_and_hand_over(struct daemon *d)
 {
 	struct handover_out out;
-	char why[UPGRADE_WHY_MAX] = "";
+	char why[UPGRADE_WHY_MAX] = "it cannot be started";
 	int err;
 
-	if (!places_at_rest(d->places) || d->ending) {
-		if (!d->ending)
-			try_later(d, "something has just happened");
+	if (!places_at_rest(d->places)) {
+		try_later(d, "something has just happened");
 		return;
 	}
 	handover_out_init(&out);
 	err = hand_over(d, &out, why, sizeof(why));
 	if (err < 0)
 		refused(d, why);
-	else
+	else if (out.why[0])
 		try_later(d, out.why);
 	handover_out_fini(&out);
 }
@@ -177,7 +237,8 @@ void upgrade_now(struct daemon *d)
 	if (err == 0) {
 		err = loop_park(d->loop, patience);
 		if (err == 0) {
-			hold_and_hand_over(d);
+			if (!d->ending)
+				hold_and_hand_over(d);
 			loop_unpark(d->loop);
 		}
 		places_unpark(d->places);

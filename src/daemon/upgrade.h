@@ -4,6 +4,10 @@
  * loop is parked, everything is written into a state (handover.h), a probe of
  * the new program loads it and says whether it could go on, and only then it is
  * started by execve(). Whatever goes wrong before that is one line in the log.
+ *
+ * It is done twice: at first everything goes on while the probe is awaited, for
+ * a program that hangs is to hold nobody up; the second time only a good one is
+ * waited for, so that the state it has found good is the very one it gets.
  */
 #ifndef VHU_DAEMON_UPGRADE_H
 #define VHU_DAEMON_UPGRADE_H
@@ -16,8 +20,8 @@ enum { UPGRADE_WHY_MAX = 320 };
 
 /* The old program. */
 
-/* Where the program is now: what is there later is the new one. Once, at the start. */
-void upgrade_note_program(void);
+/* At the start: where the program is now, as what is there later is the new one. */
+void upgrade_init(struct daemon *d);
 
 /*
  * Asks for it: the loop is stopped, and upgrade_now() does it, or has it done
@@ -29,9 +33,16 @@ void upgrade_ask(struct daemon *d);
 /* After loop_run(): returns only if the daemon goes on. */
 void upgrade_now(struct daemon *d);
 
-/* A probe of the program with this state: 0, or -errno with a sentence. */
-int upgrade_probe(const char *program, char *const *argv, int state_fd,
-		  const struct handover_out *out, char *ret_why, size_t why_cap);
+/* A probe of the program with this state. 0 or -errno. */
+struct upgrade_probe;
+int upgrade_probe_start(const char *program, char *const *argv, int state_fd,
+			const struct handover_out *out, struct upgrade_probe **ret_probe);
+
+/* Readable when it has ended; -1: the kernel cannot tell. */
+int upgrade_probe_fd(const struct upgrade_probe *p);
+
+/* What came of it, within ms; else it is ended. Frees it. 0: it can go on; or -errno with why. */
+int upgrade_probe_finish(struct upgrade_probe *p, unsigned int ms, char *ret_why, size_t why_cap);
 
 /* The program in our place. Returns only on failure: -errno. */
 int upgrade_exec(const char *program, char *const *argv, int state_fd,

@@ -201,7 +201,7 @@ new_file_is_taken() {
 		echo was here >>"$tmp/proof"
 		exec "$real" "\$@"
 	EOF2
-	upgrade && [ "$(wc -l <"$tmp/proof")" -eq 2 ] && echoes 1000
+	upgrade && [ "$(wc -l <"$tmp/proof")" -eq 3 ] && echoes 1000
 	result=$?
 	install_real
 	# Its own path is the real one's now.
@@ -237,7 +237,7 @@ hangs() {
 		#!/bin/sh
 		exec sleep 1000
 	EOF2
-	refuse "did not answer within"
+	refuse "did not answer in time"
 }
 
 cannot_be_executed() {
