@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""upgrade-client.py ADDRESS BYTES: sends that many bytes to a port whose guest sends
-them back, compares, and says what was wrong. ADDRESS: tcp:PORT, telnet:PORT, unix:PATH
-or pty:PATH. It writes READY to standard output when it is connected."""
+"""upgrade-client.py ADDRESS BLOCKS FILE: sends at least that many blocks of 4096 bytes to a
+port whose guest sends them back, until there is FILE; compares, and says what was wrong.
+ADDRESS: tcp:PORT, telnet:PORT, unix:PATH or pty:PATH. It writes READY to standard output
+when the first byte has come back."""
 
 import os
 import random
@@ -13,7 +14,7 @@ import threading
 import tty
 
 IAC, SB, SE, WILL, WONT, DO, DONT, BINARY = 255, 250, 240, 251, 252, 253, 254, 0
-CHUNK = 4096
+BLOCK = 4096
 
 
 class Wire:
@@ -91,32 +92,53 @@ class Telnet(Wire):
                 return data
 
 
-def compare(wire, want):
-    at = 0
-    while at < len(want):
+def block(address, number):
+    return random.Random(f"{address} {number}").randbytes(BLOCK)
+
+
+class Sent:
+    """What has been sent so far, and whether that is all."""
+
+    def __init__(self):
+        self.n_blocks = 0
+        self.all = False
+
+
+def feed(wire, address, least, stop, sent):
+    while not sent.all:
+        sent.all = sent.n_blocks + 1 >= least and os.path.exists(stop)
+        sent.n_blocks += 1
+        wire.send(block(address, sent.n_blocks - 1))
+
+
+def compare(wire, address, sent):
+    """None, or what is wrong."""
+    number, want = 0, b""
+    while want or not (sent.all and number == sent.n_blocks):
         got = wire.receive()
         if not got:
-            return f"the connection ended after {at} of {len(want)} bytes"
-        if got != want[at : at + len(got)]:
-            wrong = next(i for i, b in enumerate(got) if want[at + i : at + i + 1] != bytes([b]))
-            return f"byte {at + wrong} is not what was sent"
-        at += len(got)
+            return f"the connection ended in block {number}"
+        if number == 0 and not want:
+            print("READY", flush=True)
+        while got:
+            if not want:
+                want = block(address, number)
+                number += 1
+            part, got = got[: len(want)], got[len(want) :]
+            if part != want[: len(part)]:
+                return f"block {number - 1} is not what was sent"
+            want = want[len(part) :]
     return None
 
 
 def main():
-    address, n_bytes = sys.argv[1], int(sys.argv[2])
+    address, least, stop = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     wire = (Telnet if address.startswith("telnet:") else Wire)(address)
-    data = random.Random(address).randbytes(n_bytes)
-    print("READY", flush=True)
-
-    def feed():
-        for at in range(0, n_bytes, CHUNK):
-            wire.send(data[at : at + CHUNK])
-
-    threading.Thread(target=feed, daemon=True).start()
-    wrong = compare(wire, data)
-    print(f"{address}: {wrong or 'all is as it was sent'}", flush=True)
+    sent = Sent()
+    args = (wire, address, least, stop, sent)
+    threading.Thread(target=feed, args=args, daemon=True).start()
+    wrong = compare(wire, address, sent)
+    print(f"{address}: {sent.n_blocks} blocks, {wrong or 'all as they were sent'}", flush=True)
     os._exit(1 if wrong else 0)
 
 
