@@ -511,10 +511,10 @@ static int descriptor_open(const struct attachment_args *args, struct attachment
 	const char *text = args->options->address;
 	int number, out;
 
-	if (args->from && state_has(&args->from->state, TAG_WHERE))
-		return load_one(args, ret_attachment);
-	if (args->from)
+	if (args->from && state_has(&args->from->state, SERVER_TAG_FIRST))
 		return load_many(args, systemd_find_fd(text, 0), ret_attachment, ret_why, why_cap);
+	if (args->from)
+		return load_one(args, ret_attachment);
 	if (!parse_pair(text, &number, &out))
 		number = systemd_find_fd(text, 0);
 	else if (number != out)

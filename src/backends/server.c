@@ -18,7 +18,7 @@
 #include "log.h"
 
 /* Of a hand-over, and of each client in it. */
-enum { TAG_WHERE = 1, TAG_LISTENER, TAG_HAS_PATH, TAG_CLIENT };
+enum { TAG_WHERE = SERVER_TAG_FIRST, TAG_LISTENER, TAG_HAS_PATH, TAG_CLIENT };
 enum { CLIENT_FD = 1, CLIENT_STATE };
 
 struct server {

@@ -298,7 +298,7 @@ ends_well() {
 		[ ! -e "$tmp/u1" ] && [ ! -e "$tmp/ctl" ] && [ ! -L "$tmp/p1" ]
 }
 
-plan 21
+plan 23
 check "four kinds of clients lose, double and reorder nothing under load" under_load
 check "nor does a stream in bulk" bulk
 check "with --loops neither" with_workers
@@ -320,3 +320,7 @@ check "half a state is refused" changed cut state
 check "a setup that cannot be read is refused" setup_is_wrong
 check "after all that an upgrade is one" after_all_that
 check "files, logs and connectors go on; the end is as ever" eval others_stay '&&' ends_well
+check "so do sockets and pipes that were passed to it" \
+	timeout 100 python3 "$here/upgrade-passed.py" "$real" "$vhu_guest" "$tmp"
+check "and a terminal, which stays raw as long as its guest" \
+	timeout 100 python3 "$here/upgrade-terminal.py" "$real" "$vhu_guest" "$tmp"

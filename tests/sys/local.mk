@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
-EXTRA_DIST += %reldir%/upgrade-client.py %reldir%/upgrade-newer.py
+EXTRA_DIST += \
+	%reldir%/upgrade-client.py \
+	%reldir%/upgrade-newer.py \
+	%reldir%/upgrade-passed.py \
+	%reldir%/upgrade-terminal.py
 
 # Structure of the sources.
 sys_tests += \
