@@ -39,6 +39,7 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/loop-setup.h \
 	%reldir%/loop.c \
 	%reldir%/loop.h \
+	%reldir%/systemd-store.c \
 	%reldir%/systemd.c \
 	%reldir%/systemd.h
 

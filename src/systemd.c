@@ -156,25 +156,34 @@ static bool manager_address(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	       fd_unix_address(path, ret_addr, ret_len);
 }
 
+void systemd_send(const char *text, int fd)
+{
+	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+	struct sockaddr_un addr;
+	struct msghdr msg = { .msg_name = &addr, .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (!manager_address(&addr, &msg.msg_namelen))
+		return;
+	if (fd >= 0)
+		fd_attach(&msg, space, &fd, 1);
+	AUTO_FD int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock >= 0)
+		sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void systemd_notify(const char *fmt, ...)
 {
-	struct sockaddr_un addr;
-	socklen_t addr_len;
 	char text[MESSAGE_MAX];
 	va_list args;
 	int len;
 
-	if (!manager_address(&addr, &addr_len))
-		return;
 	va_start(args, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || len <= 0)
-		return;
-	sendto(fd, text, min_size((size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL,
-	       (const struct sockaddr *)&addr, addr_len);
+	if (len > 0)
+		systemd_send(text, -1);
 }
 
 static void pat(struct op *op, int res)

@@ -455,7 +455,9 @@ static int open_all(struct daemon *d)
 		if (err < 0)
 			return err;
 	}
-	return open_control(d);
+	err = open_control(d);
+	systemd_drop_stored();
+	return err;
 }
 
 /* After the terminal, whose handlers take what is not for the guard. */

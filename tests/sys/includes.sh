@@ -11,7 +11,7 @@ group() {
 	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch] | handover.[ch]) echo base ;;
 	options*.[ch]) echo base ;;
 	loop.[ch] | loop-*.[ch]) echo loop ;;
-	listener.[ch] | systemd.[ch]) echo listener ;;
+	listener.[ch] | systemd.[ch] | systemd-store.c) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch] | vhu/fields.[ch] | vhu/words.[ch])
 		echo model ;;
 	vhu/*.def) echo model ;;
