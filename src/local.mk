@@ -25,6 +25,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/options.h \
 	%reldir%/proc.c \
 	%reldir%/proc.h \
+	%reldir%/handover.c \
+	%reldir%/handover.h \
 	%reldir%/state.c \
 	%reldir%/state.h
 
@@ -32,11 +34,14 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-park.c \
+	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
 	%reldir%/loop.c \
 	%reldir%/loop.h \
+	%reldir%/systemd-store.c \
 	%reldir%/systemd.c \
 	%reldir%/systemd.h
 
