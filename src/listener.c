@@ -10,6 +10,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "systemd.h"
 
 enum {
 	BACKLOG = 128, /* one that does not wait is turned away beyond it */
@@ -98,7 +99,7 @@ int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int err;
+	int err, stored;
 
 	if (fd < 0)
 		return fail(ret_why, why_cap, "no socket for", path, -errno);
@@ -108,6 +109,9 @@ int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 		return -ENAMETOOLONG;
 	}
 	memcpy(addr.sun_path, path, strlen(path) + 1);
+	stored = systemd_take_stored((const struct sockaddr *)&addr, sizeof(addr));
+	if (stored >= 0)
+		return stored;
 	err = make_way(&addr, ret_why, why_cap);
 	if (err < 0)
 		return err;
@@ -142,7 +146,7 @@ int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap)
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	size_t len = strlen(name);
 	char where[sizeof(addr.sun_path) + 1];
-	int err;
+	int err, stored;
 
 	if (len == 0 || len >= sizeof(addr.sun_path)) {
 		snprintf(ret_why, why_cap, "@%s: an abstract name has 1 to %zu bytes", name,
@@ -154,6 +158,9 @@ int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap)
 		return fail(ret_why, why_cap, "no socket for", where, -errno);
 	memcpy(addr.sun_path + 1, name, len); /* after a NUL, and ended by the length alone */
 	len += offsetof(struct sockaddr_un, sun_path) + 1;
+	stored = systemd_take_stored((const struct sockaddr *)&addr, (socklen_t)len);
+	if (stored >= 0)
+		return stored;
 	err = bind_patiently(fd, (const struct sockaddr *)&addr, (socklen_t)len, BIND_TRIES);
 	if (err < 0)
 		return fail(ret_why, why_cap, "cannot listen on", where, err);
@@ -165,9 +172,11 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
 			const char *where, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int stored = systemd_take_stored(addr, addr_len), err;
 	const int on = 1;
-	int err;
 
+	if (stored >= 0)
+		return stored;
 	if (fd < 0)
 		return fail(ret_why, why_cap, "no socket for", where, -errno);
 	/* The port of a daemon that ended a moment ago is free. */
@@ -227,6 +236,7 @@ void listener_start(struct listener *l, struct loop *loop, int fd, const char *p
 	op_init(&l->accept, &l->scope, accept_done);
 	timer_init(&l->pause, &l->scope, pause_done);
 	op_accept(&l->accept, fd);
+	systemd_store_socket(fd);
 }
 
 static void scope_is_idle(struct scope *scope)
@@ -238,6 +248,7 @@ static void scope_is_idle(struct scope *scope)
 	if (l->path[0] != '\0' && stat(l->path, &st) == 0 && st.st_dev == l->dev &&
 	    st.st_ino == l->ino)
 		unlink(l->path);
+	systemd_forget_socket(l->fd);
 	l->fd = fd_close(l->fd);
 	l->closed(l);
 }

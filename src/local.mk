@@ -26,6 +26,8 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/proc.c \
 	%reldir%/proc.h \
 	%reldir%/ringmark.h \
+	%reldir%/handover.c \
+	%reldir%/handover.h \
 	%reldir%/state.c \
 	%reldir%/state.h
 
@@ -33,11 +35,14 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-park.c \
+	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
 	%reldir%/loop.c \
 	%reldir%/loop.h \
+	%reldir%/systemd-store.c \
 	%reldir%/systemd.c \
 	%reldir%/systemd.h
 

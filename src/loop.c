@@ -7,19 +7,7 @@
 
 #include "clock.h"
 #include "histogram.h"
-#include "loop-setup.h"
-
-/*
- * user_data is the address of the op. A cancel request completes to the same
- * address with this bit set; all it means then is one cancel less to expect.
- */
-#define CANCEL_TAG UINT64_C(1)
-
-/*
- * What was done at once (loop_sendmsg_now()): a number in place of an address,
- * with this bit set. Its result has been read when its turn comes.
- */
-#define NOW_TAG UINT64_C(2)
+#include "loop-private.h"
 
 enum {
 	CQ_MIN_ENTRIES = 1024,
@@ -28,23 +16,6 @@ enum {
 	MAX_MISSES = 512,   /* looks for nothing that a watch lasts while others are found */
 	SHORT_SLEEPS = 4,   /* that start polling */
 	LOOKS_PER_CLOCK = 8,
-};
-
-struct loop {
-	struct io_uring ring;
-	struct list_node tasks;
-	struct list_node watches;
-	unsigned int n_watches, n_naps;
-	uint64_t poll_max_ns; /* 0: it goes to sleep at once, always */
-	bool polling;	      /* before it sleeps */
-	unsigned int n_short; /* sleeps in a row that polling would have spared */
-	uint64_t n_now;	      /* operations done at once, ever */
-	bool sending;	      /* something is prepared that is likely to be done at once */
-	struct loop_counters counters;
-	bool running, stopping;
-	const struct loop_turns *turns; /* NULL: one thread alone */
-	void *turns_arg;
-	bool borrowed; /* only the thread that made the ring may enter it */
 };
 
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
@@ -61,6 +32,7 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 		cq_entries *= 2;
 	list_init(&loop->tasks);
 	list_init(&loop->watches);
+	list_init(&loop->postponed);
 	err = loop_setup_ring(&loop->ring, cq_entries, ret_why);
 	if (err < 0) {
 		free(loop);
@@ -75,6 +47,7 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	io_uring_queue_exit(&loop->ring);
+	free(loop->kept);
 	free(loop);
 }
 
@@ -105,8 +78,7 @@ static void make_room(struct loop *loop)
 		loop_submit(loop);
 }
 
-/* An empty submission entry; a full queue is handed to the kernel first. */
-static struct io_uring_sqe *get_sqe(struct loop *loop)
+struct io_uring_sqe *loop_get_sqe(struct loop *loop)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
@@ -151,7 +123,7 @@ static void let_others(struct loop *loop)
 	loop->turns->enter(loop->turns_arg);
 }
 
-static void complete(struct loop *loop, struct io_uring_cqe *cqe)
+void loop_complete(struct loop *loop, struct io_uring_cqe *cqe)
 {
 	uint64_t data = io_uring_cqe_get_data64(cqe);
 	int res = cqe->res;
@@ -164,6 +136,10 @@ static void complete(struct loop *loop, struct io_uring_cqe *cqe)
 		return; /* the op itself may be long gone, or there is none */
 	scope = op->scope;
 	assert(op->state != OP_IDLE);
+	loop->n_in_flight--;
+	if (loop->parked && op->state == OP_ARMED && (res == -ECANCELED || res == -EINTR) &&
+	    loop_keep(loop, op))
+		return; /* it has done nothing, and is done later */
 	op->state = OP_IDLE;
 	list_remove(&op->link);
 	if (scope->on_idle && scope_idle(scope))
@@ -171,7 +147,7 @@ static void complete(struct loop *loop, struct io_uring_cqe *cqe)
 	op->done(op, res);
 }
 
-static void run_tasks(struct loop *loop)
+void loop_run_tasks(struct loop *loop)
 {
 	struct list_node batch;
 
@@ -383,9 +359,9 @@ int loop_step(struct loop *loop, bool wait)
 	if (n > 0)
 		loop->counters.n_submitted += (uint64_t)n;
 	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
-		complete(loop, cqe);
+		loop_complete(loop, cqe);
 	watches_found(loop); /* whoever keeps us busy must not hide what waits there */
-	run_tasks(loop);
+	loop_run_tasks(loop);
 	if (others_wait(loop))
 		let_others(loop);
 	return 0;
@@ -424,26 +400,39 @@ void op_cancel(struct op *op)
 {
 	struct io_uring_sqe *sqe;
 
+	if (op->state == OP_KEPT)
+		op->state = OP_CANCELLING; /* ends with the next look at what is kept */
 	if (op->state != OP_ARMED)
 		return;
 	op->state = OP_CANCELLING;
-	sqe = get_sqe(op->scope->loop);
+	sqe = loop_get_sqe(op->scope->loop);
 	io_uring_prep_cancel(sqe, op, 0);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | CANCEL_TAG);
 }
 
-/* An entry for the op. The caller prepares it, then calls arm_sqe(). */
-static struct io_uring_sqe *arm(struct op *op)
+/* All that the operations differ in: see struct op_request. */
+void loop_hand_over(struct op *op)
+{
+	const struct op_request *r = &op->request;
+	struct loop *loop = op->scope->loop;
+	struct io_uring_sqe *sqe = loop_get_sqe(loop);
+	bool has_offset = r->code == IORING_OP_READ || r->code == IORING_OP_WRITE;
+
+	io_uring_prep_rw(r->code, sqe, r->fd, r->addr, r->len, has_offset ? (uint64_t)-1 : 0);
+	sqe->rw_flags = (int)r->flags;
+	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
+	loop->n_in_flight++;
+}
+
+static void arm(struct op *op, struct op_request request)
 {
 	assert(op->state == OP_IDLE && !scope_cancelling(op->scope));
 	op->state = OP_ARMED;
+	op->request = request;
 	list_append(&op->scope->armed, &op->link);
-	return get_sqe(op->scope->loop);
-}
-
-static void arm_sqe(struct io_uring_sqe *sqe, struct op *op)
-{
-	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
+	if (op->scope->loop->parked && loop_keep(op->scope->loop, op))
+		return;
+	loop_hand_over(op);
 }
 
 static unsigned int clamp_len(size_t len)
@@ -453,52 +442,39 @@ static unsigned int clamp_len(size_t len)
 
 void op_read(struct op *op, int fd, void *buf, size_t len)
 {
-	struct io_uring_sqe *sqe = arm(op);
-
-	io_uring_prep_read(sqe, fd, buf, clamp_len(len), (uint64_t)-1);
-	arm_sqe(sqe, op);
+	arm(op, (struct op_request){ IORING_OP_READ, fd, clamp_len(len), 0, buf });
 }
 
 void op_write(struct op *op, int fd, const void *buf, size_t len)
 {
-	struct io_uring_sqe *sqe = arm(op);
-
-	io_uring_prep_write(sqe, fd, buf, clamp_len(len), (uint64_t)-1);
 	op->scope->loop->sending = true;
-	arm_sqe(sqe, op);
+	arm(op, (struct op_request){ IORING_OP_WRITE, fd, clamp_len(len), 0, buf });
 }
 
 void op_recvmsg(struct op *op, int fd, struct msghdr *msg, int flags)
 {
-	struct io_uring_sqe *sqe = arm(op);
-
-	io_uring_prep_recvmsg(sqe, fd, msg, (unsigned int)flags);
-	arm_sqe(sqe, op);
+	arm(op, (struct op_request){ IORING_OP_RECVMSG, fd, 1, (uint32_t)flags, msg });
 }
 
 void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags)
 {
-	struct io_uring_sqe *sqe = arm(op);
-
-	io_uring_prep_sendmsg(sqe, fd, msg, (unsigned int)flags);
 	op->scope->loop->sending = true;
-	arm_sqe(sqe, op);
+	arm(op, (struct op_request){ IORING_OP_SENDMSG, fd, 1, (uint32_t)flags, msg });
 }
 
 void op_accept(struct op *op, int fd)
 {
-	struct io_uring_sqe *sqe = arm(op);
-
-	io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
-	arm_sqe(sqe, op);
+	arm(op, (struct op_request){ IORING_OP_ACCEPT, fd, 0, SOCK_CLOEXEC, NULL });
 }
 
+/* The kernel reads the mask as two halves, the lower one first. */
 void op_poll(struct op *op, int fd, short events)
 {
-	struct io_uring_sqe *sqe = arm(op);
+	uint32_t mask = (unsigned short)events;
 
-	io_uring_prep_poll_add(sqe, fd, (unsigned int)(unsigned short)events);
-	arm_sqe(sqe, op);
+	if (__BYTE_ORDER == __BIG_ENDIAN)
+		mask <<= 16;
+	arm(op, (struct op_request){ IORING_OP_POLL_ADD, fd, 0, mask, NULL });
 }
 
 /*
@@ -528,7 +504,7 @@ static bool room_for_now(struct loop *loop)
 {
 	unsigned int room = *loop->ring.cq.kring_entries - io_uring_cq_ready(&loop->ring);
 
-	return !loop->borrowed && room > CQ_MIN_ENTRIES / 2 &&
+	return !loop->borrowed && !loop->parked && room > CQ_MIN_ENTRIES / 2 &&
 	       !(__atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
 }
 
@@ -538,7 +514,7 @@ int loop_sendmsg_now(struct loop *loop, int fd, const struct msghdr *msg)
 
 	if (!room_for_now(loop))
 		return -EAGAIN;
-	sqe = get_sqe(loop);
+	sqe = loop_get_sqe(loop);
 	io_uring_prep_sendmsg(sqe, fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return submit_now(loop, sqe);
 }
@@ -549,7 +525,7 @@ int loop_recvmsg_now(struct loop *loop, int fd, struct msghdr *msg)
 
 	if (!room_for_now(loop))
 		return -EAGAIN;
-	sqe = get_sqe(loop);
+	sqe = loop_get_sqe(loop);
 	io_uring_prep_recvmsg(sqe, fd, msg, MSG_DONTWAIT);
 	return submit_now(loop, sqe);
 }
@@ -561,11 +537,8 @@ void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done)
 
 void timer_arm(struct timer *timer, uint64_t ns)
 {
-	struct io_uring_sqe *sqe = arm(&timer->op);
-
 	_Static_assert(sizeof(timer->ts) == sizeof(struct __kernel_timespec), "kernel layout");
 	timer->ts[0] = (int64_t)(ns / UINT64_C(1000000000));
 	timer->ts[1] = (int64_t)(ns % UINT64_C(1000000000));
-	io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(void *)timer->ts, 0, 0);
-	arm_sqe(sqe, &timer->op);
+	arm(&timer->op, (struct op_request){ IORING_OP_TIMEOUT, -1, 1, 0, timer->ts });
 }

@@ -33,6 +33,15 @@ enum op_state {
 	OP_IDLE,       /* not known to the kernel; may be armed, may go away */
 	OP_ARMED,      /* submitted or about to be; one completion will come */
 	OP_CANCELLING, /* as ARMED, and a cancel request is under way */
+	OP_KEPT,       /* as ARMED, and not known to the kernel: the loop is parked */
+};
+
+/* What is asked of the kernel, so that it can be asked again: loop.c's. */
+struct op_request {
+	uint8_t code;
+	int fd;
+	uint32_t len, flags;
+	const void *addr;
 };
 
 struct op {
@@ -40,6 +49,7 @@ struct op {
 	struct scope *scope;
 	struct list_node link; /* in scope->armed unless idle */
 	enum op_state state;
+	struct op_request request;
 };
 
 /* Work to do later in this iteration, after the completions at hand. */
@@ -153,10 +163,34 @@ void loop_nap(struct loop *loop);
 void loop_nap_over(struct loop *loop);
 void loop_watch_init(struct loop_watch *w, bool (*look)(struct loop_watch *w, bool last));
 
+/*
+ * Parks the loop: operations under way are taken back from the kernel, each
+ * with what it has done so far, and those that are armed from now on are kept;
+ * to their owners they are armed as ever. Tasks and what completed meanwhile
+ * run to their end. Nothing is in the kernel's hands then, so that the state of
+ * all objects can be written down. By the loop's own thread, not from within an
+ * iteration. -errno, and the loop goes on, when that takes longer than wait_ns.
+ */
+int loop_park(struct loop *loop, uint64_t wait_ns);
+
+/* Keeps what is armed from now on, on a loop that has not run yet; for any thread that may use it.
+ */
+void loop_begin_parked(struct loop *loop);
+
+/* What was kept goes to the kernel, as loop_park() found it or as it was armed since. */
+void loop_unpark(struct loop *loop);
+
+/* Parked, or on the way there; and nothing is left to be done before that ends. */
+bool loop_is_parked(const struct loop *loop);
+bool loop_is_at_rest(const struct loop *loop);
+
 void task_init(struct task *task, task_fn *run);
 
 /* Queues the task unless it is queued already. It runs after the completions at hand. */
 void loop_defer(struct loop *loop, struct task *task);
+
+/* The same, but not before loop_unpark(): for work of a parked loop that has no end. */
+void loop_defer_parked(struct loop *loop, struct task *task);
 
 /* Takes the task back if it is queued. */
 void task_cancel(struct task *task);

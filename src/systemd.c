@@ -156,25 +156,34 @@ static bool manager_address(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	       fd_unix_address(path, ret_addr, ret_len);
 }
 
+void systemd_send(const char *text, int fd)
+{
+	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+	struct sockaddr_un addr;
+	struct msghdr msg = { .msg_name = &addr, .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (!manager_address(&addr, &msg.msg_namelen))
+		return;
+	if (fd >= 0)
+		fd_attach(&msg, space, &fd, 1);
+	AUTO_FD int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (sock >= 0)
+		sendmsg(sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 void systemd_notify(const char *fmt, ...)
 {
-	struct sockaddr_un addr;
-	socklen_t addr_len;
 	char text[MESSAGE_MAX];
 	va_list args;
 	int len;
 
-	if (!manager_address(&addr, &addr_len))
-		return;
 	va_start(args, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || len <= 0)
-		return;
-	sendto(fd, text, min_size((size_t)len, sizeof(text) - 1), MSG_DONTWAIT | MSG_NOSIGNAL,
-	       (const struct sockaddr *)&addr, addr_len);
+	if (len > 0)
+		systemd_send(text, -1);
 }
 
 static void pat(struct op *op, int res)
@@ -218,4 +227,36 @@ void systemd_watchdog_stop(void (*stopped)(void *arg), void *arg)
 	watchdog.stopped = stopped;
 	watchdog.stopped_arg = arg;
 	scope_cancel(&watchdog.scope, watchdog_idle);
+}
+
+enum { TAG_N = 1, TAG_NAMES };
+
+void systemd_save(struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	state_put_number(&out->state, TAG_N, n_sockets);
+	state_put_bytes(&out->state, TAG_NAMES, names, names_len);
+	for (unsigned int i = 0; i < n_sockets; i++)
+		handover_keep_fd(out, systemd_socket_fd(i));
+	state_end(&out->state);
+}
+
+void systemd_load(struct handover_in *in, unsigned int tag)
+{
+	const uint8_t *bytes;
+
+	if (!state_enter(&in->state, tag, "passed sockets"))
+		return;
+	n_sockets =
+		(unsigned int)state_take_number(&in->state, TAG_N, "number", SYSTEMD_SOCKETS_MAX);
+	names_len = state_take_bytes(&in->state, TAG_NAMES, "names", HANDOVER_BYTES_MAX, &bytes);
+	free(names);
+	names = malloc(names_len + 1);
+	if (!names)
+		state_fail(&in->state, "no memory");
+	else if (names_len > 0)
+		memcpy(names, bytes, names_len);
+	for (unsigned int i = 0; i < n_sockets; i++)
+		handover_kept_fd(in, systemd_socket_fd(i));
+	state_leave(&in->state);
 }

@@ -44,9 +44,10 @@ static bool print_words(const struct console_options *o)
 
 int main(int argc, char **argv)
 {
+	struct upgrade_from from;
 	struct setup *setup;
 	char why[GUEST_WHY_MAX];
-	int err;
+	int err, upgrades;
 
 	open_standard_streams();
 	/* Rings of ports come and go; their pages are to go back to the system. */
@@ -54,10 +55,13 @@ int main(int argc, char **argv)
 	log_set_program("vhost-device-console");
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
 		return control_ctl_main(argc - 1, argv + 1);
-	err = systemd_take_sockets(why, sizeof(why));
+	err = upgrades = upgrade_find(&from, why, sizeof(why));
+	if (err == 0)
+		err = systemd_take_sockets(why, sizeof(why));
 	if (err >= 0)
 		err = setup_load(argc, argv, &setup, why, sizeof(why));
 	if (err < 0) {
+		upgrade_drop(&from);
 		log_error(NULL, "%s", why);
 		return err == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 	}
@@ -66,5 +70,5 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_set_level((enum log_level)setup->options.log_level);
-	return daemon_run(argc, argv, setup);
+	return daemon_run(argc, argv, setup, upgrades ? &from : NULL);
 }

@@ -41,7 +41,7 @@ __vhu_values() {
 	record=) echo 'output input both' ;;
 	esac
 }
-__vhu_commands='status set-port add-port remove-port rename-port attach detach disconnect steal reload help'
+__vhu_commands='status set-port add-port remove-port rename-port attach detach disconnect steal reload upgrade help'
 __vhu_command_words() {
 	case $1 in
 	set-port) echo 'input=on input=off output=on output=off overflow=drop overflow=hold size=' ;;

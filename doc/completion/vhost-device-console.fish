@@ -143,5 +143,6 @@ complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'detach' -d 'end
 complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'disconnect' -d 'ends one client of a port'
 complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'steal' -d 'gives the keyboard of a port to a client'
 complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'reload' -d 'reads the configuration anew and reopens logs, as SIGHUP does'
+complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'upgrade' -d 'starts the program anew in the daemon\'s place, as SIGUSR2 does: guests and clients stay'
 complete -c vhost-device-console -f -n '__vhu_needs_command' -a 'help' -d 'lists the commands and what they take'
 # generated: end

@@ -42,10 +42,34 @@ int attachment_open(const struct attachment_args *args, struct attachment **ret_
 	err = attachment_rows[args->options->kind].ops->open(args, &a, ret_why, why_cap);
 	if (err < 0)
 		return err;
+	a->args.from = NULL;
 	a->replays = attachment_client_options(a, NULL).replay > 0;
 	a->args.port->n_replayers += a->replays;
 	*ret_attachment = a;
 	return 0;
+}
+
+void attachment_save(const struct attachment *a, struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	if (a->ops->save)
+		a->ops->save(a, out);
+	else
+		handover_busy(out, "%s: %s", a->args.who, "it cannot be handed over");
+	state_end(&out->state);
+}
+
+int attachment_load(const struct attachment_args *args, unsigned int tag,
+		    struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	int err;
+
+	if (!state_enter(&args->from->state, tag, args->who))
+		return -EINVAL;
+	err = attachment_open(args, ret_attachment, ret_why, why_cap);
+	if (err == 0)
+		state_leave(&args->from->state);
+	return err;
 }
 
 void attachment_end(struct attachment *a)

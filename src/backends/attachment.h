@@ -8,6 +8,7 @@
 #define VHU_BACKENDS_ATTACHMENT_H
 
 #include "backends/port.h"
+#include "handover.h"
 #include "log.h"
 #include "loop.h"
 #include "options.h"
@@ -38,6 +39,11 @@ struct attachment_args {
 	const char *who;	 /* prefix of log lines, as "console0/p1" */
 	void (*quit)(void *arg); /* terminal: the user has asked to leave */
 	void *quit_arg;
+	/*
+	 * NULL, or where it is in a hand-over: it goes on instead of being opened. Of
+	 * this call only. What is wrong there is the reader's to say.
+	 */
+	struct handover_in *from;
 };
 
 struct attachment_ops {
@@ -64,6 +70,9 @@ struct attachment_ops {
 
 	/* The terminal's size or modes may have changed (SIGWINCH, SIGCONT). May be NULL. */
 	void (*terminal_changed)(struct attachment *a);
+
+	/* Writes down, into the open group, what open() makes it from in another process. */
+	void (*save)(const struct attachment *a, struct handover_out *out);
 
 	/* Opens its file anew: it may have been moved away (SIGHUP). May be NULL. */
 	void (*reopen)(struct attachment *a);
@@ -104,6 +113,11 @@ extern const struct attachment_row attachment_rows[ATTACHMENT_N_KINDS];
 /* Opens an attachment of options->kind. Errors as open(). */
 int attachment_open(const struct attachment_args *args, struct attachment **ret_attachment,
 		    char *ret_why, size_t why_cap);
+
+/* The attachment as a group of a hand-over, and back: args->from is set. */
+void attachment_save(const struct attachment *a, struct handover_out *out, unsigned int tag);
+int attachment_load(const struct attachment_args *args, unsigned int tag,
+		    struct attachment **ret_attachment, char *ret_why, size_t why_cap);
 
 /* Frees the attachment, which is the start of its memory, and tells the owner: closed(). */
 void attachment_end(struct attachment *a);

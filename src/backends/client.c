@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "backends/client.h"
-#include "backends/port-journal.h"
+#include "backends/client-private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,54 +8,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "backends/port-journal.h"
 #include "log.h"
-
-enum {
-	/*
-	 * Telnet's side of a connection. Output is taken from the port when all
-	 * before it is on its way; answers to a peer that does not read them may
-	 * fill the other half, and then it is not read from.
-	 */
-	WIRE_SIZE = 32 * 1024,
-	PLAIN_SIZE = WIRE_SIZE / 4, /* at most doubled on the wire */
-	RAW_SIZE = 1024,
-	FULL_MS = 10, /* that the guest waits for a peer before the ring takes its output */
-};
-
-_Static_assert(CLIENT_INPUT_SIZE == (int)PORT_JOURNAL_RECEIVE, "one receive is one input");
-_Static_assert(RAW_SIZE + TELNET_ANSWER_MAX <= WIRE_SIZE / 2, "room for answers");
-
-struct wire {
-	struct telnet *telnet;
-	char raw[RAW_SIZE]; /* as received */
-	char plain[PLAIN_SIZE];
-	char out[WIRE_SIZE]; /* to be sent */
-	size_t out_at, out_len;
-};
-
-struct client {
-	struct attachment *owner;
-	struct stream stream;
-	struct port_client member;
-	struct scope timer_scope;
-	struct timer leave;
-	struct timer full;   /* runs once it was full, and now and then for nothing */
-	unsigned int n_full; /* times it was full */
-	unsigned int n_full_at_arm;
-	struct wire *wire;    /* NULL: the bytes are the port's */
-	char *in;	      /* CLIENT_INPUT_SIZE bytes, of which few clients ever touch many */
-	size_t in_at, in_len; /* input that the port has had no room for yet */
-	bool passing;	      /* the port is being given some of it */
-	bool stays, dropped;
-	bool socket;		      /* whose bytes are the port's: they can go past our buffers */
-	bool finishing;		      /* nothing more is read; it ends once all is written */
-	bool deaf;		      /* it takes no output, but what it said before counts */
-	struct port_journal *journal; /* that has its transfers, or NULL; its memory is `in` */
-	uint64_t progress_at_arm;
-	uint64_t n_received;
-	void (*gone)(void *arg);
-	void *arg;
-};
 
 static struct client *from_stream(struct stream *s)
 {
@@ -75,12 +28,7 @@ static void timer_idle(struct scope *timer_scope)
 	struct client *c = container_of(timer_scope, struct client, timer_scope);
 
 	c->gone(c->arg);
-	if (c->wire)
-		telnet_end(c->wire->telnet);
-	free(c->wire);
-	if (!c->journal)
-		munmap(c->in, CLIENT_INPUT_SIZE);
-	free(c);
+	client_unmake(c);
 }
 
 static void stream_closed(struct stream *s)
@@ -170,7 +118,7 @@ static uint64_t progress(const struct client *c)
 	return c->deaf ? c->member.n_written : client_position(c);
 }
 
-static void linger(struct client *c)
+void client_linger(struct client *c)
 {
 	if (c->dropped || op_armed(&c->leave.op))
 		return;
@@ -186,7 +134,7 @@ static size_t input_space(struct stream *s, void **ret_buf)
 		return 0;
 	if (!input_passed(c)) {
 		if (c->deaf)
-			linger(c);
+			client_linger(c);
 		return 0;
 	}
 	if (!c->wire) {
@@ -261,7 +209,7 @@ static void input_ended(struct stream *s, int err)
 	} else {
 		port_end_input(&c->member);
 		if (!c->stays)
-			linger(c);
+			client_linger(c);
 	}
 }
 
@@ -278,7 +226,7 @@ static void linger_done(struct op *op, int res)
 	if (res != -ETIME || c->dropped || (c->deaf && c->in_len == 0))
 		return;
 	if (moved || (!c->deaf && stream_writing(&c->stream)) || c->member.port->frozen)
-		linger(c);
+		client_linger(c);
 	else
 		client_drop(c, "it closed the connection");
 }
@@ -361,7 +309,7 @@ static void output_failed(struct stream *s, int err)
 	c->member.gives_now = s->bulk = false;
 	stream_read(s);
 	if (c->in_len > 0)
-		linger(c);
+		client_linger(c);
 }
 
 static void drained(struct stream *s)
@@ -377,23 +325,6 @@ static void drained(struct stream *s)
 		port_output_again(&c->member);
 }
 
-static ssize_t recorded_read(struct stream *s)
-{
-	return port_journal_receive(from_stream(s)->journal, s->in_fd);
-}
-
-static ssize_t recorded_write(struct stream *s, const void *buf, size_t len)
-{
-	struct client *c = from_stream(s);
-	ssize_t n = port_journal_send(c->journal, s->out_fd, client_position(c), buf, len);
-
-	if (n > 0) {
-		c->member.sent = client_position(c) + (uint64_t)n;
-		port_output_again(&c->member);
-	}
-	return n;
-}
-
 static void halted(struct stream *s)
 {
 	port_input_stopped(&from_stream(s)->member);
@@ -407,8 +338,8 @@ static const struct stream_ops stream_ops = {
 	.output_failed = output_failed,
 	.drained = drained,
 	.readable = readable,
-	.recorded_read = recorded_read,
-	.recorded_write = recorded_write,
+	.recorded_read = client_recorded_read,
+	.recorded_write = client_recorded_write,
 	.halted = halted,
 };
 
@@ -459,7 +390,7 @@ static void disconnect(struct port_client *m, const char *why)
 	client_drop(from_member(m), why);
 }
 
-static const struct port_client_ops member_ops = {
+const struct port_client_ops client_member_ops = {
 	.output_ready = output_ready,
 	.input_room = input_room,
 	.disconnect = disconnect,
@@ -544,7 +475,7 @@ static void join(struct client *c, const struct client_args *args)
 		options.holds = false;
 	if (args->replay)
 		options.replay = *args->replay;
-	port_join(args->owner->args.port, &c->member, &member_ops, &options);
+	port_join(args->owner->args.port, &c->member, &client_member_ops, &options);
 	attachment_log(args->owner, LOG_LEVEL_INFO, "client %u (%s) joined%s", c->member.id,
 		       c->member.what,
 		       port_is_writer(&c->member) ? ""
@@ -561,23 +492,18 @@ static char *map_input(void)
 	return in == MAP_FAILED ? NULL : in;
 }
 
-/* A port with a journal has the transfers of its first client of that kind there. */
-static void record(struct client *c)
+void client_unmake(struct client *c)
 {
-	struct port_journal *j = c->member.port->journal;
-
-	if (!j || !c->socket || !c->member.holds || !port_journal_join(j, c->member.pos))
-		return;
-	munmap(c->in, CLIENT_INPUT_SIZE);
-	c->in = (char *)j->received;
-	c->journal = j;
-	c->socket = false;
-	c->stream.recorded = true;
-	c->member.keeps = true;
-	c->member.sent = c->member.pos;
+	if (c->wire)
+		telnet_end(c->wire->telnet);
+	free(c->wire);
+	free(c->stream.out);
+	if (!c->journal)
+		munmap(c->in, CLIENT_INPUT_SIZE);
+	free(c);
 }
 
-int client_new(const struct client_args *args, struct client **ret_client)
+int client_make(const struct client_args *args, struct client **ret_client)
 {
 	struct loop *loop = args->owner->args.loop;
 	struct client *c = calloc(1, sizeof(*c));
@@ -606,19 +532,29 @@ int client_new(const struct client_args *args, struct client **ret_client)
 	if (err < 0)
 		goto fail;
 	c->socket = !args->telnet && stream_is_socket(&c->stream);
+	*ret_client = c;
+	return 0;
+fail:
+	client_unmake(c);
+	return err;
+}
+
+int client_new(const struct client_args *args, struct client **ret_client)
+{
+	struct client *c;
+	int err;
+
+	if (args->from)
+		return client_load(args, ret_client);
+	err = client_make(args, &c);
+	if (err < 0)
+		return err;
 	join(c, args);
-	record(c);
+	client_record(c);
 	stream_write(&c->stream);
 	stream_read(&c->stream);
 	*ret_client = c;
 	return 0;
-fail:
-	if (c->wire)
-		telnet_end(c->wire->telnet);
-	free(c->wire);
-	munmap(c->in, CLIENT_INPUT_SIZE);
-	free(c);
-	return err;
 }
 
 void client_resize(struct client *c, uint16_t cols, uint16_t rows)

@@ -10,6 +10,7 @@
 #include "backends/attachment.h"
 #include "backends/stream.h"
 #include "backends/telnet.h"
+#include "handover.h"
 
 enum {
 	CLIENT_INPUT_SIZE = 16 * 1024,
@@ -31,6 +32,8 @@ struct client_args {
 	const char *what; /* see port_client_options; copied */
 	/* Bytes of old output it is given; NULL: as the attachment's options say. Read at once. */
 	const uint64_t *replay;
+	struct handover_in *from; /* NULL, or where it is a group of tag from_tag: it goes on */
+	unsigned int from_tag;
 	/* It has left the port and its operations are over. The client is freed on return. */
 	void (*gone)(void *arg);
 	void *arg;
@@ -38,6 +41,15 @@ struct client_args {
 
 /* Joins the port and starts. Zero, -ENOMEM, or -EOPNOTSUPP (no telnet here). */
 int client_new(const struct client_args *args, struct client **ret_client);
+
+/* What client_new() makes it from in another process; busy while it is about to end. */
+void client_save(const struct client *c, struct handover_out *out, unsigned int tag);
+int client_load(const struct client_args *args, struct client **ret_client);
+
+/* As it was made: whether it has something to read from, to write to, and stays. */
+bool client_reads(const struct client *c);
+bool client_writes(const struct client *c);
+bool client_stays(const struct client *c);
 
 /* Ends it now; why, one sentence, is logged unless NULL. gone() comes later. Repeatable. */
 void client_drop(struct client *c, const char *why);

@@ -27,6 +27,20 @@ enum {
 	WHERE_MAX = 160,
 };
 
+/* Of a hand-over. */
+enum {
+	TAG_PEERS = 1, /* as struct addresses is */
+	TAG_PEER,
+	TAG_FD,
+	TAG_PAUSE,
+	TAG_PAUSE_END,
+	TAG_SINCE,
+	TAG_POS,
+	TAG_FLAGS,
+	TAG_CLIENT, /* if it is connected */
+};
+enum { FLAG_WAS_CONNECTED, FLAG_FAILING, N_FLAGS };
+
 struct connector {
 	struct attachment base;
 	const char *kind; /* "TCP", "Unix" */
@@ -264,6 +278,72 @@ static void connector_hurry(struct attachment *a)
 		client_drop(c->client, "it did not take the rest in time");
 }
 
+/* Another process. */
+
+static void connector_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct connector *c = container_of(a, const struct connector, base);
+	struct state_writer *w = &out->state;
+
+	if (c->closing || c->hurried)
+		handover_busy(out, "%s %s is being closed", c->kind, a->args.options->address);
+	state_put_bytes(w, TAG_PEERS, &c->peers, sizeof(c->peers));
+	state_put_number(w, TAG_PEER, c->peer_idx);
+	handover_put_fd(out, TAG_FD, c->fd);
+	state_put_number(w, TAG_PAUSE, c->pause_ms);
+	state_put_number(w, TAG_PAUSE_END, c->pause_end);
+	state_put_number(w, TAG_SINCE, c->since);
+	state_put_number(w, TAG_POS, c->pos);
+	state_put_number(w, TAG_FLAGS,
+			 (uint64_t)c->was_connected << FLAG_WAS_CONNECTED |
+				 (uint64_t)c->failing << FLAG_FAILING);
+	if (c->client)
+		client_save(c->client, out, TAG_CLIENT);
+}
+
+static void load_client(struct connector *c, struct handover_in *in)
+{
+	const struct client_args args = {
+		.owner = &c->base,
+		.in_fd = c->fd,
+		.out_fd = c->fd,
+		.from = in,
+		.from_tag = TAG_CLIENT,
+		.gone = client_gone,
+		.arg = c,
+	};
+
+	client_load(&args, &c->client);
+}
+
+/* Connected, on the way to that, or pausing: as it was. */
+static void load(struct connector *c, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+	uint64_t flags, now = monotonic_ns();
+
+	handover_take_exact(in, TAG_PEERS, "addresses", &c->peers, sizeof(c->peers));
+	if (c->peers.n == 0 || c->peers.n > ADDRESSES_MAX)
+		state_fail(r, "%u addresses, expected are 1 to %d", c->peers.n, ADDRESSES_MAX);
+	c->peer_idx = (unsigned int)state_take_number(r, TAG_PEER, "address", ADDRESSES_MAX - 1);
+	c->fd = handover_take_fd(in, TAG_FD, "connection", false);
+	c->pause_ms = state_take_number(r, TAG_PAUSE, "pause", UINT64_MAX);
+	c->pause_end = state_take_number(r, TAG_PAUSE_END, "end of the pause", UINT64_MAX);
+	c->since = state_take_number(r, TAG_SINCE, "since", UINT64_MAX);
+	c->pos = state_take_number(r, TAG_POS, "position", UINT64_MAX);
+	flags = state_take_number(r, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
+	c->was_connected = flags & BIT(FLAG_WAS_CONNECTED);
+	c->failing = flags & BIT(FLAG_FAILING);
+	if (r->failed)
+		return;
+	if (state_has(r, TAG_CLIENT))
+		load_client(c, in);
+	else if (c->fd >= 0)
+		op_poll(&c->connecting, c->fd, POLLOUT);
+	else
+		timer_arm(&c->pause, c->pause_end > now ? c->pause_end - now : 0);
+}
+
 static int connector_new(const struct attachment_args *args, const char *kind,
 			 const struct attachment_ops *ops, const struct addresses *peers,
 			 struct attachment **ret_attachment, char *ret_why, size_t why_cap)
@@ -277,14 +357,18 @@ static int connector_new(const struct attachment_args *args, const char *kind,
 	c->base.ops = ops;
 	c->base.args = *args;
 	c->kind = kind;
-	c->peers = *peers;
 	c->fd = -1;
 	reset_pause(c);
 	scope_init(&c->scope, args->loop);
 	op_init(&c->connecting, &c->scope, connect_done);
 	timer_init(&c->pause, &c->scope, pause_done);
-	try_peers(c);
 	*ret_attachment = &c->base;
+	if (args->from) {
+		load(c, args->from);
+		return 0;
+	}
+	c->peers = *peers;
+	try_peers(c);
 	return 0;
 }
 
@@ -293,8 +377,12 @@ static int tcp_open(const struct attachment_args *args, struct attachment **ret_
 {
 	const char *text = args->options->address;
 	struct addresses peers;
-	int err =
-		address_parse_tcp(text, NULL, !loop_running(args->loop), &peers, ret_why, why_cap);
+	int err;
+
+	if (args->from)
+		return connector_new(args, "TCP", &attachment_tcp_connect, NULL, ret_attachment,
+				     ret_why, why_cap);
+	err = address_parse_tcp(text, NULL, !loop_running(args->loop), &peers, ret_why, why_cap);
 
 	if (err < 0)
 		return err;
@@ -310,7 +398,12 @@ static int unix_open(const struct attachment_args *args, struct attachment **ret
 		     char *ret_why, size_t why_cap)
 {
 	struct addresses peers = { .n = 1 };
-	int err = address_parse_unix(args->options->address, &peers.item[0], ret_why, why_cap);
+	int err;
+
+	if (args->from)
+		return connector_new(args, "Unix", &attachment_unix_connect, NULL, ret_attachment,
+				     ret_why, why_cap);
+	err = address_parse_unix(args->options->address, &peers.item[0], ret_why, why_cap);
 
 	if (err < 0)
 		return err;
@@ -323,6 +416,7 @@ const struct attachment_ops attachment_tcp_connect = {
 	.describe = connector_describe,
 	.close = connector_close,
 	.hurry = connector_hurry,
+	.save = connector_save,
 };
 
 const struct attachment_ops attachment_unix_connect = {
@@ -330,4 +424,5 @@ const struct attachment_ops attachment_unix_connect = {
 	.describe = connector_describe,
 	.close = connector_close,
 	.hurry = connector_hurry,
+	.save = connector_save,
 };

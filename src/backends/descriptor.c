@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "backends/address.h"
 #include "backends/client.h"
+#include "backends/nature.h"
 #include "backends/server.h"
 #include "fd.h"
 #include "systemd.h"
@@ -37,10 +37,17 @@ static struct {
 	bool attached, closed;
 } numbers[NUMBER_MAX + 1];
 
-/* What a descriptor is, as far as it matters. */
-struct nature {
-	bool reads, writes;
-	bool socket, listens, tty, file;
+/* Of a hand-over of one client; a server has a first tag below these. */
+enum {
+	TAG_WHERE = 100,
+	TAG_IN, /* number, then terminal */
+	TAG_OUT,
+	TAG_RAW,
+	TAG_MODES,
+	TAG_READS,
+	TAG_WRITES,
+	TAG_STAYS,
+	TAG_CLIENT,
 };
 
 /* A number that was taken, and our own description of it if it is a terminal's. */
@@ -122,69 +129,6 @@ static void close_number(int number)
 static void forget_number(int number)
 {
 	numbers[number].attached = false;
-}
-
-/* Natures */
-
-static int socket_nature(int fd, struct nature *ret_nature, const char **ret_fault)
-{
-	struct address peer = { .len = sizeof(peer.sa) };
-	socklen_t len = sizeof(int);
-	int type = 0, listens = 0;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_STREAM) {
-		*ret_fault = "is no stream socket";
-		return -EPROTOTYPE;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) < 0)
-		listens = 0;
-	if (!listens && getpeername(fd, (struct sockaddr *)&peer.sa, &peer.len) < 0) {
-		*ret_fault = "is a socket that neither listens nor is connected";
-		return -ENOTCONN;
-	}
-	*ret_nature = (struct nature){
-		.socket = true,
-		.reads = true,
-		.writes = true,
-		.listens = listens != 0,
-	};
-	return 0;
-}
-
-static int nature_of(int fd, struct nature *ret_nature, const char **ret_fault)
-{
-	struct nature n = { .tty = isatty(fd) == 1 };
-	int flags = fcntl(fd, F_GETFL);
-	unsigned int number;
-	struct stat st;
-
-	if (flags < 0 || fstat(fd, &st) < 0 || (flags & O_PATH)) {
-		*ret_fault = "cannot be read or written";
-		return -EBADF;
-	}
-	if (S_ISSOCK(st.st_mode))
-		return socket_nature(fd, ret_nature, ret_fault);
-	if (n.tty && ioctl(fd, TIOCGPTN, &number) == 0) {
-		/* It cannot be opened anew: that makes another terminal. */
-		*ret_fault = "is the master of a pseudo-terminal: pass its other end";
-		return -EINVAL;
-	}
-	n.reads = (flags & O_ACCMODE) != O_WRONLY;
-	n.writes = (flags & O_ACCMODE) != O_RDONLY;
-	n.file = S_ISREG(st.st_mode);
-	if (S_ISFIFO(st.st_mode) && n.reads && n.writes) {
-		*ret_fault = "is a pipe open for both, which would echo: open it for one";
-		return -EINVAL;
-	}
-	if (!n.file && !S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)) {
-		*ret_fault = "is no socket, pipe, file or terminal";
-		return -EINVAL;
-	}
-	/* One offset for both ways makes no sense: output it is, at the end. */
-	if (n.file && n.writes)
-		n.reads = false;
-	*ret_nature = n;
-	return 0;
 }
 
 /* The terminal */
@@ -288,11 +232,38 @@ static void descriptor_hurry(struct attachment *a)
 		client_drop(d->client, "it did not take the rest in time");
 }
 
+/* Another process. */
+
+static void put_taken(struct handover_out *out, unsigned int tag, const struct taken *t)
+{
+	handover_put_fd(out, tag, t->number);
+	handover_put_fd(out, tag, t->tty);
+}
+
+static void descriptor_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct descriptor *d = container_of(a, const struct descriptor, base);
+
+	if (d->closing)
+		handover_busy(out, "descriptor %s is being closed", d->where);
+	handover_put_text(out, TAG_WHERE, d->where);
+	put_taken(out, TAG_IN, &d->in);
+	put_taken(out, TAG_OUT, &d->out);
+	state_put_number(&out->state, TAG_RAW, d->raw_tty >= 0);
+	state_put_bytes(&out->state, TAG_MODES, &d->modes, sizeof(d->modes));
+	state_put_number(&out->state, TAG_READS, d->client && client_reads(d->client));
+	state_put_number(&out->state, TAG_WRITES, d->client && client_writes(d->client));
+	state_put_number(&out->state, TAG_STAYS, d->client && client_stays(d->client));
+	if (d->client)
+		client_save(d->client, out, TAG_CLIENT);
+}
+
 static const struct attachment_ops one_client_ops = {
 	.describe = descriptor_describe,
 	.close = descriptor_close,
 	.hurry = descriptor_hurry,
 	.terminal_changed = descriptor_terminal_changed,
+	.save = descriptor_save,
 };
 
 /* Takes the number; what is to be used for it is returned, or -errno. */
@@ -364,6 +335,75 @@ static int serve_one(const struct attachment_args *args, int in, const struct na
 	return 0;
 }
 
+static void take_taken(struct handover_in *in, unsigned int tag, struct taken *t)
+{
+	t->number = handover_take_fd(in, tag, "number", false);
+	t->tty = handover_take_fd(in, tag, "terminal", false);
+	if (t->number > NUMBER_MAX)
+		state_fail(&in->state, "numbers up to %d are expected", NUMBER_MAX);
+	else if (t->number >= 0)
+		numbers[t->number].attached = true;
+}
+
+/* What is read from and written to: the terminal, where the number is one's. */
+static int usable(const struct taken *t)
+{
+	return t->tty >= 0 ? t->tty : t->number;
+}
+
+static void load_client(struct descriptor *d, struct handover_in *in)
+{
+	bool reads = state_take_flag(&in->state, TAG_READS, "reads");
+	bool writes = state_take_flag(&in->state, TAG_WRITES, "writes");
+	struct client_args client = {
+		.owner = &d->base,
+		.in_fd = reads ? usable(&d->in) : -1,
+		.out_fd = !writes	       ? -1
+			  : d->out.number >= 0 ? usable(&d->out)
+					       : usable(&d->in),
+		.stays = state_take_flag(&in->state, TAG_STAYS, "stays"),
+		.from = in,
+		.from_tag = TAG_CLIENT,
+		.gone = client_gone,
+		.arg = d,
+	};
+
+	if (state_has(&in->state, TAG_CLIENT))
+		client_load(&client, &d->client);
+}
+
+static int load_one(const struct attachment_args *args, struct attachment **ret_attachment)
+{
+	struct descriptor *d = new_descriptor(args);
+	struct handover_in *in = args->from;
+
+	if (!d)
+		return -ENOMEM;
+	*ret_attachment = &d->base;
+	handover_take_text(in, TAG_WHERE, "where", d->where, sizeof(d->where));
+	take_taken(in, TAG_IN, &d->in);
+	take_taken(in, TAG_OUT, &d->out);
+	if (state_take_flag(&in->state, TAG_RAW, "raw"))
+		d->raw_tty = d->in.tty;
+	handover_take_exact(in, TAG_MODES, "modes", &d->modes, sizeof(d->modes));
+	d->size_tty = d->out.tty >= 0 ? d->out.tty : d->in.tty;
+	load_client(d, in);
+	return 0;
+}
+
+static int load_many(const struct attachment_args *args, int number,
+		     struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct server_args server = { .ended = forget_number, .ended_arg = number };
+
+	if (number < 0 || number > NUMBER_MAX) {
+		state_fail(&args->from->state, "fd:%s is not here", args->options->address);
+		return -EINVAL;
+	}
+	numbers[number].attached = true;
+	return server_load(args, &server, ret_attachment, ret_why, why_cap);
+}
+
 static int serve_many(const struct attachment_args *args, int number,
 		      struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
@@ -428,10 +468,10 @@ static int open_pair(const struct attachment_args *args, int in, int out,
 		err = check_number(out, ret_why, why_cap);
 	if (err < 0)
 		return err;
-	err = nature_of(in, &in_nature, &text);
+	err = nature_find(in, &in_nature, &text);
 	if (err < 0)
 		return fault(ret_why, why_cap, in, text, err);
-	err = nature_of(out, &out_nature, &text);
+	err = nature_find(out, &out_nature, &text);
 	if (err < 0)
 		return fault(ret_why, why_cap, out, text, err);
 	if (!in_nature.reads || in_nature.listens)
@@ -454,7 +494,7 @@ static int open_single(const struct attachment_args *args, int number,
 
 	if (err < 0)
 		return err;
-	err = nature_of(number, &n, &text);
+	err = nature_find(number, &n, &text);
 	if (err < 0)
 		return fault(ret_why, why_cap, number, text, err);
 	if (n.listens)
@@ -471,6 +511,10 @@ static int descriptor_open(const struct attachment_args *args, struct attachment
 	const char *text = args->options->address;
 	int number, out;
 
+	if (args->from && state_has(&args->from->state, SERVER_TAG_FIRST))
+		return load_many(args, systemd_find_fd(text, 0), ret_attachment, ret_why, why_cap);
+	if (args->from)
+		return load_one(args, ret_attachment);
 	if (!parse_pair(text, &number, &out))
 		number = systemd_find_fd(text, 0);
 	else if (number != out)

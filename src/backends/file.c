@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backends/outfile.h"
+#include "backends/port-handover.h"
 #include "fd.h"
 #include "log.h"
 
@@ -26,6 +27,9 @@ enum {
 	IN_SIZE = 4096,
 	PATH_SHOWN_MAX = 100,
 };
+
+/* Of a hand-over. */
+enum { TAG_FILE = 1, TAG_READ_POS, TAG_ERROR, TAG_OUT, TAG_IN_FD, TAG_IN, TAG_CLIENT };
 
 struct file {
 	struct attachment base;
@@ -368,6 +372,60 @@ static int open_input(struct file *f, char *ret_why, size_t why_cap)
 	return 0;
 }
 
+/* Another process. */
+
+static size_t unwritten(const struct file *f)
+{
+	return f->out.len - f->out.done;
+}
+
+static void file_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct file *f = container_of(a, const struct file, base);
+	struct state_writer *w = &out->state;
+
+	if (f->closing || f->wants_reopen)
+		handover_busy(out, "file %s is being closed", a->args.options->address);
+	outfile_save(&f->out, out, TAG_FILE);
+	state_put_number(w, TAG_READ_POS, f->read_pos);
+	state_put_number(w, TAG_ERROR, (uint64_t)-f->err);
+	state_put_bytes(w, TAG_OUT, f->out.buf + f->out.done, unwritten(f));
+	handover_put_fd(out, TAG_IN_FD, f->in_fd);
+	state_put_bytes(w, TAG_IN, f->in + f->in_at, f->in_len);
+	if (f->joined)
+		port_client_save(&f->client, out, TAG_CLIENT);
+}
+
+static void file_load(struct file *f, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+	const uint8_t *bytes;
+	size_t len;
+
+	outfile_load(&f->out, in, TAG_FILE);
+	f->read_pos = state_take_number(r, TAG_READ_POS, "position", UINT64_MAX);
+	f->err = -(int)state_take_number(r, TAG_ERROR, "error", INT16_MAX);
+	len = state_take_bytes(r, TAG_OUT, "output", sizeof(f->buf), &bytes);
+	f->out.buf = f->buf;
+	f->out.len = len;
+	if (len > 0)
+		memcpy(f->buf, bytes, len);
+	f->in_fd = handover_take_fd(in, TAG_IN_FD, "input", false);
+	f->in_len = state_take_bytes(r, TAG_IN, "input", sizeof(f->in), &bytes);
+	if (f->in_len > 0)
+		memcpy(f->in, bytes, f->in_len);
+	if (!state_has(r, TAG_CLIENT))
+		return;
+	f->joined = port_client_load(f->base.args.port, &f->client, &client_ops, in, TAG_CLIENT);
+	if (!f->joined)
+		return;
+	if (len > 0)
+		outfile_write(&f->out, f->buf, len);
+	else
+		write_more(f);
+	pass_input(f);
+}
+
 static int file_open(const struct attachment_args *args, struct attachment **ret_attachment,
 		     char *ret_why, size_t why_cap)
 {
@@ -387,6 +445,11 @@ static int file_open(const struct attachment_args *args, struct attachment **ret
 	f->in_fd = -1;
 	outfile_init(&f->out, args->loop, written);
 	op_init(&f->rd, &f->out.scope, read_done);
+	*ret_attachment = &f->base;
+	if (args->from) {
+		file_load(f, args->from);
+		return 0;
+	}
 	err = outfile_open(&f->out, &target, ret_why, why_cap);
 	if (err == 0)
 		err = open_input(f, ret_why, why_cap);
@@ -397,7 +460,6 @@ static int file_open(const struct attachment_args *args, struct attachment **ret
 		return err;
 	}
 	join(f, attachment_client_options(&f->base, NULL).replay);
-	*ret_attachment = &f->base;
 	return 0;
 }
 
@@ -453,5 +515,6 @@ const struct attachment_ops attachment_file = {
 	.describe = file_describe,
 	.close = file_close,
 	.hurry = file_hurry,
+	.save = file_save,
 	.reopen = file_reopen,
 };

@@ -9,6 +9,9 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/attachment.c \
 	%reldir%/attachment.h \
 	%reldir%/attachments.def \
+	%reldir%/client-handover.c \
+	%reldir%/client-private.h \
+	%reldir%/client-record.c \
 	%reldir%/client.c \
 	%reldir%/client.h \
 	%reldir%/connect.c \
@@ -16,17 +19,23 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/escape.c \
 	%reldir%/escape.h \
 	%reldir%/file.c \
+	%reldir%/log-file-handover.c \
+	%reldir%/log-file-private.h \
 	%reldir%/log-file.c \
 	%reldir%/log-files.c \
 	%reldir%/log-files.h \
 	%reldir%/log-text.c \
 	%reldir%/log-text.h \
+	%reldir%/nature.c \
+	%reldir%/nature.h \
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
 	%reldir%/port-journal.c \
 	%reldir%/port-journal.h \
 	%reldir%/port-freeze.c \
+	%reldir%/port-handover.c \
+	%reldir%/port-handover.h \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
 	%reldir%/port-state.c \

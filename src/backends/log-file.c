@@ -14,61 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backends/log-files.h"
-#include "backends/log-text.h"
+#include "backends/log-file-private.h"
 #include "log.h"
-
-enum {
-	RAW_SIZE = 16 * 1024,
-	TEXT_SIZE = 64 * 1024,
-	EVENTS_MAX = 64 * 1024, /* bytes of lines of our own that wait for the disk */
-	PATH_SHOWN_MAX = 100,
-};
-
-enum log_record { RECORD_OUTPUT, RECORD_INPUT, RECORD_BOTH }; /* as the option's words */
-
-/* Something that happened when the port had output up to pos: a line of its own. */
-struct event {
-	struct list_node link;
-	uint64_t pos, ms;
-	bool typed;
-	size_t len;
-	char text[];
-};
-
-struct log_file {
-	struct attachment base;
-	struct port_client client;
-	bool joined;
-	bool present; /* as the last delimiter says */
-	enum log_record record;
-	struct log_files files;
-	struct log_text format;
-	struct task more;
-
-	uint8_t raw[RAW_SIZE]; /* output to be formatted */
-	size_t raw_at, raw_len;
-	uint64_t raw_pos;    /* of raw[raw_at] */
-	bool reading, again; /* port_read() may come back to us, for a guest that was waiting */
-
-	char text[TEXT_SIZE]; /* to be written */
-	size_t text_at, text_len;
-	size_t marker_len;    /* bytes at its start that tell of a loss */
-	uint64_t n_marked;    /* the loss that they tell of */
-	bool inside_before;   /* whether the file's last line was unfinished before text */
-	uint64_t n_lost;      /* bytes that were not written, and not told of in the file */
-	uint64_t n_lost_seen; /* client.n_lost, as far as counted there */
-
-	struct list_node events;
-	size_t events_len;
-	char typed[LOG_TEXT_TYPED_MAX];
-	size_t n_typed;
-	uint64_t typed_ms; /* when its first byte came */
-	bool typed_cr;	   /* the last byte was a carriage return: a line feed is part of it */
-
-	bool wants_reopen, closing, hurried, gone;
-	bool told_at_end; /* a loss, or that was tried */
-};
 
 static struct log_file *to_log(struct attachment *a)
 {
@@ -90,22 +37,28 @@ static uint64_t now_ms(void)
 
 /* Events */
 
-static void push_event(struct log_file *l, uint64_t ms, bool typed, const char *text, size_t len)
+int log_file_add_event(struct log_file *l, uint64_t pos, uint64_t ms, bool typed, const void *text,
+		       size_t len)
 {
-	struct event *e = NULL;
+	struct event *e = malloc(sizeof(*e) + len + 1);
 
-	if (l->events_len + len <= EVENTS_MAX)
-		e = malloc(sizeof(*e) + len + 1);
-	if (!e) {
-		l->n_lost += len;
-		return;
-	}
-	*e = (struct event){ .pos = l->client.port->out.head, .ms = ms, .typed = typed };
+	if (!e)
+		return -ENOMEM;
+	*e = (struct event){ .pos = pos, .ms = ms, .typed = typed };
 	e->len = len;
-	memcpy(e->text, text, len);
+	if (len > 0)
+		memcpy(e->text, text, len);
 	e->text[len] = '\0';
 	l->events_len += len;
 	list_append(&l->events, &e->link);
+	return 0;
+}
+
+static void push_event(struct log_file *l, uint64_t ms, bool typed, const char *text, size_t len)
+{
+	if (l->events_len + len > EVENTS_MAX ||
+	    log_file_add_event(l, l->client.port->out.head, ms, typed, text, len) < 0)
+		l->n_lost += len;
 }
 
 static void drop_event(struct log_file *l, struct event *e)
@@ -431,6 +384,11 @@ static const struct port_client_ops input_ops = {
 	.disconnect = disconnect,
 };
 
+const struct port_client_ops *log_file_client_ops(const struct log_file *l)
+{
+	return l->record == RECORD_OUTPUT ? &output_ops : &input_ops;
+}
+
 static void join(struct log_file *l)
 {
 	struct port *port = l->base.args.port;
@@ -446,8 +404,7 @@ static void join(struct log_file *l)
 	l->joined = true;
 	l->present = port->present;
 	l->n_lost_seen = 0;
-	port_join(port, &l->client, l->record == RECORD_OUTPUT ? &output_ops : &input_ops,
-		  &options);
+	port_join(port, &l->client, log_file_client_ops(l), &options);
 }
 
 static int log_open(const struct attachment_args *args, struct attachment **ret_attachment,
@@ -469,6 +426,11 @@ static int log_open(const struct attachment_args *args, struct attachment **ret_
 	list_init(&l->events);
 	task_init(&l->more, more_run);
 	outfile_init(&l->files.file, args->loop, written);
+	*ret_attachment = &l->base;
+	if (args->from) {
+		log_file_load(l, args->from);
+		return 0;
+	}
 	err = log_files_open(&l->files, o, ret_why, why_cap);
 	if (err < 0) {
 		free(l);
@@ -476,7 +438,6 @@ static int log_open(const struct attachment_args *args, struct attachment **ret_
 	}
 	l->format.inside_line = l->files.inside_line;
 	join(l);
-	*ret_attachment = &l->base;
 	return 0;
 }
 
@@ -532,5 +493,6 @@ const struct attachment_ops attachment_log_file = {
 	.describe = log_describe,
 	.close = log_close,
 	.hurry = log_hurry,
+	.save = log_file_save,
 	.reopen = log_reopen,
 };

@@ -31,6 +31,14 @@ static bool ends_inside_line(const char *path)
 	return pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
 }
 
+void log_files_adopt(struct log_files *f, const struct attachment_options *options)
+{
+	f->path = options->address;
+	f->options = options;
+	f->max_size = options->max_size;
+	f->keep = (unsigned int)options->keep;
+}
+
 int log_files_open(struct log_files *f, const struct attachment_options *options, char *ret_why,
 		   size_t why_cap)
 {
@@ -43,10 +51,7 @@ int log_files_open(struct log_files *f, const struct attachment_options *options
 
 	if (err < 0)
 		return err;
-	f->path = options->address;
-	f->options = options;
-	f->max_size = options->max_size;
-	f->keep = (unsigned int)options->keep;
+	log_files_adopt(f, options);
 	f->inside_line = f->file.regular && ends_inside_line(f->path);
 	return 0;
 }

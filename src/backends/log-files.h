@@ -24,6 +24,8 @@ struct log_files {
 /* Errors as outfile_open(). */
 int log_files_open(struct log_files *f, const struct attachment_options *options, char *ret_why,
 		   size_t why_cap);
+/* The same but for the file, which comes from elsewhere. */
+void log_files_adopt(struct log_files *f, const struct attachment_options *options);
 void log_files_close(struct log_files *f);
 
 /* Opens PATH anew if it leads elsewhere by now; on failure the old file stays. */

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 
 #include "backends/attachment.h"
+#include "backends/port-handover.h"
+
+enum { TAG_CLIENT = 1 }; /* of a hand-over */
 
 struct null {
 	struct attachment base;
@@ -56,9 +59,15 @@ static int null_open(const struct attachment_args *args, struct attachment **ret
 	n->base.ops = &attachment_null;
 	n->base.args = *args;
 	task_init(&n->end, null_ended);
+	*ret_attachment = &n->base;
+	if (args->from) {
+		n->joined = state_has(&args->from->state, TAG_CLIENT) &&
+			    port_client_load(args->port, &n->client, &client_ops, args->from,
+					     TAG_CLIENT);
+		return 0;
+	}
 	port_join(args->port, &n->client, &client_ops, &options);
 	n->joined = true;
-	*ret_attachment = &n->base;
 	return 0;
 }
 
@@ -79,9 +88,18 @@ static void null_hurry(struct attachment *a)
 	(void)a;
 }
 
+static void null_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct null *n = container_of(a, const struct null, base);
+
+	if (n->joined)
+		port_client_save(&n->client, out, TAG_CLIENT);
+}
+
 const struct attachment_ops attachment_null = {
 	.open = null_open,
 	.describe = null_describe,
 	.close = null_close,
 	.hurry = null_hurry,
+	.save = null_save,
 };

@@ -168,3 +168,27 @@ bool outfile_is_at(const struct outfile *f, const char *path)
 	return f->fd >= 0 && fstat(f->fd, &ours) == 0 && stat(path, &there) == 0 &&
 	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
+
+enum { TAG_FD = 1, TAG_REGULAR, TAG_SIZE };
+
+void outfile_save(const struct outfile *f, struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	handover_put_fd(out, TAG_FD, f->fd);
+	state_put_number(&out->state, TAG_REGULAR, f->regular);
+	state_put_number(&out->state, TAG_SIZE, f->size);
+	state_end(&out->state);
+}
+
+/* The lock is the open file's, and so it stays. */
+void outfile_load(struct outfile *f, struct handover_in *in, unsigned int tag)
+{
+	assert(f->fd < 0);
+	signal(SIGXFSZ, SIG_IGN);
+	if (!state_enter(&in->state, tag, "file"))
+		return;
+	f->fd = handover_take_fd(in, TAG_FD, "descriptor", false);
+	f->regular = state_take_flag(&in->state, TAG_REGULAR, "regular");
+	f->size = state_take_number(&in->state, TAG_SIZE, "size", UINT64_MAX);
+	state_leave(&in->state);
+}

@@ -66,4 +66,11 @@ static inline bool outfile_busy(const struct outfile *f)
 /* Ends a wait for room: written() comes with -ECANCELED unless all could be written. */
 void outfile_interrupt(struct outfile *f);
 
+/*
+ * For a hand-over, as a group: the file, into one that has none. What was being
+ * written is the owner's to begin again, from buf + done on.
+ */
+void outfile_save(const struct outfile *f, struct handover_out *out, unsigned int tag);
+void outfile_load(struct outfile *f, struct handover_in *in, unsigned int tag);
+
 #endif

@@ -32,4 +32,7 @@ size_t port_ring_size(size_t n);
 /* Tells a device that waits for room, if there is some. */
 void port_wake_stalled(struct port *port);
 
+/* The notice that says this; NULL: none of ours does. */
+const char *port_notice_named(const char *text);
+
 #endif

@@ -468,6 +468,19 @@ static void tell_role(struct port *port, unsigned int id)
 		c->ops->input_room(c);
 }
 
+static const char *const notices[] = {
+	"the keyboard was taken over by another client",
+	"the keyboard is yours now",
+};
+
+const char *port_notice_named(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(notices); i++)
+		if (strcmp(notices[i], text) == 0)
+			return notices[i];
+	return NULL;
+}
+
 static void set_notice(struct port_client *c, const char *notice)
 {
 	if (c->shows)
@@ -482,8 +495,8 @@ static void take_over(struct port_client *client)
 	unsigned int before_id = before ? before->id : 0;
 
 	if (before) {
-		set_notice(before, "the keyboard was taken over by another client");
-		set_notice(client, "the keyboard is yours now");
+		set_notice(before, notices[0]);
+		set_notice(client, notices[1]);
 	}
 	set_writer(port, client);
 	tell_role(port, before_id);

@@ -283,6 +283,19 @@ static int prepare_slave(struct pty_device *d, const struct attachment_options *
 	return attachment_set_owner(options, d->name, slave, ret_why, why_cap);
 }
 
+static void init(struct pty_device *d, struct loop *loop, const struct attachment_options *options,
+		 void (*touched)(struct pty_device *d, enum pty_event event))
+{
+	*d = (struct pty_device){
+		.master = -1, .link = options->address, .watched = -1, .touched = touched
+	};
+	list_init(&d->link_in_watcher);
+	scope_init(&d->scope, loop);
+	op_init(&d->watch, &d->scope, watch_done);
+	timer_init(&d->tick, &d->scope, tick_done);
+	task_init(&d->again, again_run);
+}
+
 int pty_device_open(struct pty_device *d, struct loop *loop,
 		    const struct attachment_options *options,
 		    void (*touched)(struct pty_device *d, enum pty_event event), char *ret_why,
@@ -290,12 +303,7 @@ int pty_device_open(struct pty_device *d, struct loop *loop,
 {
 	int err;
 
-	*d = (struct pty_device){ .link = options->address, .watched = -1, .touched = touched };
-	list_init(&d->link_in_watcher);
-	scope_init(&d->scope, loop);
-	op_init(&d->watch, &d->scope, watch_done);
-	timer_init(&d->tick, &d->scope, tick_done);
-	task_init(&d->again, again_run);
+	init(d, loop, options, touched);
 	err = open_master(d);
 	if (err < 0)
 		snprintf(ret_why, why_cap, "cannot make a pseudo-terminal: %s", strerror(-err));
@@ -339,4 +347,31 @@ bool pty_device_drained(const struct pty_device *d)
 
 	/* poll() waits for the kernel's own queue to the slave. */
 	return slave < 0 || poll(&p, 1, 0) == 0;
+}
+
+enum { TAG_MASTER = 1, TAG_NAME };
+
+void pty_device_save(const struct pty_device *d, struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	handover_put_fd(out, TAG_MASTER, d->master);
+	handover_put_text(out, TAG_NAME, d->name);
+	state_end(&out->state);
+}
+
+void pty_device_load(struct pty_device *d, struct loop *loop,
+		     const struct attachment_options *options,
+		     void (*touched)(struct pty_device *d, enum pty_event event),
+		     struct handover_in *in, unsigned int tag)
+{
+	init(d, loop, options, touched);
+	if (!state_enter(&in->state, tag, "terminal"))
+		return;
+	d->master = handover_take_fd(in, TAG_MASTER, "master", false);
+	handover_take_text(in, TAG_NAME, "name", d->name, sizeof(d->name));
+	state_leave(&in->state);
+	if (d->master < 0)
+		return;
+	start_watching(d);
+	loop_defer_parked(loop, &d->again); /* nobody watched in between */
 }

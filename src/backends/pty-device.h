@@ -61,4 +61,14 @@ void pty_device_reset_modes(struct pty_device *d);
 /* Whether the slave has nothing to read, nor has it on its way. */
 bool pty_device_drained(const struct pty_device *d);
 
+/*
+ * For a hand-over, as a group; in place of pty_device_open(). Whoever has opened
+ * it meanwhile is told of as ever.
+ */
+void pty_device_save(const struct pty_device *d, struct handover_out *out, unsigned int tag);
+void pty_device_load(struct pty_device *d, struct loop *loop,
+		     const struct attachment_options *options,
+		     void (*touched)(struct pty_device *d, enum pty_event event),
+		     struct handover_in *in, unsigned int tag);
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "backends/port-handover.h"
 #include "backends/pty-device.h"
 #include "fd.h"
 #include "log.h"
@@ -20,6 +21,8 @@ enum {
 	IN_SIZE = 4096,
 	DRAIN_NS = 10 * 1000 * 1000,
 };
+
+enum { TAG_DEVICE = 1, TAG_DEAF, TAG_IN, TAG_OUT, TAG_CLIENT }; /* of a hand-over */
 
 struct pty {
 	struct attachment base;
@@ -415,6 +418,50 @@ static bool open_device(struct pty *p)
 	return false;
 }
 
+/* Another process. */
+
+static void pty_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct pty *p = container_of(a, const struct pty, base);
+	struct state_writer *w = &out->state;
+	size_t unwritten = p->joined ? p->out_len - p->out_done : 0;
+
+	if (p->closing || p->down || p->stale)
+		handover_busy(out, "pty %s is being closed", p->device.name);
+	pty_device_save(&p->device, out, TAG_DEVICE);
+	state_put_number(w, TAG_DEAF, p->deaf);
+	state_put_bytes(w, TAG_IN, p->in + p->in_at, p->in_len);
+	state_put_bytes(w, TAG_OUT, p->out + p->out_done, unwritten);
+	if (p->joined)
+		port_client_save(&p->client, out, TAG_CLIENT);
+}
+
+static void pty_load(struct pty *p, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+	const uint8_t *bytes;
+
+	pty_device_load(&p->device, p->base.args.loop, p->base.args.options, touched, in,
+			TAG_DEVICE);
+	p->deaf = state_take_flag(r, TAG_DEAF, "deaf");
+	p->in_len = state_take_bytes(r, TAG_IN, "input", sizeof(p->in), &bytes);
+	if (p->in_len > 0)
+		memcpy(p->in, bytes, p->in_len);
+	p->out_len = state_take_bytes(r, TAG_OUT, "output", sizeof(p->out), &bytes);
+	if (p->out_len > 0)
+		memcpy(p->out, bytes, p->out_len);
+	if (!state_has(r, TAG_CLIENT))
+		return;
+	p->joined = port_client_load(p->base.args.port, &p->client, &client_ops, in, TAG_CLIENT);
+	if (!p->joined)
+		return;
+	if (p->out_len > 0)
+		write_chunk(p);
+	else
+		write_more(p);
+	pass_input(p);
+}
+
 static int pty_open(const struct attachment_args *args, struct attachment **ret_attachment,
 		    char *ret_why, size_t why_cap)
 {
@@ -431,12 +478,16 @@ static int pty_open(const struct attachment_args *args, struct attachment **ret_
 	op_init(&p->rd, &p->scope, read_done);
 	op_init(&p->wr, &p->scope, write_done);
 	timer_init(&p->drain, &p->scope, drain_done);
+	*ret_attachment = &p->base;
+	if (args->from) {
+		pty_load(p, args->from);
+		return 0;
+	}
 	err = pty_device_open(&p->device, args->loop, args->options, touched, ret_why, why_cap);
 	if (err < 0) {
 		free(p);
 		return err;
 	}
-	*ret_attachment = &p->base;
 	return 0;
 }
 
@@ -490,5 +541,6 @@ const struct attachment_ops attachment_pty = {
 	.describe = pty_describe,
 	.close = pty_close,
 	.hurry = pty_hurry,
+	.save = pty_save,
 	.reopen = pty_reopen,
 };

@@ -17,6 +17,10 @@
 #include "listener.h"
 #include "log.h"
 
+/* Of a hand-over, and of each client in it. */
+enum { TAG_WHERE = SERVER_TAG_FIRST, TAG_LISTENER, TAG_HAS_PATH, TAG_CLIENT };
+enum { CLIENT_FD = 1, CLIENT_STATE };
+
 struct server {
 	struct attachment base;
 	char where[SERVER_WHERE_MAX];
@@ -84,7 +88,8 @@ static void describe_peer(const struct server *s, int fd, char *buf, size_t cap)
 		snprintf(buf, cap, "unix pid %d uid %u", cred.pid, cred.uid);
 }
 
-static int serve(struct server *s, int fd)
+/* from: NULL, or where the client is in a hand-over. */
+static int serve(struct server *s, int fd, struct handover_in *from)
 {
 	char what[PORT_WHAT_MAX];
 	struct connection *conn = calloc(1, sizeof(*conn));
@@ -94,6 +99,8 @@ static int serve(struct server *s, int fd)
 		.out_fd = fd,
 		.telnet = s->telnet,
 		.what = what,
+		.from = from,
+		.from_tag = CLIENT_STATE,
 		.gone = client_gone,
 		.arg = conn,
 	};
@@ -119,7 +126,7 @@ static void accepted(struct listener *l, int fd)
 {
 	struct server *s = container_of(l, struct server, listener);
 	bool full = s->n_clients >= s->base.args.options->clients;
-	int err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd);
+	int err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 
 	if (err == 0)
 		return;
@@ -171,10 +178,33 @@ static void server_close(struct attachment *a)
 	listener_close(&s->listener, listener_closed);
 }
 
+/* Another process. */
+
+static void server_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct server *s = container_of(a, const struct server, base);
+	const struct list_node *node = s->clients.next;
+
+	if (s->closing)
+		handover_busy(out, "%s is being closed", s->where);
+	handover_put_text(out, TAG_WHERE, s->where);
+	handover_put_fd(out, TAG_LISTENER, s->listener.fd);
+	state_put_number(&out->state, TAG_HAS_PATH, s->listener.path[0] != '\0');
+	for (; node != &s->clients; node = node->next) {
+		const struct connection *conn = list_entry(node, const struct connection, link);
+
+		state_begin_group(&out->state, TAG_CLIENT);
+		handover_put_fd(out, CLIENT_FD, conn->fd);
+		client_save(conn->client, out, CLIENT_STATE);
+		state_end(&out->state);
+	}
+}
+
 static const struct attachment_ops server_ops = {
 	.describe = server_describe,
 	.close = server_close,
 	.hurry = server_hurry,
+	.save = server_save,
 };
 
 int server_new(const struct attachment_args *args, const struct server_args *server,
@@ -200,6 +230,40 @@ int server_new(const struct attachment_args *args, const struct server_args *ser
 	return 0;
 }
 
+static void load_client(struct server *s, struct handover_in *in)
+{
+	int fd;
+
+	if (!state_enter(&in->state, TAG_CLIENT, "client"))
+		return;
+	fd = handover_take_fd(in, CLIENT_FD, "connection", true);
+	if (fd >= 0 && serve(s, fd, in) < 0)
+		state_fail(&in->state, "no memory");
+	state_leave(&in->state);
+}
+
+int server_load(const struct attachment_args *args, struct server_args *server,
+		struct attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	struct handover_in *in = args->from;
+	char where[SERVER_WHERE_MAX];
+	bool has_path;
+	int err;
+
+	handover_take_text(in, TAG_WHERE, "where", where, sizeof(where));
+	server->where = where;
+	server->fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
+	has_path = state_take_flag(&in->state, TAG_HAS_PATH, "has a path");
+	if (server->fd < 0)
+		return -EINVAL;
+	if (!has_path)
+		server->path = NULL;
+	err = server_new(args, server, ret_attachment, ret_why, why_cap);
+	while (err == 0 && state_has(&in->state, TAG_CLIENT))
+		load_client(container_of(*ret_attachment, struct server, base), in);
+	return err;
+}
+
 /* TCP and telnet */
 
 static int open_tcp(const struct attachment_args *args, bool telnet,
@@ -213,6 +277,8 @@ static int open_tcp(const struct attachment_args *args, bool telnet,
 	bool may_wait = !loop_running(args->loop);
 	int err;
 
+	if (args->from)
+		return server_load(args, &server, ret_attachment, ret_why, why_cap);
 	err = address_parse_tcp(args->options->address, "127.0.0.1", may_wait, &found, ret_why,
 				why_cap);
 	if (err < 0)
@@ -257,6 +323,7 @@ const struct attachment_ops attachment_tcp_server = {
 	.describe = server_describe,
 	.close = server_close,
 	.hurry = server_hurry,
+	.save = server_save,
 };
 
 const struct attachment_ops attachment_telnet_server = {
@@ -264,6 +331,7 @@ const struct attachment_ops attachment_telnet_server = {
 	.describe = server_describe,
 	.close = server_close,
 	.hurry = server_hurry,
+	.save = server_save,
 };
 
 /* Unix */
@@ -274,11 +342,13 @@ static int unix_open(const struct attachment_args *args, struct attachment **ret
 	const char *path = args->options->address;
 	char where[SERVER_WHERE_MAX];
 	struct server_args server = {
-		.fd = attachment_unix_socket(args->options, path, ret_why, why_cap),
 		.path = path[0] == '@' ? NULL : path,
 		.where = where,
 	};
 
+	if (args->from)
+		return server_load(args, &server, ret_attachment, ret_why, why_cap);
+	server.fd = attachment_unix_socket(args->options, path, ret_why, why_cap);
 	if (server.fd < 0)
 		return server.fd;
 	snprintf(where, sizeof(where), "Unix %s", path);
@@ -290,4 +360,5 @@ const struct attachment_ops attachment_unix_server = {
 	.describe = server_describe,
 	.close = server_close,
 	.hurry = server_hurry,
+	.save = server_save,
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	NOW_VECTORS = 1024, /* the kernel takes no more */
@@ -297,6 +298,63 @@ size_t stream_read_now(struct stream *s, const struct iovec *iov, unsigned int n
 	else if (res <= 0 || (size_t)res < wanted)
 		stream_read(s);
 	return res > 0 ? (size_t)res : 0;
+}
+
+/* Another process. */
+
+enum { TAG_FLAGS = 1, TAG_OUT };
+enum { FLAG_INPUT_OVER, FLAG_OUTPUT_OVER, FLAG_HALF_CLOSED, FLAG_INPUT_PAUSED, N_FLAGS };
+
+void stream_save(const struct stream *s, struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	state_put_number(&out->state, TAG_FLAGS,
+			 (uint64_t)s->input_over << FLAG_INPUT_OVER |
+				 (uint64_t)s->output_over << FLAG_OUTPUT_OVER |
+				 (uint64_t)s->half_closed << FLAG_HALF_CLOSED |
+				 (uint64_t)s->input_paused << FLAG_INPUT_PAUSED);
+	state_put_bytes(&out->state, TAG_OUT, s->out + s->out_done, s->out_len - s->out_done);
+	state_end(&out->state);
+}
+
+/* A buffer that is large enough for what was on its way. */
+static bool load_output(struct stream *s, const uint8_t *bytes, size_t len)
+{
+	if (len > s->out_size) {
+		uint8_t *out = malloc(STREAM_OUT_SIZE);
+
+		if (!out)
+			return false;
+		free(s->out);
+		s->out = out;
+		s->out_size = STREAM_OUT_SIZE;
+	}
+	if (len > 0)
+		memcpy(s->out, bytes, len);
+	s->out_len = len;
+	s->out_done = 0;
+	return true;
+}
+
+void stream_load(struct stream *s, struct handover_in *in, unsigned int tag)
+{
+	const uint8_t *bytes;
+	uint64_t flags;
+	size_t len;
+
+	if (!state_enter(&in->state, tag, "stream"))
+		return;
+	flags = state_take_number(&in->state, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
+	s->input_over = flags & BIT(FLAG_INPUT_OVER);
+	s->output_over = flags & BIT(FLAG_OUTPUT_OVER);
+	s->half_closed = flags & BIT(FLAG_HALF_CLOSED);
+	s->input_paused = flags & BIT(FLAG_INPUT_PAUSED);
+	len = state_take_bytes(&in->state, TAG_OUT, "output", STREAM_OUT_SIZE, &bytes);
+	if (!load_output(s, bytes, len))
+		state_fail(&in->state, "no memory");
+	state_leave(&in->state);
+	if (!in->state.failed && len > 0 && !s->output_over)
+		write_chunk(s);
 }
 
 static void scope_is_idle(struct scope *scope)

@@ -10,6 +10,7 @@
 #ifndef VHU_BACKENDS_STREAM_H
 #define VHU_BACKENDS_STREAM_H
 
+#include "handover.h"
 #include "loop.h"
 
 struct stream;
@@ -117,6 +118,14 @@ size_t stream_write_now(struct stream *s, const struct iovec *iov, unsigned int 
  * back to waiting by itself: for readable() while s->bulk, else for input().
  */
 size_t stream_read_now(struct stream *s, const struct iovec *iov, unsigned int n);
+
+/*
+ * For a hand-over, as a group: what is on its way out, and which ends have been
+ * seen. What was loaded into a stream that is new begins to go out; the owner
+ * calls stream_write() and stream_read() then.
+ */
+void stream_save(const struct stream *s, struct handover_out *out, unsigned int tag);
+void stream_load(struct stream *s, struct handover_in *in, unsigned int tag);
 
 /* Cancels, waits, frees; calls closed later than this call. */
 void stream_close(struct stream *s, void (*closed)(struct stream *s));

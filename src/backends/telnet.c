@@ -10,7 +10,8 @@
 #ifdef HAVE_LIBTELNET
 #include <libtelnet.h>
 
-enum { NAWS_LEN = 4 }; /* columns, rows, big-endian (RFC 1073) */
+enum { N_OPTIONS = 4 }; /* that we have a wish for */
+enum { NAWS_LEN = 4 };	/* columns, rows, big-endian (RFC 1073) */
 
 /*
  * What comes next from the wire. libtelnet is given all but subnegotiations:
@@ -38,9 +39,13 @@ struct telnet {
 	bool after_cr;		    /* of input, which may have more to its end of line */
 	bool answered;		    /* "are you there", in this call */
 	bool failed;
+	uint8_t verb; /* WILL, WONT, DO or DONT, whose option comes next */
+	/* The last verb that came for each option, about the peer and about us. */
+	uint8_t said[N_OPTIONS][2];
+	bool mute; /* what it would answer has been sent already */
 };
 
-static const telnet_telopt_t options[] = {
+static const telnet_telopt_t options[N_OPTIONS + 1] = {
 	{ TELNET_TELOPT_ECHO, TELNET_WILL, TELNET_DONT },
 	{ TELNET_TELOPT_SGA, TELNET_WILL, TELNET_DO },
 	{ TELNET_TELOPT_BINARY, TELNET_WILL, TELNET_DO },
@@ -134,7 +139,8 @@ static void take_event(telnet_t *lib, telnet_event_t *event, void *arg)
 		take_data(t, event->data.buffer, event->data.size);
 		break;
 	case TELNET_EV_SEND:
-		t->ops->send(t->arg, event->data.buffer, event->data.size);
+		if (!t->mute)
+			t->ops->send(t->arg, event->data.buffer, event->data.size);
 		break;
 	case TELNET_EV_IAC:
 		take_command(t, event->iac.cmd);
@@ -214,6 +220,7 @@ static enum wire after_iac(struct telnet *t, uint8_t byte)
 	if (byte == TELNET_SB)
 		return WIRE_SUB_OPTION;
 	telnet_recv(t->lib, command, sizeof(command));
+	t->verb = byte;
 	return byte >= TELNET_WILL && byte <= TELNET_DONT ? WIRE_OPTION : WIRE_DATA;
 }
 
@@ -231,6 +238,16 @@ static enum wire after_sub_iac(struct telnet *t, uint8_t byte)
 	return after_iac(t, byte);
 }
 
+/* What makes up all that libtelnet knows of a peer. */
+static void note_verb(struct telnet *t, uint8_t option)
+{
+	bool about_us = t->verb == TELNET_DO || t->verb == TELNET_DONT;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (options[i].telopt == option)
+			t->said[i][about_us] = t->verb;
+}
+
 /* A byte that is not data. Returns what comes after it. */
 static enum wire take_byte(struct telnet *t, uint8_t byte)
 {
@@ -242,6 +259,7 @@ static enum wire take_byte(struct telnet *t, uint8_t byte)
 	case WIRE_IAC:
 		return after_iac(t, byte);
 	case WIRE_OPTION:
+		note_verb(t, byte);
 		telnet_recv(t->lib, &option, 1);
 		return WIRE_DATA;
 	case WIRE_SUB_OPTION:
@@ -311,6 +329,69 @@ void telnet_output(struct telnet *t, const void *data, size_t len)
 	}
 }
 
+enum { TAG_WIRE = 1, TAG_SUB_OPTION, TAG_SUB, TAG_SUB_LEN, TAG_FLAGS, TAG_VERB, TAG_SAID };
+enum { FLAG_AFTER_CR, FLAG_FAILED, N_FLAGS };
+
+void telnet_save(const struct telnet *t, struct handover_out *out, unsigned int tag)
+{
+	struct state_writer *w = &out->state;
+
+	state_begin_group(w, tag);
+	state_put_number(w, TAG_WIRE, t->wire);
+	state_put_number(w, TAG_SUB_OPTION, t->sub_option);
+	state_put_bytes(w, TAG_SUB, t->sub, sizeof(t->sub));
+	state_put_number(w, TAG_SUB_LEN, t->sub_len);
+	state_put_number(w, TAG_FLAGS,
+			 (uint64_t)t->after_cr << FLAG_AFTER_CR | (uint64_t)t->failed
+									  << FLAG_FAILED);
+	state_put_number(w, TAG_VERB, t->verb);
+	state_put_bytes(w, TAG_SAID, t->said, sizeof(t->said));
+	state_end(w);
+}
+
+/* The peer's side of the negotiation once more, and the command it is in the middle of. */
+static void replay(struct telnet *t)
+{
+	t->mute = true;
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		for (size_t who = 0; who < 2; who++) {
+			const char said[] = { (char)TELNET_IAC, (char)t->said[i][who],
+					      (char)options[i].telopt };
+
+			if (t->said[i][who] != 0)
+				telnet_recv(t->lib, said, sizeof(said));
+		}
+	}
+	if (t->wire == WIRE_OPTION) {
+		const char command[] = { (char)TELNET_IAC, (char)t->verb };
+
+		telnet_recv(t->lib, command, sizeof(command));
+	}
+	t->mute = false;
+}
+
+void telnet_load(struct telnet *t, struct handover_in *in, unsigned int tag)
+{
+	struct state_reader *r = &in->state;
+	uint64_t flags;
+
+	if (!state_enter(r, tag, "telnet"))
+		return;
+	t->wire = (enum wire)state_take_number(r, TAG_WIRE, "wire", WIRE_SUB_IAC);
+	t->sub_option = (uint8_t)state_take_number(r, TAG_SUB_OPTION, "option", UINT8_MAX);
+	handover_take_exact(in, TAG_SUB, "subnegotiation", t->sub, sizeof(t->sub));
+	t->sub_len = state_take_number(r, TAG_SUB_LEN, "length", TELNET_SUBNEGOTIATION_MAX + 1);
+	flags = state_take_number(r, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
+	t->verb = (uint8_t)state_take_number(r, TAG_VERB, "verb", UINT8_MAX);
+	handover_take_exact(in, TAG_SAID, "agreed", t->said, sizeof(t->said));
+	state_leave(r);
+	if (r->failed)
+		return;
+	replay(t);
+	t->after_cr = flags & BIT(FLAG_AFTER_CR); /* last: BINARY resets it */
+	t->failed = flags & BIT(FLAG_FAILED);
+}
+
 #else
 
 bool telnet_available(void)
@@ -343,6 +424,20 @@ void telnet_output(struct telnet *t, const void *data, size_t len)
 	(void)t;
 	(void)data;
 	(void)len;
+}
+
+void telnet_save(const struct telnet *t, struct handover_out *out, unsigned int tag)
+{
+	(void)t;
+	(void)out;
+	(void)tag;
+}
+
+void telnet_load(struct telnet *t, struct handover_in *in, unsigned int tag)
+{
+	(void)t;
+	(void)in;
+	(void)tag;
 }
 
 #endif

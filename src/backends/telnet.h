@@ -11,7 +11,7 @@
 #ifndef VHU_BACKENDS_TELNET_H
 #define VHU_BACKENDS_TELNET_H
 
-#include "base.h"
+#include "handover.h"
 
 struct telnet;
 
@@ -44,6 +44,13 @@ bool telnet_available(void);
  */
 int telnet_new(const struct telnet_ops *ops, void *arg, struct telnet **ret_telnet);
 void telnet_end(struct telnet *t);
+
+/*
+ * For a hand-over, as a group: what the peer has agreed to and what it is in
+ * the middle of. Loaded into one that is new, whose opening is not to be sent.
+ */
+void telnet_save(const struct telnet *t, struct handover_out *out, unsigned int tag);
+void telnet_load(struct telnet *t, struct handover_in *in, unsigned int tag);
 
 /*
  * Bytes came from the wire. Calls input, send, resized, failed; send with at

@@ -15,12 +15,26 @@
 
 #include "backends/attachment.h"
 #include "backends/escape.h"
+#include "backends/port-handover.h"
 #include "backends/stream.h"
 #include "fd.h"
 #include "log.h"
 
 enum {
 	READ_SIZE = 4096,
+};
+
+/* Of a hand-over. */
+enum {
+	TAG_LEFT = 1,
+	TAG_IN_TTY,
+	TAG_OUT_TTY,
+	TAG_RAW,
+	TAG_MODES,  /* as the kernel has them */
+	TAG_ESCAPE, /* as struct escape is */
+	TAG_KEYS,
+	TAG_CLIENT,
+	TAG_STREAM,
 };
 
 struct terminal {
@@ -439,6 +453,14 @@ static int prepare(struct terminal *t, char *ret_why, size_t why_cap)
 	return err;
 }
 
+static void guard_terminal(void)
+{
+	guard_against_crashes();
+	/* In the background we are told by an error instead of being stopped. */
+	signal(SIGTTOU, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
+}
+
 static void start(struct terminal *t)
 {
 	struct port *port = t->base.args.port;
@@ -447,10 +469,7 @@ static void start(struct terminal *t)
 
 	in_use = true;
 	if (tty) {
-		guard_against_crashes();
-		/* In the background we are told by an error instead of being stopped. */
-		signal(SIGTTOU, SIG_IGN);
-		signal(SIGTTIN, SIG_IGN);
+		guard_terminal();
 		stream_pause(&t->stream);
 	}
 	port_join(port, &t->client, &client_ops, &options);
@@ -459,6 +478,67 @@ static void start(struct terminal *t)
 		guest_changed(&t->client); /* added at run time */
 	stream_write(&t->stream);
 	stream_read(&t->stream);
+}
+
+/* Another process: the terminal stays as it is, raw or not. */
+
+static void terminal_save(const struct attachment *a, struct handover_out *out)
+{
+	const struct terminal *t = container_of(a, const struct terminal, base);
+	struct state_writer *w = &out->state;
+
+	if (t->closing || t->leaving != t->left)
+		handover_busy(out, "the terminal is leaving");
+	state_put_number(w, TAG_LEFT, t->left);
+	handover_put_fd(out, TAG_IN_TTY, t->in_tty);
+	handover_put_fd(out, TAG_OUT_TTY, t->out_tty);
+	state_put_number(w, TAG_RAW, t->raw);
+	state_put_bytes(w, TAG_MODES, &cooked_modes, sizeof(cooked_modes));
+	state_put_bytes(w, TAG_ESCAPE, &t->escape, sizeof(t->escape));
+	state_put_bytes(w, TAG_KEYS, t->keys + t->keys_at, t->keys_len);
+	if (t->left)
+		return;
+	port_client_save(&t->client, out, TAG_CLIENT);
+	stream_save(&t->stream, out, TAG_STREAM);
+}
+
+static int load_stream(struct terminal *t, struct handover_in *in)
+{
+	int err = stream_init(&t->stream, t->base.args.loop,
+			      t->in_tty >= 0 ? t->in_tty : STDIN_FILENO,
+			      t->out_tty >= 0 ? t->out_tty : STDOUT_FILENO, &stream_ops);
+
+	if (err < 0 || t->left)
+		return err;
+	if (!port_client_load(t->base.args.port, &t->client, &client_ops, in, TAG_CLIENT))
+		return 0;
+	stream_load(&t->stream, in, TAG_STREAM);
+	stream_write(&t->stream);
+	stream_read(&t->stream);
+	return 0;
+}
+
+static int load(struct terminal *t, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+	const uint8_t *bytes;
+
+	in_use = true;
+	t->left = t->leaving = state_take_flag(r, TAG_LEFT, "left");
+	t->in_tty = handover_take_fd(in, TAG_IN_TTY, "input", false);
+	t->out_tty = handover_take_fd(in, TAG_OUT_TTY, "output", false);
+	t->raw = state_take_flag(r, TAG_RAW, "raw");
+	handover_take_exact(in, TAG_MODES, "modes", &cooked_modes, sizeof(cooked_modes));
+	handover_take_exact(in, TAG_ESCAPE, "keys that leave", &t->escape, sizeof(t->escape));
+	t->keys_len = state_take_bytes(r, TAG_KEYS, "keys", sizeof(t->keys), &bytes);
+	if (t->keys_len > 0)
+		memcpy(t->keys, bytes, t->keys_len);
+	if (t->in_tty >= 0)
+		guard_terminal();
+	if (t->raw)
+		raw_tty = t->in_tty;
+	log_set_crlf(t->raw);
+	return load_stream(t, in);
 }
 
 static int terminal_open(const struct attachment_args *args, struct attachment **ret_attachment,
@@ -477,6 +557,9 @@ static int terminal_open(const struct attachment_args *args, struct attachment *
 	t->out_tty = -1;
 	t->escape_text = args->options->escape ? args->options->escape : "~.";
 	task_init(&t->end, end_run);
+	*ret_attachment = &t->base;
+	if (args->from)
+		return load(t, args->from);
 	err = prepare(t, ret_why, why_cap);
 	if (err < 0) {
 		fd_close(t->in_tty);
@@ -485,7 +568,6 @@ static int terminal_open(const struct attachment_args *args, struct attachment *
 		return err;
 	}
 	start(t);
-	*ret_attachment = &t->base;
 	return 0;
 }
 
@@ -534,5 +616,6 @@ const struct attachment_ops attachment_terminal = {
 	.describe = terminal_describe,
 	.close = terminal_close,
 	.hurry = terminal_hurry,
+	.save = terminal_save,
 	.terminal_changed = terminal_terminal_changed,
 };

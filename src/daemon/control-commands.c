@@ -257,6 +257,12 @@ static int run_reload(struct call *call)
 	return call->args->reload(call->args->arg, call->why, call->why_cap);
 }
 
+static int run_upgrade(struct call *call)
+{
+	call->args->upgrade(call->args->arg);
+	return 0;
+}
+
 static struct json_object *argument_help(const struct control_command *c, unsigned int arg)
 {
 	static const char *const types[] = { [CONTROL_TEXT] = "string",
@@ -339,7 +345,7 @@ struct json_object *control_refusal(const char *why)
 }
 
 struct json_object *control_answer(const struct control_args *args, const char *by,
-				   const char *line, size_t len)
+				   const char *line, size_t len, bool *ret_later)
 {
 	char why[512] = "";
 	struct call call = { .args = args, .why = why, .why_cap = sizeof(why) };
@@ -358,6 +364,7 @@ struct json_object *control_answer(const struct control_args *args, const char *
 		json_object_object_add(answer, "ok", json_object_new_boolean(true));
 		json_object_object_add(answer, "result", call.result);
 	}
+	*ret_later = err == 0 && call.req.command == &control_commands[CONTROL_CMD_upgrade];
 	/* A value of any type; lent until now, shared from here. */
 	if (object && json_object_object_get_ex(object, "id", &id))
 		json_object_object_add(answer, "id", json_object_get(id));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "daemon/control.h"
+#include "daemon/control-private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,38 +13,6 @@
 #include "fd.h"
 #include "listener.h"
 #include "log.h"
-
-/*
- * A connection. Requests are looked at one after the other while few answers
- * wait to be read; so what a client can make us keep is its line, those
- * answers, and one more, of whatever length.
- */
-struct control_client {
-	struct list_node link;
-	struct control *control;
-	struct stream stream;
-	int fd;
-	char by[48]; /* for the log */
-	char in[CONTROL_LINE_MAX + 1];
-	size_t in_len, in_done, in_scanned; /* bytes there; answered; without a line's end */
-	char *out;			    /* answers not written yet */
-	size_t out_len, out_done, out_cap;
-	bool input_over; /* nothing more will come */
-	bool over;	 /* no request counts any more */
-	bool closing;
-};
-
-struct control {
-	struct control_args args;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": the socket has no file */
-	struct listener listener;
-	struct list_node clients;
-	unsigned int n_clients;
-	struct log_limit limit;
-	bool listening, closing;
-	void (*closed)(void *arg);
-	void *closed_arg;
-};
 
 static void free_when_over(struct control *c)
 {
@@ -70,6 +38,7 @@ static void client_closed(struct stream *s)
 	list_remove(&client->link);
 	c->n_clients--;
 	fd_close(client->fd);
+	json_object_put(client->held);
 	free(client->out);
 	free(client);
 	free_when_over(c);
@@ -113,7 +82,7 @@ static bool make_room(struct control_client *client, size_t len)
 }
 
 /* Takes the answer over. Without memory for it, there is no way to go on in order. */
-static void put_answer(struct control_client *client, struct json_object *answer)
+void control_put_answer(struct control_client *client, struct json_object *answer)
 {
 	const int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
 	size_t len = 0;
@@ -159,7 +128,8 @@ static void move_up(struct control_client *client)
 
 static bool may_answer(const struct control_client *client)
 {
-	return !client->over && !client->closing && unread(client) < CONTROL_ANSWERS_MAX;
+	return !client->over && !client->closing && !client->held &&
+	       unread(client) < CONTROL_ANSWERS_MAX;
 }
 
 /* An empty line is no request: it is what people type to see whether anybody is there. */
@@ -174,8 +144,20 @@ static void refuse_line(struct control_client *client)
 	char why[64];
 
 	snprintf(why, sizeof(why), "a request is longer than %d bytes", CONTROL_LINE_MAX);
-	put_answer(client, control_refusal(why));
+	control_put_answer(client, control_refusal(why));
 	client->over = true;
+}
+
+static void answer_line(struct control_client *client, const char *line, size_t len)
+{
+	bool later = false;
+	struct json_object *answer =
+		control_answer(&client->control->args, client->by, line, len, &later);
+
+	if (later)
+		client->held = answer;
+	else
+		control_put_answer(client, answer);
 }
 
 static void answer_lines(struct control_client *client)
@@ -185,8 +167,7 @@ static void answer_lines(struct control_client *client)
 
 	while (may_answer(client) && next_line(client, &line, &len))
 		if (!blank(line, len))
-			put_answer(client,
-				   control_answer(&client->control->args, client->by, line, len));
+			answer_line(client, line, len);
 	if (may_answer(client) && client->in_len - client->in_done == sizeof(client->in))
 		refuse_line(client);
 }
@@ -250,11 +231,11 @@ static void drained(struct stream *s)
 	free(client->out);
 	client->out = NULL;
 	client->out_len = client->out_done = client->out_cap = 0;
-	if (client->over || client->input_over)
+	if (client->over || (client->input_over && !client->held))
 		client_close(client);
 }
 
-static const struct stream_ops stream_ops = {
+const struct stream_ops control_stream_ops = {
 	.input_space = input_space,
 	.input = input,
 	.input_ended = input_ended,
@@ -312,7 +293,7 @@ static int client_new(struct control *c, int fd, const struct control_peer *peer
 	client->control = c;
 	client->fd = fd;
 	snprintf(client->by, sizeof(client->by), "user %u, pid %d", peer->uid, (int)peer->pid);
-	err = stream_init(&client->stream, c->args.loop, fd, fd, &stream_ops);
+	err = stream_init(&client->stream, c->args.loop, fd, fd, &control_stream_ops);
 	if (err < 0) {
 		free(client);
 		return err;
@@ -323,7 +304,7 @@ static int client_new(struct control *c, int fd, const struct control_peer *peer
 	return 0;
 }
 
-static void accepted(struct listener *l, int fd)
+void control_accepted(struct listener *l, int fd)
 {
 	struct control *c = container_of(l, struct control, listener);
 	struct control_peer peer;
@@ -372,7 +353,7 @@ int control_new(const struct control_args *args, struct control **ret_control)
 	list_init(&c->clients);
 	find_path(c);
 	c->listening = true;
-	listener_start(&c->listener, args->loop, args->fd, args->path, "control", accepted);
+	listener_start(&c->listener, args->loop, args->fd, args->path, "control", control_accepted);
 	c->args.path = NULL; /* was lent */
 	*ret_control = c;
 	return 0;

@@ -32,6 +32,8 @@ struct control_args {
 	struct list_node *guests; /* struct guest, lent */
 	/* As SIGHUP does. Tells what could not be read; may close the control socket. */
 	int (*reload)(void *arg, char *ret_why, size_t why_cap);
+	/* As SIGUSR2 does: control_upgrade_failed() follows, or this process is another one. */
+	void (*upgrade)(void *arg);
 	void *arg;
 };
 
@@ -40,6 +42,17 @@ int control_new(const struct control_args *args, struct control **ret_control);
 
 /* closed() is called later, when no operation is left; the memory is gone then. Once. */
 void control_close(struct control *c, void (*closed)(void *arg), void *arg);
+
+/* Tells those who asked for it. */
+void control_upgrade_failed(struct control *c, const char *why);
+
+/*
+ * For a hand-over, as a group, with all connections. In place of control_new();
+ * what is wrong is the reader's to say.
+ */
+void control_save(const struct control *c, struct handover_out *out, unsigned int tag);
+void control_load(const struct control_args *args, struct handover_in *in, unsigned int tag,
+		  struct control **ret_control);
 
 /*
  * The face of it for people: `vhost-device-console ctl ...`. argv[0] stands for

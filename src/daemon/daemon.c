@@ -34,6 +34,7 @@ static void everything_closed(struct scope *scope)
 {
 	struct daemon *d = container_of(scope, struct daemon, scope);
 
+	d->over = true;
 	loop_stop(d->loop);
 }
 
@@ -322,6 +323,11 @@ static int reload_asked(void *arg, char *ret_why, size_t why_cap)
 	return daemon_reload(d, ret_why, why_cap);
 }
 
+static void upgrade_asked(void *arg)
+{
+	upgrade_ask(arg);
+}
+
 static void tell_terminals(struct daemon *d)
 {
 	struct list_node *node, *tmp;
@@ -343,6 +349,8 @@ static void signal_done(struct op *op, int res)
 		tell_terminals(d);
 	else if (signo == SIGHUP)
 		hang_up(d);
+	else if (signo == SIGUSR2)
+		upgrade_ask(d);
 	else
 		daemon_end(d);
 	/* With nothing to wait for, the end has come in the meantime. */
@@ -352,7 +360,9 @@ static void signal_done(struct op *op, int res)
 
 static int open_signals(struct daemon *d)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT };
+	static const int signals[] = {
+		SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT, SIGUSR2
+	};
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -386,15 +396,22 @@ static int control_socket(const struct attachment_spec *spec, const char **ret_p
 	return fd;
 }
 
+static struct control_args control_args(struct daemon *d)
+{
+	return (struct control_args){
+		.loop = d->loop,
+		.fd = -1,
+		.guests = &d->guests,
+		.reload = reload_asked,
+		.upgrade = upgrade_asked,
+		.arg = d,
+	};
+}
+
 static int open_control(struct daemon *d)
 {
 	char why[GUEST_WHY_MAX] = "";
-	struct control_args args = {
-		.loop = d->loop,
-		.guests = &d->guests,
-		.reload = reload_asked,
-		.arg = d,
-	};
+	struct control_args args = control_args(d);
 	int err;
 
 	args.fd = control_socket(d->setup->control, &args.path, why, sizeof(why));
@@ -416,6 +433,13 @@ static int open_control(struct daemon *d)
 	return err;
 }
 
+void daemon_load_control(struct daemon *d, struct handover_in *in, unsigned int tag)
+{
+	struct control_args args = control_args(d);
+
+	control_load(&args, in, tag, &d->control);
+}
+
 /* The beginning. */
 
 static int open_all(struct daemon *d)
@@ -432,10 +456,15 @@ static int open_all(struct daemon *d)
 			return err;
 	}
 	err = open_control(d);
-	if (err < 0)
-		return err;
-	/* After the terminal, whose handlers take what is not for the guard. */
-	err = gmem_fault_guard_install();
+	systemd_drop_stored();
+	return err;
+}
+
+/* After the terminal, whose handlers take what is not for the guard. */
+static int guard_memory(void)
+{
+	int err = gmem_fault_guard_install();
+
 	return err < 0 ? log_errno(LOG_LEVEL_ERROR, NULL, err, "cannot guard shared memory") : 0;
 }
 
@@ -456,19 +485,51 @@ static void free_all(struct daemon *d)
 	setup_free(d->setup);
 }
 
-static int run(struct daemon *d)
+static int begin(struct daemon *d, struct upgrade_from *from)
 {
 	int err;
 
+	upgrade_init(d);
 	op_init(&d->signal, &d->scope, signal_done);
 	op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
 	systemd_watchdog_start(d->loop);
-	err = open_all(d);
+	err = from ? upgrade_load(d, from) : open_all(d);
+	if (err == 0)
+		err = guard_memory();
+	if (err == 0 && from)
+		upgrade_go_on(d, from);
+	return err;
+}
+
+/* The loop stops for an upgrade as well; it goes on when there was none. */
+static int serve(struct daemon *d)
+{
+	int err;
+
+	do {
+		err = loop_run(d->loop);
+		if (err == 0 && !d->over)
+			upgrade_now(d);
+	} while (err == 0 && !d->over);
+	return err;
+}
+
+static int run(struct daemon *d, struct upgrade_from *from)
+{
+	int err;
+
+	if (from) {
+		loop_begin_parked(d->loop);
+		places_begin_parked(d->places);
+	}
+	err = begin(d, from);
+	if (err < 0 && from)
+		_exit(EXIT_FAILURE); /* half of it is there; nobody can be told */
 	if (err < 0)
 		daemon_end(d);
 	else
 		daemon_notify_ready(d);
-	return loop_run(d->loop) < 0 || err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return serve(d) < 0 || err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* Rings bring descriptors, clients too; the usual soft limit is for small programs. */
@@ -511,7 +572,7 @@ static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why
 	return places_new(d, &events, n_ops, &d->places, ret_why);
 }
 
-int daemon_run(int argc, char **argv, struct setup *setup)
+int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from)
 {
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
 	int ret = EXIT_FAILURE;
@@ -526,7 +587,7 @@ int daemon_run(int argc, char **argv, struct setup *setup)
 	raise_fd_limit(n_fds);
 	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		if (open_loops(&d, n_ops, &why) == 0)
-			ret = run(&d);
+			ret = run(&d, from);
 		else
 			log_error(NULL, "%s", why);
 	}

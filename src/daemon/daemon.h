@@ -9,6 +9,7 @@
 #include "daemon/guest.h"
 #include "daemon/places.h"
 #include "daemon/setup.h"
+#include "daemon/upgrade.h"
 
 struct daemon {
 	int argc;
@@ -23,6 +24,13 @@ struct daemon {
 	struct control *control;  /* NULL: none */
 	unsigned int n_open;	  /* what the end still waits for */
 	bool ending;
+	bool over;	/* everything is closed: the loop has nothing to do any more */
+	bool upgrading; /* asked for, and neither done nor refused */
+	unsigned int n_upgrade_tries;
+	struct timer upgrade_later;
+	struct upgrade_probe *probe; /* NULL: none is under way */
+	struct op probe_over;
+	bool probed;	   /* it was good */
 	bool reloading;	   /* what was has not gone yet */
 	bool reload_again; /* asked for meanwhile */
 	struct scope scope;
@@ -31,8 +39,14 @@ struct daemon {
 	struct signalfd_siginfo siginfo;
 };
 
-/* Serves until it is told to end. setup is taken. Returns the exit status. */
-int daemon_run(int argc, char **argv, struct setup *setup);
+/*
+ * Serves until it is told to end. setup is taken. from: NULL, or what it goes on
+ * from. Returns the exit status.
+ */
+int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from);
+
+/* The control socket from a hand-over. */
+void daemon_load_control(struct daemon *d, struct handover_in *in, unsigned int tag);
 
 /* The parts of it. */
 

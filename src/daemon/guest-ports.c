@@ -215,8 +215,9 @@ void guest_detach(struct guest_attachment *a)
 
 /* How they come. */
 
-int guest_attach(struct guest_port *p, struct attachment_spec *spec,
-		 struct guest_attachment **ret_attachment, char *ret_why, size_t why_cap)
+int guest_attach_from(struct guest_port *p, struct attachment_spec *spec, struct handover_in *from,
+		      unsigned int tag, struct guest_attachment **ret_attachment, char *ret_why,
+		      size_t why_cap)
 {
 	struct guest *g = p->guest;
 	struct guest_attachment *a = calloc(1, sizeof(*a));
@@ -227,11 +228,14 @@ int guest_attach(struct guest_port *p, struct attachment_spec *spec,
 		.who = p->who,
 		.quit = g->env->quit,
 		.quit_arg = g->env->arg,
+		.from = from,
 	};
 	int err = -ENOMEM;
 
 	list_remove(&spec->link);
-	if (a)
+	if (a && from)
+		err = attachment_load(&args, tag, &a->attachment, ret_why, why_cap);
+	else if (a)
 		err = attachment_open(&args, &a->attachment, ret_why, why_cap);
 	else
 		snprintf(ret_why, why_cap, "no memory for %s", spec->text);
@@ -248,6 +252,12 @@ int guest_attach(struct guest_port *p, struct attachment_spec *spec,
 	list_append(&p->attachments, &a->link);
 	*ret_attachment = a;
 	return 0;
+}
+
+int guest_attach(struct guest_port *p, struct attachment_spec *spec,
+		 struct guest_attachment **ret_attachment, char *ret_why, size_t why_cap)
+{
+	return guest_attach_from(p, spec, NULL, 0, ret_attachment, ret_why, why_cap);
 }
 
 /* The lowest free number: a console takes 0 if it can, others leave it to consoles. */
@@ -292,8 +302,7 @@ static int check_place(const struct guest *g, struct port_spec *spec, char *ret_
 	return 0;
 }
 
-/* A port that nothing is attached to, and that is not the device's yet. spec is taken. */
-static int make_port(struct guest *g, struct port_spec *spec, struct guest_port **ret_port)
+int guest_make_port(struct guest *g, struct port_spec *spec, struct guest_port **ret_port)
 {
 	struct guest_port *p = calloc(1, sizeof(*p));
 	int err = p ? port_init(&p->port, (size_t)spec->history) : -ENOMEM;
@@ -336,7 +345,7 @@ static int attach_all(struct guest_port *p, char *ret_why, size_t why_cap)
 	return 0;
 }
 
-static void insert_sorted(struct guest *g, struct guest_port *p)
+void guest_insert_port(struct guest *g, struct guest_port *p)
 {
 	struct list_node *node = g->ports.next;
 
@@ -357,7 +366,7 @@ int guest_add_port(struct guest *g, struct port_spec *spec, struct guest_port **
 		port_spec_free(spec);
 		return err;
 	}
-	err = make_port(g, spec, &p);
+	err = guest_make_port(g, spec, &p);
 	if (err < 0) {
 		snprintf(ret_why, why_cap, "no memory for a port of %s", g->spec->options.name);
 		return err;
@@ -369,7 +378,7 @@ int guest_add_port(struct guest *g, struct port_spec *spec, struct guest_port **
 		let_port_go(p);
 		return err;
 	}
-	insert_sorted(g, p);
+	guest_insert_port(g, p);
 	console_add_port(&g->console, p->number, &p->port);
 	*ret_port = p;
 	return 0;

@@ -40,4 +40,23 @@ void guest_close_port(struct guest_port *p);
 /* "Unix /run/x, pty /dev/pts/3" */
 void guest_describe_attachments(const struct guest_port *p, char *buf, size_t cap);
 
+/* An empty guest; spec is taken on success. Zero or -ENOMEM. */
+int guest_make(const struct guest_env *env, struct device_spec *spec,
+	       const struct spec_defaults *defaults, struct guest **ret_guest);
+
+/* What its server is started with. */
+struct vhu_backend_options guest_server_options(struct guest *g);
+void guest_server_finished(struct vhu_server *s);
+
+/* A port that nothing is attached to, and that is not the device's yet. spec is taken. */
+int guest_make_port(struct guest *g, struct port_spec *spec, struct guest_port **ret_port);
+
+/* Into the list of ports, which is sorted. */
+void guest_insert_port(struct guest *g, struct guest_port *p);
+
+/* guest_attach(); from: NULL, or the hand-over where it is a group of this tag. */
+int guest_attach_from(struct guest_port *p, struct attachment_spec *spec, struct handover_in *from,
+		      unsigned int tag, struct guest_attachment **ret_attachment, char *ret_why,
+		      size_t why_cap);
+
 #endif

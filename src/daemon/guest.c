@@ -86,7 +86,7 @@ void guest_free(struct guest *g)
 
 /* The beginning. */
 
-static void server_finished(struct vhu_server *s)
+void guest_server_finished(struct vhu_server *s)
 {
 	struct guest *g = container_of(s, struct guest, server);
 
@@ -132,16 +132,21 @@ static int open_ports(struct guest *g, char *ret_why, size_t why_cap)
 	return 0;
 }
 
-static int start_server(struct guest *g, int fd, const char *path, char *ret_why, size_t why_cap)
+struct vhu_backend_options guest_server_options(struct guest *g)
 {
-	const struct vhu_backend_options options = {
+	return (struct vhu_backend_options){
 		.who = g->spec->options.name,
 		.max_queue_size = g->env->max_queue_size,
 		.iommu = g->spec->options.iommu == SPEC_IOMMU_ON,
 		.ear = g->env->trace ? &g->ear.ear : NULL,
 	};
+}
+
+static int start_server(struct guest *g, int fd, const char *path, char *ret_why, size_t why_cap)
+{
+	const struct vhu_backend_options options = guest_server_options(g);
 	int err = vhu_server_start(&g->server, g->env->loop, &g->console.vdev, fd, path, &options,
-				   server_finished);
+				   guest_server_finished);
 
 	if (err < 0)
 		snprintf(ret_why, why_cap,
@@ -195,9 +200,8 @@ static void flush_late(struct op *op, int res)
 		guest_hurry(g);
 }
 
-/* An empty guest. */
-static int make(const struct guest_env *env, struct device_spec *spec,
-		const struct spec_defaults *defaults, struct guest **ret_guest)
+int guest_make(const struct guest_env *env, struct device_spec *spec,
+	       const struct spec_defaults *defaults, struct guest **ret_guest)
 {
 	struct guest *g = calloc(1, sizeof(*g));
 	int err = g ? console_init(&g->console, (unsigned int)spec->options.max_ports,
@@ -231,7 +235,7 @@ int guest_new(const struct guest_env *env, struct device_spec *spec,
 	int err;
 
 	*ret_guest = NULL;
-	err = make(env, spec, defaults, &g);
+	err = guest_make(env, spec, defaults, &g);
 	if (err < 0) {
 		snprintf(ret_why, why_cap, "no memory for a device of %" PRIu64 " ports",
 			 spec->options.max_ports);

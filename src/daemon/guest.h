@@ -146,4 +146,14 @@ void guest_describe_port(const struct guest_port *p, char *buf, size_t cap);
 void guest_terminal_changed(struct guest *g);
 void guest_reopen_logs(struct guest *g);
 
+/* For a hand-over, as a group, with everything of it (guest-handover.c). */
+void guest_save(const struct guest *g, struct handover_out *out, unsigned int tag);
+
+/*
+ * Makes it again; defaults as for guest_new(), but for device_idx. What is wrong
+ * is the reader's to say: the process is to end then, as nothing is undone.
+ */
+void guest_load(const struct guest_env *env, const struct spec_defaults *defaults,
+		struct handover_in *in, unsigned int tag, struct guest **ret_guest);
+
 #endif

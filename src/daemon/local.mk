@@ -37,6 +37,7 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/daemon.h \
 	%reldir%/guest-apply.c \
 	%reldir%/guest-journal.c \
+	%reldir%/guest-handover.c \
 	%reldir%/guest-ports.c \
 	%reldir%/guest-private.h \
 	%reldir%/guest.c \
@@ -46,6 +47,10 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/reload.c \
 	%reldir%/trace.c \
 	%reldir%/trace.h \
+	%reldir%/upgrade-private.h \
+	%reldir%/upgrade-probe.c \
+	%reldir%/upgrade.c \
+	%reldir%/upgrade.h \
 	%reldir%/workers.c \
 	%reldir%/workers.h
 
@@ -55,6 +60,8 @@ control_sources = \
 	%reldir%/control-access.h \
 	%reldir%/control-commands.c \
 	%reldir%/control-commands.h \
+	%reldir%/control-handover.c \
+	%reldir%/control-private.h \
 	%reldir%/control-request.c \
 	%reldir%/control-request.h \
 	%reldir%/control-status.c \

@@ -160,3 +160,34 @@ void places_tell(struct guest *g, task_fn *run)
 	task_init(&g->told, run);
 	workers_run_in_main(&g->told);
 }
+
+int places_park(struct places *ps, uint64_t wait_ns)
+{
+	return ps->workers ? workers_park(ps->workers, wait_ns) : 0;
+}
+
+bool places_at_rest(const struct places *ps)
+{
+	for (unsigned int i = 0; i < ps->n; i++)
+		if (!loop_is_at_rest(ps->place[i].env.loop))
+			return false;
+	return true;
+}
+
+void places_unpark(struct places *ps)
+{
+	if (ps->workers)
+		workers_unpark(ps->workers);
+}
+
+void places_begin_parked(struct places *ps)
+{
+	for (unsigned int i = 0; i < ps->n; i++)
+		loop_begin_parked(ps->place[i].env.loop);
+}
+
+void places_go_on(struct places *ps)
+{
+	for (unsigned int i = 0; i < ps->n; i++)
+		loop_unpark(ps->place[i].env.loop);
+}

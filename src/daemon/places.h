@@ -39,4 +39,16 @@ struct daemon *places_daemon(const struct guest *g);
 /* Runs what has to be done about g in the main thread; nothing else is to be done yet. */
 void places_tell(struct guest *g, task_fn *run);
 
+/*
+ * For a hand-over: parks the loops of all places that are not the main one
+ * (workers_park()); whether all of them are at rest; the end of that.
+ */
+int places_park(struct places *ps, uint64_t wait_ns);
+bool places_at_rest(const struct places *ps);
+void places_unpark(struct places *ps);
+
+/* Parks them before they have a guest, by the main thread; and what ends that. */
+void places_begin_parked(struct places *ps);
+void places_go_on(struct places *ps);
+
 #endif

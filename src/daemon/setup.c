@@ -339,7 +339,8 @@ static int add_inherited_devices(struct loader *l)
 		return fail(l, "%u sockets were inherited, allowed are %d", n, OPTION_FDS_MAX);
 	err = mark_sockets(l, n);
 	for (unsigned int i = 0; i < n && err == 0; i++) {
-		if (l->socket_taken[i] || strcmp(systemd_socket_name(i), "control") == 0)
+		if (l->socket_taken[i] || systemd_is_stored(i) ||
+		    strcmp(systemd_socket_name(i), "control") == 0)
 			continue;
 		snprintf(where, sizeof(where), "%d", systemd_socket_fd(i));
 		err = add_plain_device(l, NULL, where);

@@ -35,6 +35,10 @@ struct worker {
 	uint64_t n_nudges;
 	struct list_node outbox; /* tasks for the main thread */
 	bool stop;
+	bool park;	  /* the main thread wants the loop parked */
+	bool parked;	  /* it is, or park_err says why not */
+	uint64_t park_ns; /* how long that may take */
+	int park_err;
 	int err; /* why there is no loop */
 	const char *why;
 };
@@ -132,10 +136,28 @@ static void nudged(struct op *op, int res)
 	struct worker *w = container_of(op, struct worker, nudged);
 
 	(void)res;
-	if (w->stop)
+	if (w->stop || __atomic_load_n(&w->park, __ATOMIC_ACQUIRE))
 		loop_stop(w->loop);
-	else
+	if (!w->stop)
 		op_read(&w->nudged, w->nudge_fd, &w->n_nudges, sizeof(w->n_nudges));
+}
+
+/* Parks the loop until the main thread wants it to go on. */
+static void hold_still(struct worker *w)
+{
+	int err = loop_park(w->loop, w->park_ns);
+
+	pthread_mutex_lock(&w->lock);
+	w->park_err = err;
+	w->parked = true;
+	pthread_cond_broadcast(&w->changed);
+	while (w->park)
+		pthread_cond_wait(&w->changed, &w->lock);
+	w->parked = false;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	if (err == 0)
+		loop_unpark(w->loop);
 }
 
 /* Only the thread that makes a ring may enter it. */
@@ -171,7 +193,11 @@ static void *work(void *arg)
 	make_loop(w);
 	if (w->err < 0)
 		return NULL;
-	err = loop_run(w->loop);
+	do {
+		err = loop_run(w->loop);
+		if (err == 0 && __atomic_load_n(&w->park, __ATOMIC_ACQUIRE))
+			hold_still(w);
+	} while (err == 0 && !w->stop);
 	if (err < 0) {
 		/* Its guests cannot even be closed. */
 		log_errno(LOG_LEVEL_ERROR, NULL, err, "a loop of guests has failed");
@@ -337,6 +363,64 @@ int workers_new(unsigned int n, unsigned int n_ops, uint64_t poll_ns, struct loo
 	loop_set_turns(main_loop, &main_turns, ws);
 	*ret_workers = ws;
 	return 0;
+}
+
+static void set_park(struct worker *w, bool park, uint64_t wait_ns)
+{
+	pthread_mutex_lock(&w->lock);
+	w->park_ns = wait_ns;
+	__atomic_store_n(&w->park, park, __ATOMIC_RELEASE);
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+	if (park)
+		ring(w->nudge_fd);
+}
+
+static int await_parked(struct worker *w)
+{
+	int err;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->parked)
+		pthread_cond_wait(&w->changed, &w->lock);
+	err = w->park_err;
+	pthread_mutex_unlock(&w->lock);
+	take_letters(w);
+	return err;
+}
+
+int workers_park(struct workers *ws, uint64_t wait_ns)
+{
+	int ret = 0;
+
+	if (ws->held)
+		let_all_go(ws);
+	for (unsigned int i = 0; i < ws->n; i++)
+		set_park(&ws->worker[i], true, wait_ns);
+	for (unsigned int i = 0; i < ws->n; i++) {
+		int err = await_parked(&ws->worker[i]);
+
+		ret = ret < 0 ? ret : err;
+	}
+	if (ret < 0)
+		workers_unpark(ws);
+	return ret;
+}
+
+static void await_unparked(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->parked)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+void workers_unpark(struct workers *ws)
+{
+	for (unsigned int i = 0; i < ws->n; i++)
+		set_park(&ws->worker[i], false, 0);
+	for (unsigned int i = 0; i < ws->n; i++)
+		await_unparked(&ws->worker[i]);
 }
 
 void workers_free(struct workers *ws)

@@ -39,4 +39,13 @@ struct loop *workers_loop(const struct workers *ws, unsigned int idx);
  */
 void workers_run_in_main(struct task *task);
 
+/*
+ * By the main thread, while its own loop does not run: parks the loops of all
+ * workers (loop_park()), whose objects are the main thread's until they are
+ * unparked. What they had to say is the main loop's tasks then. -errno, and all
+ * go on.
+ */
+int workers_park(struct workers *ws, uint64_t wait_ns);
+void workers_unpark(struct workers *ws);
+
 #endif

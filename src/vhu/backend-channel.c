@@ -281,3 +281,68 @@ bool vhu_channel_iotlb(struct vhu_backend *b, uint32_t idx, const struct vhu_iot
 	*ret_unacked = acked;
 	return true;
 }
+
+/* Another process. */
+
+enum { TAG_CONN = 1, TAG_AGAIN, TAG_NEXT, TAG_ASKED, TAG_CONFIG_QUEUED };
+
+void vhu_channel_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag)
+{
+	const struct vhu_channel *ch = b->channel;
+	struct state_writer *w = &out->state;
+
+	if (!ch)
+		return;
+	if (ch->conn.has_ended)
+		handover_busy(out, "%s: the back-end channel is being closed", b->who);
+	state_begin_group(w, tag);
+	vhu_conn_save(&ch->conn, out, TAG_CONN);
+	state_put_bytes(w, TAG_AGAIN, ch->call_again, sizeof(ch->call_again));
+	state_put_number(w, TAG_NEXT, ch->call_next);
+	state_put_bytes(w, TAG_ASKED, ch->asked, ch->n_asked * sizeof(ch->asked[0]));
+	state_put_number(w, TAG_CONFIG_QUEUED, ch->config_queued);
+	state_end(w);
+}
+
+/* What waits for its acknowledgement: calls, and translations that were asked for. */
+static void load_asked(struct vhu_channel *ch, struct state_reader *r)
+{
+	const uint8_t *bytes;
+	size_t len = state_take_bytes(r, TAG_ASKED, "requests", sizeof(ch->asked), &bytes);
+
+	ch->n_asked = (unsigned int)(len / sizeof(ch->asked[0]));
+	if (len > 0)
+		memcpy(ch->asked, bytes, ch->n_asked * sizeof(ch->asked[0]));
+	for (unsigned int i = 0; i < ch->n_asked; i++) {
+		const struct asked *asked = &ch->asked[i];
+
+		if (asked->ring >= ch->b->n_vqs)
+			state_fail(r, "a request is about a ring that there is not");
+		else if (asked->id == VHU_BE_VRING_CALL)
+			ch->call_sent[asked->ring] = true;
+	}
+}
+
+void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag)
+{
+	struct vhu_channel *ch;
+
+	if (!state_has(&in->state, tag) || !state_enter(&in->state, tag, "channel"))
+		return;
+	ch = calloc(1, sizeof(*ch));
+	if (!ch) {
+		state_fail(&in->state, "no memory");
+		return;
+	}
+	ch->b = b;
+	b->channel = ch;
+	b->n_open++;
+	vhu_conn_load(&ch->conn, b->loop, VHU_BE, &channel_ops, in, TAG_CONN);
+	ch->conn.ear = b->conn.ear;
+	handover_take_exact(in, TAG_AGAIN, "calls due", ch->call_again, sizeof(ch->call_again));
+	ch->call_next =
+		(uint32_t)state_take_number(&in->state, TAG_NEXT, "next", VHU_MAX_RINGS - 1);
+	load_asked(ch, &in->state);
+	ch->config_queued = state_take_flag(&in->state, TAG_CONFIG_QUEUED, "config change");
+	state_leave(&in->state);
+}

@@ -34,4 +34,8 @@ void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx);
 bool vhu_channel_iotlb(struct vhu_backend *b, uint32_t idx, const struct vhu_iotlb *payload,
 		       bool *ret_unacked);
 
+/* For a hand-over, as a group, if there is one; loaded with the session. */
+void vhu_channel_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag);
+void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag);
+
 #endif

@@ -54,6 +54,54 @@ void vhu_inflight_ring_stopped(struct vqio *v)
 		inflight_close(record, v->q.idx);
 }
 
+/* Another process. */
+
+enum inflight_tag {
+	INFLIGHT_FD = 1,
+	INFLIGHT_SIZE,
+	INFLIGHT_OFFSET,
+	INFLIGHT_QUEUES,
+	INFLIGHT_NUM
+};
+
+void vhu_inflight_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag)
+{
+	const struct vhu_inflight *place = &b->inflight.place;
+	struct state_writer *w = &out->state;
+
+	if (!b->inflight.record)
+		return;
+	state_begin_group(w, tag);
+	handover_put_fd(out, INFLIGHT_FD, b->inflight.fd);
+	state_put_number(w, INFLIGHT_SIZE, place->mmap_size);
+	state_put_number(w, INFLIGHT_OFFSET, place->mmap_offset);
+	state_put_number(w, INFLIGHT_QUEUES, place->num_queues);
+	state_put_number(w, INFLIGHT_NUM, place->queue_size);
+	state_end(w);
+}
+
+void vhu_inflight_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag)
+{
+	struct state_reader *r = &in->state;
+	struct vhu_inflight place = { .mmap_size = 0 };
+	enum gmem_result result;
+	int fd;
+
+	if (!state_has(r, tag) || !state_enter(r, tag, "record of requests in flight"))
+		return;
+	fd = handover_take_fd(in, INFLIGHT_FD, "file", true);
+	place.mmap_size = state_take_number(r, INFLIGHT_SIZE, "size", UINT64_MAX);
+	place.mmap_offset = state_take_number(r, INFLIGHT_OFFSET, "offset", UINT64_MAX);
+	place.num_queues = (uint16_t)state_take_number(r, INFLIGHT_QUEUES, "rings", UINT16_MAX);
+	place.queue_size = (uint16_t)state_take_number(r, INFLIGHT_NUM, "entries", UINT16_MAX);
+	if (!r->failed) {
+		result = vhu_inflight_set(b, fd, &place);
+		if (result != GMEM_OK)
+			state_fail(r, "%s", gmem_result_text(result));
+	}
+	state_leave(r);
+}
+
 /*
  * A failure is an answer of size 0 without a descriptor. What is handed out is
  * not in force before it comes back: the front-end may ask at any time, and again

@@ -7,6 +7,7 @@
 #ifndef VHU_VHU_BACKEND_INFLIGHT_H
 #define VHU_VHU_BACKEND_INFLIGHT_H
 
+#include "handover.h"
 #include "vhu/proto.h"
 #include "virtio/inflight.h"
 
@@ -34,6 +35,10 @@ enum gmem_result vhu_inflight_set(struct vhu_backend *b, int fd, const struct vh
 
 /* Records nothing from the rings' next starts on: the device was reset, or the session is over. */
 void vhu_inflight_drop(struct vhu_backend *b);
+
+/* For a hand-over, as a group; loaded after the features and before the rings. */
+void vhu_inflight_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag);
+void vhu_inflight_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag);
 
 /* The ring was stopped, and the answer says where it goes on. */
 void vhu_inflight_ring_stopped(struct vqio *v);

@@ -317,3 +317,63 @@ enum vhu_outcome vhu_on_IOTLB_MSG(struct vhu_backend *b, struct vhu_msg *msg, st
 	vhu_msg_put_u64(reply, err < 0);
 	return VHU_DONE;
 }
+
+/* Another process. */
+
+void vhu_iommu_save(const struct vhu_backend *b, struct state_writer *w, unsigned int tag)
+{
+	if (b->iotlb)
+		iotlb_save(b->iotlb, w, tag);
+}
+
+void vhu_iommu_load(struct vhu_backend *b, struct state_reader *r, unsigned int tag)
+{
+	struct iotlb *tlb;
+
+	if (!state_has(r, tag))
+		return;
+	tlb = iotlb_new();
+	if (!tlb) {
+		state_fail(r, "no memory");
+		return;
+	}
+	iotlb_load(tlb, r, tag);
+	use_translations(b, tlb);
+}
+
+enum lack_tag { LACK_FLAGS = 1, LACK_PERM, LACK_TYPE, LACK_IOVA };
+enum lack_flag { LACK_WAITS, LACK_SAID, LACK_UNACKED, LACK_DUE, N_LACK_FLAGS };
+
+void vhu_iommu_save_lack(const struct vqio *v, struct state_writer *w, unsigned int tag)
+{
+	const struct vqio_lack *l = &v->lack;
+
+	state_begin_group(w, tag);
+	state_put_number(w, LACK_FLAGS,
+			 (uint64_t)l->waits << LACK_WAITS | (uint64_t)l->said << LACK_SAID |
+				 (uint64_t)l->unacked << LACK_UNACKED |
+				 (uint64_t)!list_empty(&l->due) << LACK_DUE);
+	state_put_number(w, LACK_PERM, l->perm);
+	state_put_number(w, LACK_TYPE, l->type);
+	state_put_number(w, LACK_IOVA, l->iova);
+	state_end(w);
+}
+
+void vhu_iommu_load_lack(struct vqio *v, struct state_reader *r, unsigned int tag)
+{
+	struct vqio_lack *l = &v->lack;
+	uint64_t flags;
+
+	if (!state_enter(r, tag, "what it waits for"))
+		return;
+	flags = state_take_number(r, LACK_FLAGS, "flags", BIT(N_LACK_FLAGS) - 1);
+	l->waits = flags & BIT(LACK_WAITS);
+	l->said = flags & BIT(LACK_SAID);
+	l->unacked = flags & BIT(LACK_UNACKED);
+	l->perm = (uint8_t)state_take_number(r, LACK_PERM, "permission", UINT8_MAX);
+	l->type = (uint8_t)state_take_number(r, LACK_TYPE, "type", UINT8_MAX);
+	l->iova = state_take_number(r, LACK_IOVA, "address", UINT64_MAX);
+	if (flags & BIT(LACK_DUE))
+		list_append(&v->b->lacks, &l->due);
+	state_leave(r);
+}

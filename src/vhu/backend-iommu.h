@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "handover.h"
 #include "list.h"
 
 struct vhu_backend;
@@ -62,6 +63,15 @@ void vhu_iommu_acknowledged(struct vhu_backend *b, uint32_t idx, bool refused);
 
 /* There is another channel, which has heard nothing yet. */
 void vhu_iommu_channel_opened(struct vhu_backend *b);
+
+/*
+ * For a hand-over: translations, if addresses are translated, before any ring is
+ * loaded; and what a ring waits for, as a group.
+ */
+void vhu_iommu_save(const struct vhu_backend *b, struct state_writer *w, unsigned int tag);
+void vhu_iommu_load(struct vhu_backend *b, struct state_reader *r, unsigned int tag);
+void vhu_iommu_save_lack(const struct vqio *v, struct state_writer *w, unsigned int tag);
+void vhu_iommu_load_lack(struct vqio *v, struct state_reader *r, unsigned int tag);
 
 /* Frees what the session knows. Its rings are stopped. */
 void vhu_iommu_fini(struct vhu_backend *b);

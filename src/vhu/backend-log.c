@@ -150,6 +150,53 @@ void vhu_log_release(struct vhu_backend *b)
 	replace(b, NULL, -1, &none);
 }
 
+/* Another process. */
+
+enum log_tag { LOG_FD = 1, LOG_SIZE, LOG_OFFSET, LOG_SIGNAL };
+
+void vhu_log_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag)
+{
+	struct state_writer *w = &out->state;
+
+	state_begin_group(w, tag);
+	handover_put_fd(out, LOG_FD, b->log.map ? b->log.fd : -1);
+	state_put_number(w, LOG_SIZE, b->log.place.mmap_size);
+	state_put_number(w, LOG_OFFSET, b->log.place.mmap_offset);
+	handover_put_fd(out, LOG_SIGNAL, vhu_log_signal_fd(b));
+	state_end(w);
+}
+
+/* A change that was not told yet, or its telling cut short: so it is told in any case. */
+static void load_signal(struct vhu_backend *b, struct state_reader *r, int fd)
+{
+	if (fd < 0)
+		return;
+	if (vhu_log_set_signal(b, fd) < 0)
+		state_fail(r, "no memory");
+	else if (b->log.map)
+		op_write(&b->log.signal->write, fd, &one, sizeof(one));
+}
+
+void vhu_log_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag)
+{
+	struct vhu_log place = { .mmap_size = 0 };
+	struct state_reader *r = &in->state;
+	enum gmem_result result = GMEM_OK;
+	int fd;
+
+	if (!state_enter(r, tag, "dirty log"))
+		return;
+	fd = handover_take_fd(in, LOG_FD, "file", false);
+	place.mmap_size = state_take_number(r, LOG_SIZE, "size", UINT64_MAX);
+	place.mmap_offset = state_take_number(r, LOG_OFFSET, "offset", UINT64_MAX);
+	if (fd >= 0)
+		result = vhu_log_set(b, fd, &place);
+	if (result != GMEM_OK)
+		state_fail(r, "%s", gmem_result_text(result));
+	load_signal(b, r, handover_take_fd(in, LOG_SIGNAL, "signal", false));
+	state_leave(r);
+}
+
 /*
  * The old log stays in force when the new one is no good: its reply cannot say
  * so, and the session ends. Without LOG_SHMFD there is no log that another

@@ -10,6 +10,7 @@
 #ifndef VHU_VHU_BACKEND_LOG_H
 #define VHU_VHU_BACKEND_LOG_H
 
+#include "handover.h"
 #include "vhu/proto.h"
 #include "virtio/dirtylog.h"
 
@@ -53,6 +54,10 @@ void vhu_log_tell(struct vhu_backend *b);
 
 /* Nothing is signalled any more; vhu_backend_part_closed() follows for what counted as open. */
 void vhu_log_close(struct vhu_backend *b);
+
+/* For a hand-over, as a group; loaded after the features. Who is told of changes, is told again. */
+void vhu_log_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag);
+void vhu_log_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag);
 
 /* Gives up the log. The rings are stopped. */
 void vhu_log_release(struct vhu_backend *b);

@@ -455,6 +455,13 @@ void vhu_postcopy_release(struct vhu_backend *b)
 	b->postcopy = NULL;
 }
 
+bool vhu_postcopy_under_way(const struct vhu_backend *b)
+{
+	const struct vhu_postcopy *pc = b->postcopy;
+
+	return pc && (pc->fd >= 0 || pc->waiting || pc->late || pc->watched || pc->fetches);
+}
+
 /* Messages */
 
 /* The session's one. NULL without memory or descriptors. */

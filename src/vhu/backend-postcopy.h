@@ -59,6 +59,9 @@ bool vhu_postcopy_lacks_chain(struct vqio *v);
  */
 bool vhu_postcopy_close(struct vhu_backend *b);
 
+/* Whether memory may be elsewhere, now or soon: nothing of it can be handed over. */
+bool vhu_postcopy_under_way(const struct vhu_backend *b);
+
 /* All is closed. */
 void vhu_postcopy_release(struct vhu_backend *b);
 

@@ -322,6 +322,11 @@ static void give_up(struct vhu_state *t)
 		free_bytes(t);
 }
 
+bool vhu_state_moves(const struct vhu_backend *b)
+{
+	return b->state && (b->state->phase == FREEZING || b->state->phase == MOVING);
+}
+
 void vhu_state_ring_started(struct vhu_backend *b)
 {
 	struct vhu_state *t = b->state;

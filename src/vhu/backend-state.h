@@ -34,6 +34,9 @@ void vhu_state_reset(struct vhu_backend *b);
  */
 bool vhu_state_close(struct vhu_backend *b);
 
+/* Whether it is on its way. */
+bool vhu_state_moves(const struct vhu_backend *b);
+
 /* All is closed. The device goes on, without its contents if they have moved away. */
 void vhu_state_release(struct vhu_backend *b);
 

@@ -170,6 +170,10 @@ void vqio_serve_ready(struct task *task)
 	uint64_t end = 0;
 	struct list_node batch;
 
+	if (loop_is_parked(b->loop)) {
+		loop_defer_parked(b->loop, task);
+		return;
+	}
 	list_init(&batch);
 	list_splice(&batch, &b->ready_rings);
 	while (!list_empty(&batch)) {
@@ -256,8 +260,7 @@ static void err_done(struct op *op, int res)
 	(void)res;
 }
 
-/* An area that lacks its translation is asked for before the next one is looked up. */
-static bool map_ring(struct vqio *v, struct virtq_ring *ret_ring)
+bool vqio_map_ring(struct vqio *v, struct virtq_ring *ret_ring)
 {
 	/* A ring that is live stays what it was. */
 	uint64_t features = v->live ? v->q.vq.features : v->b->nego.features;
@@ -312,7 +315,7 @@ static void go_live(struct vqio *v)
 				 v->num);
 		return;
 	}
-	if (!map_ring(v, &ring)) {
+	if (!vqio_map_ring(v, &ring)) {
 		if (!v->lack.waits && !v->fetching)
 			vhu_backend_warn(
 				v->b, v->who,
@@ -368,7 +371,7 @@ void vqio_remap(struct vqio *v)
 	if (!v->live) {
 		go_live(v);
 	} else {
-		v->mapped = map_ring(v, &ring);
+		v->mapped = vqio_map_ring(v, &ring);
 		virtq_set_memory(&v->q.vq, v->mapped ? &ring : NULL, v->mapped ? v->b->mem : NULL);
 		if (!v->mapped && !v->fetching)
 			log_debug(v->who, "parked: its addresses left the memory table");

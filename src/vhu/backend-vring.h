@@ -96,6 +96,12 @@ void vqio_service_now(struct vqio *v);
  */
 bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg);
 
+/*
+ * Where the configured ring lies in the session's memory; false: not there. An
+ * area that lacks its translation is asked for before the next one is looked up.
+ */
+bool vqio_map_ring(struct vqio *v, struct virtq_ring *ret_ring);
+
 /* Notifies the driver. */
 void vqio_call(struct vqio *v);
 

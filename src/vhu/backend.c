@@ -355,7 +355,7 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 	}
 }
 
-static const struct vhu_conn_ops conn_ops = {
+const struct vhu_conn_ops vhu_backend_conn_ops = {
 	.header = on_header,
 	.message = on_message,
 	.sent = on_sent,
@@ -376,10 +376,9 @@ static void offer(struct vhu_backend *b, const struct vhu_backend_options *optio
 	b->nego.max_queue_size = options->max_queue_size;
 }
 
-int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
-		    const struct vhu_backend_options *options,
-		    void (*closed)(struct vhu_backend *b, void *arg), void *arg,
-		    struct vhu_backend **ret_backend)
+int vhu_backend_make(struct loop *loop, struct vdev *dev, const struct vhu_backend_options *options,
+		     void (*closed)(struct vhu_backend *b, void *arg), void *arg,
+		     struct vhu_backend **ret_backend)
 {
 	struct vhu_backend *b = calloc(1, sizeof(*b));
 	int err = 0;
@@ -388,7 +387,6 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	if (b)
 		b->vqs = calloc(dev->n_queues, sizeof(*b->vqs));
 	if (!b || !b->vqs) {
-		fd_close(fd);
 		vhu_backend_free(b);
 		return -ENOMEM;
 	}
@@ -407,7 +405,6 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	if (err < 0) {
 		while (b->n_vqs > 0)
 			vqio_fini(&b->vqs[--b->n_vqs]);
-		fd_close(fd);
 		vhu_backend_free(b);
 		return err;
 	}
@@ -419,11 +416,27 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 	dev->config_changed = config_changed;
 	dev->ops->set_features(dev, 0);
 	dev->ops->set_present(dev, true);
-	vhu_conn_init(&b->conn, loop, fd, VHU_FE, &conn_ops);
+	b->n_open = 1; /* the connection */
+	*ret_backend = b;
+	return 0;
+}
+
+int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
+		    const struct vhu_backend_options *options,
+		    void (*closed)(struct vhu_backend *b, void *arg), void *arg,
+		    struct vhu_backend **ret_backend)
+{
+	struct vhu_backend *b;
+	int err = vhu_backend_make(loop, dev, options, closed, arg, &b);
+
+	if (err < 0) {
+		fd_close(fd);
+		return err;
+	}
+	vhu_conn_init(&b->conn, loop, fd, VHU_FE, &vhu_backend_conn_ops);
 	b->conn.ear = options->ear;
 	if (options->ear)
 		options->ear->opened(options->ear);
-	b->n_open = 1;
 	vhu_conn_read(&b->conn);
 	*ret_backend = b;
 	return 0;

@@ -119,6 +119,12 @@ void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *
 
 /* For the parts of the session. */
 
+/* A session without its connection, whose operations are these. Errors as vhu_backend_new(). */
+int vhu_backend_make(struct loop *loop, struct vdev *dev, const struct vhu_backend_options *options,
+		     void (*closed)(struct vhu_backend *b, void *arg), void *arg,
+		     struct vhu_backend **ret_backend);
+extern const struct vhu_conn_ops vhu_backend_conn_ops;
+
 /* Logs, rate-limited, why a message was refused. Always VHU_REFUSED. */
 PRINTF_LIKE(2, 3)
 enum vhu_outcome vhu_backend_refuse(struct vhu_backend *b, const char *fmt, ...);

@@ -207,6 +207,127 @@ fail:
 	return err;
 }
 
+/* Another process. */
+
+enum { TAG_FD = 1, TAG_READING, TAG_IN_PAYLOAD, TAG_CAME, TAG_CAME_FD, TAG_OUT };
+enum { OUT_BYTES = 1, OUT_FD };
+
+static void put_fds(struct handover_out *out, unsigned int tag, const struct fdset *fds)
+{
+	for (unsigned int i = 0; i < fds->n_fds; i++)
+		handover_put_fd(out, tag, fds->fd[i]);
+}
+
+static void take_fds(struct handover_in *in, unsigned int tag, struct fdset *fds)
+{
+	for (fds->n_fds = 0; fds->n_fds < FDSET_MAX && state_has(&in->state, tag); fds->n_fds++)
+		fds->fd[fds->n_fds] = handover_take_fd(in, tag, "descriptor", false);
+}
+
+/* What is left of it; fds have gone with the first byte. */
+static void save_out(const struct vhu_conn_out *o, struct handover_out *out)
+{
+	state_begin_group(&out->state, TAG_OUT);
+	state_put_bytes(&out->state, OUT_BYTES, o->bytes + o->sent, o->len - o->sent);
+	if (o->sent == 0)
+		put_fds(out, OUT_FD, &o->fds);
+	state_end(&out->state);
+}
+
+void vhu_conn_save(const struct vhu_conn *conn, struct handover_out *out, unsigned int tag)
+{
+	struct state_writer *w = &out->state;
+	bool payload = conn->rx_in_payload;
+
+	state_begin_group(w, tag);
+	handover_put_fd(out, TAG_FD, conn->fd);
+	state_put_number(w, TAG_READING, op_armed(&conn->rx));
+	state_put_number(w, TAG_IN_PAYLOAD, payload);
+	state_begin_bytes(w, TAG_CAME);
+	state_add_bytes(w, conn->rx_head, payload ? VHU_HDR_LEN : conn->rx_got);
+	state_add_bytes(w, conn->msg.payload, payload ? conn->rx_got : 0);
+	state_end(w);
+	if (payload || conn->rx_got > 0)
+		put_fds(out, TAG_CAME_FD, &conn->msg.fds);
+	for (const struct list_node *node = conn->tx_queue.next; node != &conn->tx_queue;
+	     node = node->next)
+		save_out(list_entry(node, const struct vhu_conn_out, link), out);
+	state_end(w);
+}
+
+static void load_out(struct vhu_conn *conn, struct handover_in *in)
+{
+	struct vhu_conn_out *o;
+	const uint8_t *bytes;
+	size_t len;
+
+	if (!state_enter(&in->state, TAG_OUT, "message to be sent"))
+		return;
+	len = state_take_bytes(&in->state, OUT_BYTES, "bytes", VHU_HDR_LEN + VHU_MAX_PAYLOAD,
+			       &bytes);
+	o = calloc(1, sizeof(*o) + len);
+	if (o) {
+		if (len > 0)
+			memcpy(o->bytes, bytes, len);
+		o->len = len;
+		take_fds(in, OUT_FD, &o->fds);
+		list_append(&conn->tx_queue, &o->link);
+		conn->tx_n_queued++;
+	} else {
+		state_fail(&in->state, "no memory");
+	}
+	state_leave(&in->state);
+}
+
+/* A header that was accepted before is not looked at again. */
+static void load_came(struct vhu_conn *conn, struct handover_in *in)
+{
+	bool payload = state_take_flag(&in->state, TAG_IN_PAYLOAD, "in its payload");
+	const uint8_t *bytes;
+	size_t len = state_take_bytes(&in->state, TAG_CAME, "message",
+				      VHU_HDR_LEN + VHU_MAX_PAYLOAD, &bytes);
+	size_t head = payload ? VHU_HDR_LEN : len;
+
+	if (len < head || head > VHU_HDR_LEN) {
+		state_fail(&in->state, "%zu bytes of a message are no part of one", len);
+		return;
+	}
+	if (head > 0)
+		memcpy(conn->rx_head, bytes, head);
+	conn->rx_in_payload = payload;
+	conn->rx_got = len - (payload ? head : 0);
+	if (payload) {
+		vhu_header_parse(conn->rx_head, &conn->msg);
+		if (conn->msg.size > VHU_MAX_PAYLOAD || conn->rx_got >= conn->msg.size)
+			state_fail(&in->state, "more has come of a message than it has");
+		else if (conn->rx_got > 0)
+			memcpy(conn->msg.payload, bytes + head, conn->rx_got);
+	}
+	take_fds(in, TAG_CAME_FD, &conn->msg.fds);
+}
+
+void vhu_conn_load(struct vhu_conn *conn, struct loop *loop, enum vhu_dir dir,
+		   const struct vhu_conn_ops *ops, struct handover_in *in, unsigned int tag)
+{
+	bool reading;
+
+	vhu_conn_init(conn, loop, -1, dir, ops);
+	if (!state_enter(&in->state, tag, "connection"))
+		return;
+	conn->fd = handover_take_fd(in, TAG_FD, "socket", true);
+	reading = state_take_flag(&in->state, TAG_READING, "reading");
+	load_came(conn, in);
+	while (state_has(&in->state, TAG_OUT))
+		load_out(conn, in);
+	state_leave(&in->state);
+	if (in->state.failed)
+		return;
+	if (reading)
+		arm_rx(conn);
+	if (conn->tx_n_queued > 0)
+		arm_tx(conn);
+}
+
 static void scope_is_idle(struct scope *scope)
 {
 	struct vhu_conn *conn = container_of(scope, struct vhu_conn, scope);

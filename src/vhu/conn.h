@@ -8,6 +8,7 @@
 #ifndef VHU_VHU_CONN_H
 #define VHU_VHU_CONN_H
 
+#include "handover.h"
 #include "loop.h"
 #include "vhu/proto.h"
 #include "vhu/rules.h"
@@ -99,6 +100,15 @@ static inline bool vhu_conn_sending(const struct vhu_conn *conn)
 {
 	return conn->tx_n_queued > 0;
 }
+
+/*
+ * For a hand-over, as a group: the socket, the message that has come in part,
+ * and those that have not gone out. In place of vhu_conn_init(); what was being
+ * read and sent is at once.
+ */
+void vhu_conn_save(const struct vhu_conn *conn, struct handover_out *out, unsigned int tag);
+void vhu_conn_load(struct vhu_conn *conn, struct loop *loop, enum vhu_dir dir,
+		   const struct vhu_conn_ops *ops, struct handover_in *in, unsigned int tag);
 
 /* Cancels, waits, closes the fd, then calls closed: always later than this call. */
 void vhu_conn_close(struct vhu_conn *conn, void (*closed)(struct vhu_conn *conn));

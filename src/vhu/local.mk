@@ -37,6 +37,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-log.h \
 	%reldir%/backend-iommu.c \
 	%reldir%/backend-iommu.h \
+	%reldir%/backend-handover.c \
+	%reldir%/backend-handover.h \
 	%reldir%/backend-mem.c \
 	%reldir%/backend-postcopy.c \
 	%reldir%/backend-postcopy.h \

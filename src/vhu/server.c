@@ -6,6 +6,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "vhu/backend-handover.h"
 
 static int begin_session(struct vhu_server *s, int fd);
 
@@ -89,6 +90,19 @@ static int kind_of(int fd)
 	return listens != 0;
 }
 
+static void init(struct vhu_server *s, struct loop *loop, struct vdev *dev,
+		 const struct vhu_backend_options *options, void (*finished)(struct vhu_server *s))
+{
+	*s = (struct vhu_server){
+		.loop = loop,
+		.dev = dev,
+		.options = *options,
+		.next_fd = -1,
+		.finished = finished,
+	};
+	s->options.limits = &s->limits;
+}
+
 int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, int fd,
 		     const char *path, const struct vhu_backend_options *options,
 		     void (*finished)(struct vhu_server *s))
@@ -99,20 +113,55 @@ int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, 
 		fd_close(fd);
 		return listens;
 	}
-	*s = (struct vhu_server){
-		.loop = loop,
-		.dev = dev,
-		.options = *options,
-		.listening = listens != 0,
-		.next_fd = -1,
-		.finished = finished,
-	};
-	s->options.limits = &s->limits;
+	init(s, loop, dev, options, finished);
+	s->listening = listens != 0;
 	if (listens)
 		listener_start(&s->listener, loop, fd, path, s->options.who, accepted);
 	else
 		return begin_session(s, fd);
 	return 0;
+}
+
+/* Another process. */
+
+enum { TAG_LISTENER = 1, TAG_HAS_PATH, TAG_SESSION };
+
+void vhu_server_save(const struct vhu_server *s, struct handover_out *out, unsigned int tag)
+{
+	struct state_writer *w = &out->state;
+
+	if (s->closing || s->next_fd >= 0)
+		handover_busy(out, "%s: a session is about to end", s->options.who);
+	state_begin_group(w, tag);
+	handover_put_fd(out, TAG_LISTENER, s->listening ? s->listener.fd : -1);
+	state_put_number(w, TAG_HAS_PATH, s->listening && s->listener.path[0] != '\0');
+	if (s->session)
+		vhu_backend_save(s->session, out, TAG_SESSION);
+	state_end(w);
+}
+
+int vhu_server_load(struct vhu_server *s, struct loop *loop, struct vdev *dev,
+		    struct handover_in *in, unsigned int tag, const char *path,
+		    const struct vhu_backend_options *options,
+		    void (*finished)(struct vhu_server *s))
+{
+	int err = 0, fd;
+	bool has_path;
+
+	init(s, loop, dev, options, finished);
+	if (!state_enter(&in->state, tag, "front-end"))
+		return 0;
+	fd = handover_take_fd(in, TAG_LISTENER, "listener", false);
+	has_path = state_take_flag(&in->state, TAG_HAS_PATH, "has a path");
+	s->listening = fd >= 0;
+	if (s->listening)
+		listener_start(&s->listener, loop, fd, has_path ? path : NULL, s->options.who,
+			       accepted);
+	if (state_has(&in->state, TAG_SESSION))
+		err = vhu_backend_load(loop, dev, in, TAG_SESSION, &s->options, session_closed, s,
+				       &s->session);
+	state_leave(&in->state);
+	return err;
 }
 
 static void listener_closed(struct listener *l)

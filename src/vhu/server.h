@@ -36,4 +36,15 @@ int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, 
 /* Ends the session and stops listening; closed is called once both are done, perhaps at once. */
 void vhu_server_close(struct vhu_server *s, void (*closed)(struct vhu_server *s));
 
+/*
+ * For a hand-over, as a group: the listening socket, if any, and the session.
+ * vhu_server_load() is in place of vhu_server_start(). 0 or -ENOMEM; what is
+ * wrong otherwise is the reader's to say.
+ */
+void vhu_server_save(const struct vhu_server *s, struct handover_out *out, unsigned int tag);
+int vhu_server_load(struct vhu_server *s, struct loop *loop, struct vdev *dev,
+		    struct handover_in *in, unsigned int tag, const char *path,
+		    const struct vhu_backend_options *options,
+		    void (*finished)(struct vhu_server *s));
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base.h"
+#include "fd.h"
 #include "virtio/gmem.h"
 
 struct gmem_region {
@@ -21,6 +23,7 @@ struct gmem_region {
 	void *map;	     /* page aligned, at or below host */
 	size_t map_len;
 	int prot;
+	int fd; /* of the file, our own; -1: none was to be had */
 	unsigned int n_refs;
 	bool faulted;		  /* the fault guard put zero pages here */
 	struct gmem_region *next; /* in the fault registry */
@@ -174,6 +177,7 @@ static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int pro
 		free(region);
 		return result;
 	}
+	region->fd = prot & PROT_WRITE ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
 	registry_add(region);
 	*ret_region = region;
 	return GMEM_OK;
@@ -221,7 +225,23 @@ void gmem_region_unref(struct gmem_region *region)
 	err = munmap(region->map, region->map_len);
 	assert(err == 0);
 	(void)err;
+	fd_close(region->fd);
 	free(region);
+}
+
+int gmem_region_fd(const struct gmem_region *region)
+{
+	return region->fd;
+}
+
+const struct gmem_desc *gmem_region_desc(const struct gmem_region *region)
+{
+	return &region->desc;
+}
+
+struct gmem_region *gmem_region_at(const struct gmem *mem, size_t idx)
+{
+	return mem->regions[idx];
 }
 
 static bool ranges_overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)

@@ -84,6 +84,16 @@ struct gmem_region *gmem_region_ref(struct gmem_region *region);
 void *gmem_region_host(const struct gmem_region *region);
 void *gmem_region_mapping(const struct gmem_region *region, size_t *ret_len);
 
+/*
+ * For whoever maps it again in another process: what it is, and its file, whose
+ * descriptor is lent (-1: the system had none left, or it is mapped to be read).
+ */
+int gmem_region_fd(const struct gmem_region *region);
+const struct gmem_desc *gmem_region_desc(const struct gmem_region *region);
+
+/* The idx-th of a table, below gmem_n_regions(); lent. */
+struct gmem_region *gmem_region_at(const struct gmem *mem, size_t idx);
+
 /* Drops a reference; unmaps with the last. NULL is allowed. */
 void gmem_region_unref(struct gmem_region *region);
 

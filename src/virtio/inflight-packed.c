@@ -197,7 +197,7 @@ static int list_inflight(struct inflight_ring *r, uint8_t *visited, struct infli
 }
 
 /* next, last and num live in one allocation, which next names. */
-static bool allocate_lists(struct inflight_ring *r)
+bool inflight_packed_lists(struct inflight_ring *r)
 {
 	free(r->next);
 	r->next = calloc(3 * (size_t)r->size, sizeof(*r->next));
@@ -218,7 +218,7 @@ int inflight_packed_resume(struct inflight_ring *r, const struct packed_ring *ri
 
 	r->n_batch = 0;
 	r->counter = 0;
-	if (!found || !visited || !allocate_lists(r)) {
+	if (!found || !visited || !inflight_packed_lists(r)) {
 		inflight_detach(r);
 		n = -ENOMEM;
 	} else if (inflight_part_begun(r) && repair_batch(r, ring)) {

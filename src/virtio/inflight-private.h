@@ -72,6 +72,9 @@ INFLIGHT_ACCESS(64)
 /* Whether somebody has begun the part, for a ring of that many entries. */
 bool inflight_part_begun(const struct inflight_ring *r);
 
+/* Makes room for the lists of a packed ring, in one allocation that r->next names. */
+bool inflight_packed_lists(struct inflight_ring *r);
+
 /* Sorts what was found in flight, oldest first. */
 void inflight_sort(struct inflight_found *found, size_t n);
 

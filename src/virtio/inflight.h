@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "state.h"
 #include "virtio/gmem.h"
 #include "virtio/packed.h"
 
@@ -118,6 +119,15 @@ void inflight_close(struct inflight *record, uint32_t idx);
  * had before. A resume must follow. NULL: r records nothing from now on.
  */
 void inflight_attach(struct inflight_ring *r, struct inflight *record, uint32_t idx, uint32_t size);
+
+/*
+ * For a hand-over, in place of a resume: what r knows by itself, as a group. Nothing
+ * is returned and not published. The record is neither read nor written.
+ */
+void inflight_save(const struct inflight_ring *r, bool packed, struct state_writer *w,
+		   unsigned int tag);
+void inflight_load(struct inflight_ring *r, bool packed, struct state_reader *reader,
+		   unsigned int tag);
 
 /* Also frees what a resume allocated. Allowed on a zeroed struct, and twice. */
 void inflight_detach(struct inflight_ring *r);

@@ -243,19 +243,24 @@ bool iotlb_knows(const struct iotlb *tlb, uint64_t iova, uint64_t size)
 	return tlb->nodes[at]->iova <= last;
 }
 
-bool iotlb_find(const struct iotlb *tlb, uint64_t iova, struct iotlb_entry *ret_entry)
+static struct iotlb_entry entry_of(const struct node *node)
 {
-	const struct node *node = find_node(tlb, iova);
-
-	if (!node)
-		return false;
-	*ret_entry = (struct iotlb_entry){
+	return (struct iotlb_entry){
 		.iova = node->iova,
 		/* No region is as large as all addresses, so no translation in use is. */
 		.size = node->last - node->iova + 1,
 		.user_addr = node->user_addr,
 		.perm = node->perm,
 	};
+}
+
+bool iotlb_find(const struct iotlb *tlb, uint64_t iova, struct iotlb_entry *ret_entry)
+{
+	const struct node *node = find_node(tlb, iova);
+
+	if (!node)
+		return false;
+	*ret_entry = entry_of(node);
 	return true;
 }
 
@@ -304,4 +309,40 @@ void *iotlb_host(const struct iotlb *tlb, const struct gmem *mem, uint64_t iova,
 		done += min_u64(len - done, w.size - off);
 	}
 	return host;
+}
+
+/* Another process. */
+
+void iotlb_save(const struct iotlb *tlb, struct state_writer *w, unsigned int tag)
+{
+	const struct list_node *at = tlb->by_age.next;
+
+	state_begin_bytes(w, tag);
+	for (; at != &tlb->by_age; at = at->next) {
+		const struct iotlb_entry entry = entry_of(list_entry(at, const struct node, age));
+		const uint64_t words[] = { entry.iova, entry.size, entry.user_addr, entry.perm };
+
+		state_add_bytes(w, words, sizeof(words));
+	}
+	state_end(w);
+}
+
+void iotlb_load(struct iotlb *tlb, struct state_reader *r, unsigned int tag)
+{
+	enum { N_WORDS = 4, ENTRY_LEN = N_WORDS * sizeof(uint64_t) };
+	const uint8_t *bytes;
+	size_t len =
+		state_take_bytes(r, tag, "translations", IOTLB_MAX_ENTRIES * ENTRY_LEN, &bytes);
+
+	for (size_t at = 0; len - at >= ENTRY_LEN; at += ENTRY_LEN) {
+		struct iotlb_entry entry;
+		uint64_t words[N_WORDS];
+
+		memcpy(words, bytes + at, sizeof(words));
+		entry = (struct iotlb_entry){ words[0], words[1], words[2], (uint8_t)words[3] };
+		if (iotlb_update(tlb, &entry) < 0) {
+			state_fail(r, "a translation makes no sense, or there is no memory");
+			return;
+		}
+	}
 }

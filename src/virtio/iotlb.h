@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "state.h"
 #include "virtio/gmem.h"
 
 enum {
@@ -67,5 +68,9 @@ bool iotlb_window_at(const struct iotlb *tlb, const struct gmem *mem, uint64_t i
  */
 void *iotlb_host(const struct iotlb *tlb, const struct gmem *mem, uint64_t iova, uint64_t len,
 		 uint8_t perm, uint64_t *ret_missing);
+
+/* For a hand-over: all of them, the oldest first; loaded into one that is empty. */
+void iotlb_save(const struct iotlb *tlb, struct state_writer *w, unsigned int tag);
+void iotlb_load(struct iotlb *tlb, struct state_reader *r, unsigned int tag);
 
 #endif

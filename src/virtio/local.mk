@@ -14,6 +14,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/gmem-late.c \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
+	%reldir%/inflight-handover.c \
 	%reldir%/inflight-packed.c \
 	%reldir%/inflight-private.h \
 	%reldir%/inflight-split.c \
@@ -31,6 +32,8 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/picture.c \
 	%reldir%/picture.h \
 	%reldir%/virtq-gather.c \
+	%reldir%/virtq-handover.c \
+	%reldir%/virtq-handover.h \
 	%reldir%/virtq-inflight.c \
 	%reldir%/virtq-log.c \
 	%reldir%/virtq-packed.c \
@@ -54,6 +57,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 	%reldir%/console-state.h \
 	%reldir%/console-keep.c \
 	%reldir%/console-keep.h \
+	%reldir%/console-handover.c \
+	%reldir%/console-handover.h \
 	%reldir%/console.c \
 	%reldir%/console.h \
 	%reldir%/device.h

@@ -37,8 +37,6 @@ static void set_positions(struct virtq *q, uint32_t base)
 
 void virtq_packed_start(struct virtq *q, uint32_t base)
 {
-	uint32_t n_out;
-
 	set_positions(q, base);
 	q->last_avail = 0;
 	q->used_idx = q->published_idx = 0;
@@ -47,11 +45,18 @@ void virtq_packed_start(struct virtq *q, uint32_t base)
 		return;
 	if (q->avail.offset < q->size && q->used.offset < q->size)
 		virtq_inflight_start_packed(q);
-	n_out = distance(q, q->used, q->avail);
-	if (q->avail.offset >= q->size || q->used.offset >= q->size || n_out > q->size)
+	if (!virtq_packed_go_on(q))
 		virtq_break(q, VIRTQ_FAULT_BASE);
-	else
-		q->n_out = (uint16_t)n_out;
+}
+
+bool virtq_packed_go_on(struct virtq *q)
+{
+	uint32_t n_out = distance(q, q->used, q->avail);
+
+	if (q->avail.offset >= q->size || q->used.offset >= q->size || n_out > q->size)
+		return false;
+	q->n_out = (uint16_t)n_out;
+	return true;
 }
 
 uint32_t virtq_packed_base(const struct virtq *q)

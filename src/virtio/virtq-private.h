@@ -57,6 +57,17 @@ static inline bool virtq_single(struct virtq *q, uint64_t addr, uint32_t len, ui
 	return true;
 }
 
+/* virtq.c: what each start is made of. */
+
+/* What depends on the size of the ring; q->packed is set. */
+bool virtq_allocate(struct virtq *q, uint32_t size);
+
+/* Adopts ring and mem, or neither. */
+void virtq_bind(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem);
+
+/* Whether the short path may be taken; known entries are forgotten. */
+void virtq_choose_path(struct virtq *q);
+
 /* virtq.c: whether head is the chain that is out longest. What was left comes before all else. */
 bool virtq_is_oldest(const struct virtq *q, uint16_t head);
 
@@ -90,6 +101,9 @@ void virtq_split_kicks_off(struct virtq *q);
 void virtq_split_kicks_on(struct virtq *q);
 
 void virtq_packed_start(struct virtq *q, uint32_t base);
+
+/* Counts what is out by the positions. False: the ring does not have them. */
+bool virtq_packed_go_on(struct virtq *q);
 uint32_t virtq_packed_base(const struct virtq *q);
 uint32_t virtq_packed_position(const struct virtq *q);
 enum pop_result virtq_packed_pop(struct virtq *q, struct chain *ret_chain);

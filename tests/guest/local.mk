@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	%reldir%/scenario.sh \
 	%reldir%/talk.py \
 	%reldir%/try \
+	%reldir%/upgrade.sh \
 	%reldir%/use \
 	%reldir%/vport.c \
 	scripts/check \

@@ -8,11 +8,11 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch] | journal.[ch] | ringmark.h)
+	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch] | journal.[ch] | ringmark.h | handover.[ch])
 		echo base ;;
 	options*.[ch]) echo base ;;
-	loop.[ch] | loop-scope.c | loop-setup.[ch]) echo loop ;;
-	listener.[ch] | systemd.[ch]) echo listener ;;
+	loop.[ch] | loop-*.[ch]) echo loop ;;
+	listener.[ch] | systemd.[ch] | systemd-store.c) echo listener ;;
 	vhu/proto.[ch] | vhu/codec.[ch] | vhu/rules.[ch] | vhu/checks.[ch] | vhu/format.[ch] | vhu/fields.[ch] | vhu/words.[ch])
 		echo model ;;
 	vhu/*.def) echo model ;;
@@ -142,7 +142,7 @@ angled() {
 uring() {
 	sources "$1" | while read -r file; do
 		# The limit "wake" is a bare loop, to compare ours with.
-		case $file in loop.[ch] | loop-setup.[ch] | load/limit-ping.c) continue ;; esac
+		case $file in loop.[ch] | loop-*.[ch] | load/limit-ping.c) continue ;; esac
 		if grep -q '#[ \t]*include[ \t]*<\(liburing\|linux/io_uring\)' "$1/$file" ||
 			code "$1/$file" | grep -qE 'liburing|io_uring|IORING_|IOSQE_'; then
 			echo "$file names io_uring"

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
 EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
+EXTRA_DIST += \
+	%reldir%/systemd-store.py \
+	%reldir%/upgrade-client.py \
+	%reldir%/upgrade-newer.py \
+	%reldir%/upgrade-passed.py \
+	%reldir%/upgrade-terminal.py
 
 # Structure of the sources.
 sys_tests += \
@@ -21,6 +27,7 @@ sys_tests += \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \
 	%reldir%/restart.sh \
+	%reldir%/daemon-upgrade.sh \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.

@@ -255,7 +255,7 @@ units_are_right() {
 	[ "$status" -eq 0 ] && [ ! -s "$tmp/verified" ]
 }
 
-plan 12
+plan 13
 check "it says when it is ready and when it ends" ready_and_stopping
 check "it does not say so when it cannot start" not_ready
 check "it says when it reads its setup again" reloading
@@ -270,6 +270,8 @@ else
 	check "a passed control socket" passed_control
 fi
 check "a count that is none" wrong_count
+check "sockets that are kept over a crash" timeout 100 python3 \
+	"$top_srcdir/tests/sys/systemd-store.py" "$daemon" "$vhu_guest" "$tmp" "$port"
 if command -v systemd-socket-activate >/dev/null && command -v systemd-analyze >/dev/null; then
 	check "systemd-socket-activate" activated
 	check "units that systemd-analyze has nothing to say of" units_are_right

@@ -119,6 +119,9 @@ unit_tests += %reldir%/test_loop_now
 %canon_reldir%_test_loop_now_SOURCES = %reldir%/test_loop_now.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_now_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_loop_park
+%canon_reldir%_test_loop_park_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* A loop that holds still, so that another process can go on in its place. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "loop-private.h"
+
+enum {
+	LOOK_NS = 20 * 1000 * 1000, /* between two cancels of what is left */
+	KEPT_MIN = 64,
+};
+
+bool loop_keep(struct loop *loop, struct op *op)
+{
+	size_t cap = loop->cap_kept > 0 ? 2 * loop->cap_kept : KEPT_MIN;
+	struct op **kept = loop->kept;
+
+	if (loop->n_kept == loop->cap_kept) {
+		kept = reallocarray(kept, cap, sizeof(struct op *));
+		if (!kept)
+			return false; /* the kernel has it: loop_park() will see */
+		loop->kept = kept;
+		loop->cap_kept = cap;
+	}
+	kept[loop->n_kept++] = op;
+	op->state = OP_KEPT;
+	return true;
+}
+
+/* Ends what was cancelled while it was kept. Whether there was such a thing. */
+static bool end_cancelled(struct loop *loop)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < loop->n_kept;) {
+		struct op *op = loop->kept[i];
+
+		if (op->state != OP_CANCELLING) {
+			i++;
+			continue;
+		}
+		loop->kept[i] = loop->kept[--loop->n_kept];
+		any = true;
+		op->state = OP_IDLE;
+		list_remove(&op->link);
+		if (op->scope->on_idle && scope_idle(op->scope))
+			loop_defer(loop, &op->scope->idle_task);
+		op->done(op, -ECANCELED);
+	}
+	return any;
+}
+
+/* Asks for everything back that the kernel has. */
+static void cancel_all(struct loop *loop)
+{
+	struct io_uring_sqe *sqe;
+
+	if (loop->n_in_flight == 0)
+		return;
+	sqe = loop_get_sqe(loop);
+	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+	io_uring_sqe_set_data64(sqe, CANCEL_TAG);
+}
+
+static bool at_rest(const struct loop *loop)
+{
+	return loop->n_in_flight == 0 && list_empty(&loop->tasks);
+}
+
+/* One look at what has come, and all that follows from it here. */
+static int settle(struct loop *loop)
+{
+	struct __kernel_timespec wait = { .tv_nsec = LOOK_NS };
+	struct io_uring_cqe *cqe;
+	int err;
+
+	cancel_all(loop);
+	if (loop->n_in_flight > 0 && list_empty(&loop->tasks))
+		err = io_uring_submit_and_wait_timeout(&loop->ring, &cqe, 1, &wait, NULL);
+	else
+		err = io_uring_submit_and_get_events(&loop->ring);
+	if (err < 0 && err != -EINTR && err != -ETIME && err != -EAGAIN && err != -EBUSY)
+		return err;
+	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
+		loop_complete(loop, cqe);
+	do {
+		loop_run_tasks(loop);
+	} while (end_cancelled(loop));
+	return 0;
+}
+
+int loop_park(struct loop *loop, uint64_t wait_ns)
+{
+	uint64_t start = monotonic_ns();
+	int err = 0;
+
+	assert(!loop->parked && !loop->borrowed);
+	loop->parked = true;
+	do {
+		err = settle(loop);
+		if (err == 0 && !at_rest(loop) && monotonic_ns() - start >= wait_ns)
+			err = -ETIMEDOUT;
+	} while (err == 0 && !at_rest(loop));
+	if (err < 0)
+		loop_unpark(loop);
+	return err;
+}
+
+void loop_begin_parked(struct loop *loop)
+{
+	loop->parked = true;
+}
+
+void loop_unpark(struct loop *loop)
+{
+	loop->parked = false;
+	for (size_t i = 0; i < loop->n_kept; i++) {
+		struct op *op = loop->kept[i];
+		bool cancelled = op->state == OP_CANCELLING;
+
+		op->state = OP_ARMED;
+		loop_hand_over(op);
+		if (cancelled)
+			op_cancel(op);
+	}
+	loop->n_kept = 0;
+	list_splice(&loop->tasks, &loop->postponed);
+}
+
+bool loop_is_parked(const struct loop *loop)
+{
+	return loop->parked;
+}
+
+bool loop_is_at_rest(const struct loop *loop)
+{
+	return loop->parked && at_rest(loop);
+}
+
+void loop_defer_parked(struct loop *loop, struct task *task)
+{
+	assert(loop->parked);
+	if (task->queued)
+		return;
+	task->queued = true;
+	list_append(&loop->postponed, &task->link);
+}
