@@ -30,7 +30,8 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 
 # A daemon that is killed again and again.
 check_PROGRAMS += %reldir%/restart/restart
-%canon_reldir%_restart_restart_SOURCES = %reldir%/restart/restart.c
+%canon_reldir%_restart_restart_SOURCES = %reldir%/restart/files.c %reldir%/restart/files.h \
+	%reldir%/restart/restart.c
 %canon_reldir%_restart_restart_LDADD = $(LIBGUEST)
 
 # Back-ends that are wrong in one way each.

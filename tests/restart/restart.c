@@ -4,14 +4,16 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON
+ *   restart [--kills N] [--upgrades N] [--ports N] [--seed N] [--packed] DAEMON
+ *
+ * Before each kill it is upgraded N times (SIGUSR2), and nobody notices that; some
+ * of the kills come amid one more.
  *
  * What a client has sent and the daemon has not read when it dies is lost with
  * the connection, which no back-end can help. So before some of the kills the
  * clients wait until all of it was read: then the guest must get all of it, and
  * otherwise a beginning of it, from the end of which the client goes on.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -30,6 +32,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "guest/guest.h"
+#include "files.h"
 #include "vhu/frontend-migrate.h"
 #include "virtio/features.h"
 
@@ -69,8 +72,8 @@ struct port_side {
 
 static struct {
 	const char *daemon;
-	char dir[64], socket[100];
-	unsigned int n_kills, n_ports;
+	char dir[64], socket[100], log[100];
+	unsigned int n_kills, n_upgrades, n_ports;
 	uint64_t seed;
 	bool packed;
 	pid_t pid;
@@ -173,8 +176,9 @@ static void daemon_exec(void)
 	argv[n++] = "--journal";
 	argv[n++] = t.dir;
 	argv[n++] = "--log-level";
-	argv[n++] = getenv("RESTART_LOG") ? getenv("RESTART_LOG") : "warning";
+	argv[n++] = getenv("RESTART_LOG") ? getenv("RESTART_LOG") : "info";
 	argv[n] = NULL;
+	files_log_to(t.log);
 	execv(t.daemon, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
@@ -432,6 +436,20 @@ static void reconnect(void)
 	}
 }
 
+/* Everything goes on meanwhile. */
+static void one_upgrade(void)
+{
+	unsigned int n_before = files_count_lines(t.log, ": upgraded: ");
+	int64_t deadline = monotonic_ms() + WAIT_MS;
+
+	kill(t.pid, SIGUSR2);
+	while (files_count_lines(t.log, ": upgraded: ") == n_before) {
+		step(true);
+		if (monotonic_ms() > deadline)
+			die("the daemon was not upgraded: see %s", t.log);
+	}
+}
+
 /* One kill, at a moment that is not known, and what is left of it. */
 static void one_kill(void)
 {
@@ -439,6 +457,10 @@ static void one_kill(void)
 	uint64_t end = monotonic_ns() + random_number() % 20000000;
 	int64_t deadline = monotonic_ms() + WAIT_MS;
 
+	for (unsigned int i = 0; i < t.n_upgrades; i++)
+		one_upgrade();
+	if (t.n_upgrades > 0 && random_number() % 4 == 0)
+		kill(t.pid, SIGUSR2);
 	while (monotonic_ns() < end)
 		step(true);
 	while (exact && !all_read()) {
@@ -493,21 +515,10 @@ static void set_up(void)
 	}
 }
 
-static void remove_files(void)
-{
-	struct dirent *entry;
-	DIR *dir = opendir(t.dir);
-
-	while (dir && (entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	if (dir)
-		closedir(dir);
-	rmdir(t.dir);
-}
-
 static void usage(void)
 {
-	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] DAEMON\n");
+	fprintf(stderr, "usage: restart [--kills N] [--upgrades N] [--ports N] [--seed N] "
+			"[--packed] DAEMON\n");
 	exit(2);
 }
 
@@ -515,6 +526,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "kills", required_argument, NULL, 'k' },
+		{ "upgrades", required_argument, NULL, 'u' },
 		{ "ports", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
@@ -528,6 +540,8 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'k')
 			t.n_kills = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (c == 'u')
+			t.n_upgrades = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 'p')
 			t.n_ports = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 's')
@@ -554,6 +568,7 @@ int main(int argc, char **argv)
 	if (!mkdtemp(t.dir))
 		die("no folder: %s", strerror(errno));
 	snprintf(t.socket, sizeof(t.socket), "%s/socket", t.dir);
+	snprintf(t.log, sizeof(t.log), "%s/log", t.dir);
 	for (unsigned int i = 0; i < t.n_ports; i++) {
 		t.ports[i] = (struct port_side){
 			.id = i + 1,
@@ -572,14 +587,14 @@ int main(int argc, char **argv)
 		client_leave(&t.ports[i]);
 		free(t.ports[i].late);
 	}
-	printf("# seed %" PRIu64 ": %u kills, %u ports, %" PRIu64 " bytes out, %" PRIu64
-	       " bytes in, 0 lost, 0 doubled\n",
-	       t.seed, t.n_kills, t.n_ports, n_out, n_in);
+	printf("# seed %" PRIu64 ": %u kills, %u upgrades, %u ports, %" PRIu64
+	       " bytes out, %" PRIu64 " bytes in, 0 lost, 0 doubled\n",
+	       t.seed, t.n_kills, t.n_kills * t.n_upgrades, t.n_ports, n_out, n_in);
 	daemon_kill();
-	remove_files();
+	files_remove(t.dir);
 	guest_fini(&t.guest);
 	vhu_frontend_inflight_fini(&t.record);
 	vhu_frontend_fini(&t.fe);
-	printf("ok 1 - nothing is lost or doubled when the daemon is killed\n1..1\n");
+	puts("ok 1 - nothing is lost or doubled when the daemon is killed\n1..1");
 	return 0;
 }
