@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,6 +17,8 @@
 enum {
 	JOURNAL_VERSION = 1,
 	JOURNAL_PAGE = 4096,
+	LOCK_TRIES = 50, /* one each LOCK_MS */
+	LOCK_MS = 10,
 };
 
 static const char journal_magic[8] = "vhujrnl";
@@ -56,6 +59,20 @@ static int fail(int err, const char *path, const char *what, char *ret_why, size
 	return err;
 }
 
+/*
+ * Who had it may be amid its end, killed while another program was asked whether
+ * it can take its place: that one has the lock a moment longer.
+ */
+static bool lock(int fd)
+{
+	for (unsigned int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (i == LOCK_TRIES)
+			return false;
+		poll(NULL, 0, LOCK_MS);
+	}
+	return true;
+}
+
 /* Ours alone: a file that others can write could not be believed. */
 static int open_file(const char *path, char *ret_why, size_t why_cap)
 {
@@ -69,7 +86,7 @@ static int open_file(const char *path, char *ret_why, size_t why_cap)
 		return fail(-EPERM, path,
 			    "expected a regular file of ours that nobody else can open", ret_why,
 			    why_cap);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (!lock(fd))
 		return fail(-EBUSY, path, "another process has the journal", ret_why, why_cap);
 	return fd_take(&fd);
 }
@@ -92,6 +109,17 @@ static int size_file(int fd, size_t len)
 	if ((uint64_t)st.st_size != len && ftruncate(fd, 0) < 0)
 		return -errno;
 	return -posix_fallocate(fd, 0, (off_t)len);
+}
+
+static struct journal make(int fd, struct journal_header *h, size_t commit_len, size_t area_len)
+{
+	return (struct journal){
+		.fd = fd,
+		.header = h,
+		.map_len = head_len(commit_len) + area_len,
+		.commit_len = commit_len,
+		.area = (uint8_t *)h + head_len(commit_len),
+	};
 }
 
 int journal_open(struct journal *j, const char *path, uint32_t kind, size_t commit_len,
@@ -119,13 +147,7 @@ int journal_open(struct journal *j, const char *path, uint32_t kind, size_t comm
 		h->area_len = area_len;
 		memcpy(h->magic, journal_magic, sizeof(h->magic));
 	}
-	*j = (struct journal){
-		.fd = fd_take(&fd),
-		.header = h,
-		.map_len = len,
-		.commit_len = commit_len,
-		.area = (uint8_t *)h + head_len(commit_len),
-	};
+	*j = make(fd_take(&fd), h, commit_len, area_len);
 	*ret_found = h->n_commits > 0;
 	return 0;
 }
@@ -151,4 +173,51 @@ void journal_commit(struct journal *j, const void *bytes)
 const void *journal_last(const struct journal *j)
 {
 	return j->header->n_commits > 0 ? place(j, j->header->n_commits) : NULL;
+}
+
+/* Another process. */
+
+enum { TAG_FD = 1 };
+
+void journal_save(const struct journal *j, struct handover_out *out, unsigned int tag)
+{
+	state_begin_group(&out->state, tag);
+	handover_put_fd(out, TAG_FD, j->fd);
+	state_end(&out->state);
+}
+
+/* The file as it is; NULL, and fd is closed, when it is not what it should be. */
+static struct journal_header *map_again(int *fd, uint32_t kind, size_t commit_len, size_t area_len)
+{
+	const size_t len = head_len(commit_len) + area_len;
+	struct journal_header *h = MAP_FAILED;
+	struct stat st;
+
+	if (fstat(*fd, &st) == 0 && (uint64_t)st.st_size == len)
+		h = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	if (h != MAP_FAILED && header_fits(h, kind, commit_len, area_len)) {
+		madvise(h, len, MADV_DONTDUMP);
+		return h;
+	}
+	if (h != MAP_FAILED)
+		munmap(h, len);
+	*fd = fd_close(*fd);
+	return NULL;
+}
+
+void journal_load(struct journal *j, struct handover_in *in, unsigned int tag, uint32_t kind,
+		  size_t commit_len, size_t area_len)
+{
+	struct journal_header *h;
+	int fd;
+
+	if (!state_enter(&in->state, tag, "journal"))
+		return;
+	fd = handover_take_fd(in, TAG_FD, "file", true);
+	h = fd >= 0 ? map_again(&fd, kind, commit_len, area_len) : NULL;
+	if (h)
+		*j = make(fd, h, commit_len, area_len);
+	else
+		state_fail(&in->state, "the file is not laid out as expected");
+	state_leave(&in->state);
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "handover.h"
+
 struct journal_header;
 
 struct journal {
@@ -39,5 +41,14 @@ void journal_commit(struct journal *j, const void *bytes);
 
 /* What was committed last, commit_len bytes; NULL: nothing was. */
 const void *journal_last(const struct journal *j);
+
+/*
+ * For a hand-over, as a group: the file stays locked all the time, by whoever has
+ * its descriptor. Nothing in it is changed by either; a file of another layout is
+ * an error.
+ */
+void journal_save(const struct journal *j, struct handover_out *out, unsigned int tag);
+void journal_load(struct journal *j, struct handover_in *in, unsigned int tag, uint32_t kind,
+		  size_t commit_len, size_t area_len);
 
 #endif

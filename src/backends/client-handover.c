@@ -13,6 +13,7 @@ enum client_tag {
 	TAG_MEMBER,
 	TAG_TELNET,
 	TAG_WIRE_OUT,
+	TAG_INPUT_AT, /* of one that is recorded: where that is */
 	TAG_STREAM,
 };
 
@@ -20,6 +21,7 @@ enum client_flag {
 	FLAG_DEAF,
 	FLAG_LINGERS,
 	FLAG_TELNET,
+	FLAG_RECORDED,
 	N_FLAGS,
 };
 
@@ -33,7 +35,8 @@ void client_save(const struct client *c, struct handover_out *out, unsigned int 
 	state_put_number(w, TAG_FLAGS,
 			 (uint64_t)c->deaf << FLAG_DEAF |
 				 (uint64_t)op_armed(&c->leave.op) << FLAG_LINGERS |
-				 (uint64_t)(c->wire != NULL) << FLAG_TELNET);
+				 (uint64_t)(c->wire != NULL) << FLAG_TELNET |
+				 (uint64_t)(c->journal != NULL) << FLAG_RECORDED);
 	state_put_number(w, TAG_RECEIVED, c->n_received);
 	state_put_bytes(w, TAG_INPUT, c->in + c->in_at, c->in_len);
 	port_client_save(&c->member, out, TAG_MEMBER);
@@ -41,6 +44,8 @@ void client_save(const struct client *c, struct handover_out *out, unsigned int 
 		telnet_save(c->wire->telnet, out, TAG_TELNET);
 		state_put_bytes(w, TAG_WIRE_OUT, c->wire->out + c->wire->out_at, c->wire->out_len);
 	}
+	if (c->journal)
+		state_put_number(w, TAG_INPUT_AT, c->in_at);
 	stream_save(&c->stream, out, TAG_STREAM);
 	state_end(w);
 }
@@ -54,6 +59,21 @@ static void load_wire(struct wire *w, struct handover_in *in)
 	w->out_len = state_take_bytes(&in->state, TAG_WIRE_OUT, "answers", sizeof(w->out), &bytes);
 	if (w->out_len > 0)
 		memcpy(w->out, bytes, w->out_len);
+}
+
+/* Its input is in the journal, as it was. */
+static void load_recorded(struct client *c, struct state_reader *r)
+{
+	const size_t at = state_take_number(r, TAG_INPUT_AT, "input at", CLIENT_INPUT_SIZE);
+
+	if (r->failed)
+		return;
+	if (!c->member.port->journal || at > CLIENT_INPUT_SIZE - c->in_len) {
+		state_fail(r, "it is recorded, and its port has no such journal");
+		return;
+	}
+	client_recorded(c);
+	c->in_at = at;
 }
 
 /* Everything but the flags, which are returned. It has joined if nothing was wrong. */
@@ -74,6 +94,8 @@ static uint64_t load(struct client *c, const struct client_args *args)
 	port_client_load(args->owner->args.port, &c->member, &client_member_ops, in, TAG_MEMBER);
 	if (c->wire)
 		load_wire(c->wire, in);
+	if (flags & BIT(FLAG_RECORDED))
+		load_recorded(c, r);
 	stream_load(&c->stream, in, TAG_STREAM);
 	return flags;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "backends/port-journal.h"
 #include "backends/port-private.h"
 
 enum port_tag {
@@ -16,7 +17,11 @@ enum port_tag {
 	TAG_OUT_BEGIN, /* position of the oldest byte */
 	TAG_OUT,
 	TAG_IN,
-	TAG_SIZE, /* of the output ring */
+	TAG_SIZE,    /* of the output ring */
+	TAG_JOURNAL, /* that has the contents instead */
+	TAG_DELIVERED,
+	TAG_BEGIN,
+	TAG_OWING,
 };
 
 enum port_switch {
@@ -41,6 +46,7 @@ enum client_tag {
 	CLIENT_READ,
 	CLIENT_WRITTEN,
 	CLIENT_LOST,
+	CLIENT_SENT,
 };
 
 enum client_flag {
@@ -86,10 +92,17 @@ void port_handover_save(const struct port *port, struct handover_out *out, unsig
 	state_put_number(w, TAG_LAST_CLIENT, port->last_client_id);
 	state_put_bytes(w, TAG_COUNTERS, &counters, sizeof(counters));
 	state_put_bytes(w, TAG_LATENCY, &port->latency, sizeof(port->latency));
-	state_put_number(w, TAG_OUT_BEGIN, port->out.tail);
-	put_ring(w, TAG_OUT, &port->out);
-	put_ring(w, TAG_IN, &port->in);
+	if (!port->journal) {
+		state_put_number(w, TAG_OUT_BEGIN, port->out.tail);
+		put_ring(w, TAG_OUT, &port->out);
+		put_ring(w, TAG_IN, &port->in);
+	}
 	state_put_number(w, TAG_SIZE, port->out.size);
+	if (port->journal)
+		port_journal_save(port->journal, port, out, TAG_JOURNAL);
+	state_put_number(w, TAG_DELIVERED, port->delivered);
+	state_put_number(w, TAG_BEGIN, port->begin);
+	state_put_number(w, TAG_OWING, port->owing);
 	state_end(w);
 }
 
@@ -108,12 +121,36 @@ static void begin_ring_at(struct bytering *r, uint64_t pos)
 	r->base = r->head = r->tail = pos;
 }
 
+static void load_rings(struct port *port, struct state_reader *r)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	begin_ring_at(&port->out, state_take_number(r, TAG_OUT_BEGIN, "output begins", UINT64_MAX));
+	len = state_take_bytes(r, TAG_OUT, "output", port->out.size, &bytes);
+	bytering_put(&port->out, bytes, len);
+	len = state_take_bytes(r, TAG_IN, "input", port->in.size, &bytes);
+	bytering_put(&port->in, bytes, len);
+}
+
+static void load_contents(struct port *port, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+
+	if (state_has(r, TAG_OUT_BEGIN))
+		load_rings(port, r);
+	if (state_take_number(r, TAG_SIZE, "ring", UINT64_MAX) != port->out.size)
+		state_fail(r, "its ring has %zu bytes here", port->out.size);
+	if (state_has(r, TAG_JOURNAL))
+		port_journal_load(port, port->out.size, in, TAG_JOURNAL);
+	port->delivered = state_take_number(r, TAG_DELIVERED, "delivered", UINT64_MAX);
+	port->begin = state_take_number(r, TAG_BEGIN, "begin", UINT64_MAX);
+	port->owing = state_take_flag(r, TAG_OWING, "owing");
+}
+
 void port_handover_load(struct port *port, struct handover_in *in, unsigned int tag)
 {
 	struct state_reader *r = &in->state;
-	const uint8_t *bytes;
-	uint64_t begin;
-	size_t len;
 
 	if (!state_enter(r, tag, "port"))
 		return;
@@ -126,14 +163,7 @@ void port_handover_load(struct port *port, struct handover_in *in, unsigned int 
 		(unsigned int)state_take_number(r, TAG_LAST_CLIENT, "last client", UINT32_MAX);
 	handover_take_exact(in, TAG_COUNTERS, "counters", &port->counters, sizeof(port->counters));
 	handover_take_exact(in, TAG_LATENCY, "latency", &port->latency, sizeof(port->latency));
-	begin = state_take_number(r, TAG_OUT_BEGIN, "output begins", UINT64_MAX);
-	len = state_take_bytes(r, TAG_OUT, "output", port->out.size, &bytes);
-	begin_ring_at(&port->out, begin);
-	bytering_put(&port->out, bytes, len);
-	len = state_take_bytes(r, TAG_IN, "input", port->in.size, &bytes);
-	bytering_put(&port->in, bytes, len);
-	if (state_take_number(r, TAG_SIZE, "ring", UINT64_MAX) != port->out.size)
-		state_fail(r, "its ring has %zu bytes here", port->out.size);
+	load_contents(port, in);
 	state_leave(r);
 }
 
@@ -158,6 +188,7 @@ void port_client_save(const struct port_client *c, struct handover_out *out, uns
 	state_put_number(w, CLIENT_READ, c->n_read);
 	state_put_number(w, CLIENT_WRITTEN, c->n_written);
 	state_put_number(w, CLIENT_LOST, c->n_lost);
+	state_put_number(w, CLIENT_SENT, c->sent);
 	state_end(w);
 }
 
@@ -191,6 +222,7 @@ static void load_client(struct port_client *c, struct handover_in *in)
 	c->n_read = state_take_number(r, CLIENT_READ, "read", UINT64_MAX);
 	c->n_written = state_take_number(r, CLIENT_WRITTEN, "written", UINT64_MAX);
 	c->n_lost = state_take_number(r, CLIENT_LOST, "lost", UINT64_MAX);
+	c->sent = state_take_number(r, CLIENT_SENT, "sent", c->port->out.head);
 }
 
 bool port_client_load(struct port *port, struct port_client *c, const struct port_client_ops *ops,

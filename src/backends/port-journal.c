@@ -59,6 +59,20 @@ static uint64_t sent_to(const struct port_transfers *t)
 	return send->pos + transferred(send);
 }
 
+static size_t area_len(size_t out_size)
+{
+	return TRANSFERS_SIZE + PORT_JOURNAL_RECEIVE + PORT_JOURNAL_INPUT + out_size;
+}
+
+static void set_places(struct port_journal *j, size_t out_size)
+{
+	j->transfers = j->file.area;
+	j->received = (uint8_t *)j->file.area + TRANSFERS_SIZE;
+	j->in = j->received + PORT_JOURNAL_RECEIVE;
+	j->out = j->in + PORT_JOURNAL_INPUT;
+	j->out_size = out_size;
+}
+
 int port_journal_new(const char *path, size_t out_size, struct port_journal **ret_journal,
 		     char *ret_why, size_t why_cap)
 {
@@ -70,18 +84,13 @@ int port_journal_new(const char *path, size_t out_size, struct port_journal **re
 		snprintf(ret_why, why_cap, "%s: no memory for a journal", path);
 		return -ENOMEM;
 	}
-	err = journal_open(&j->file, path, JOURNAL_KIND_PORT, sizeof(j->now),
-			   TRANSFERS_SIZE + PORT_JOURNAL_RECEIVE + PORT_JOURNAL_INPUT + out_size,
+	err = journal_open(&j->file, path, JOURNAL_KIND_PORT, sizeof(j->now), area_len(out_size),
 			   &found, ret_why, why_cap);
 	if (err < 0) {
 		free(j);
 		return err;
 	}
-	j->transfers = j->file.area;
-	j->received = (uint8_t *)j->file.area + TRANSFERS_SIZE;
-	j->in = j->received + PORT_JOURNAL_RECEIVE;
-	j->out = j->in + PORT_JOURNAL_INPUT;
-	j->out_size = out_size;
+	set_places(j, out_size);
 	if (found)
 		memcpy(&j->now, journal_last(&j->file), sizeof(j->now));
 	*ret_journal = j;
@@ -262,4 +271,84 @@ uint64_t port_journal_out_done(struct port_journal *j, uint64_t guest, uint32_t 
 {
 	return found_for(j, guest, &j->found_out_done) && next == j->now.next_out ? j->now.out_done
 										  : 0;
+}
+
+/* Another process. */
+
+enum journal_tag { TAG_FILE = 1, TAG_FLAGS, TAG_COMMIT, TAG_IN, TAG_OUT };
+enum journal_flag { FLAG_CLIENT, FLAG_FOUND_IN, FLAG_FOUND_OUT, FLAG_FOUND_DONE, N_FLAGS };
+
+static void save_positions(const struct bytering *ring, struct state_writer *w, unsigned int tag)
+{
+	const uint64_t at[] = { ring->head, ring->tail, ring->base };
+
+	state_put_bytes(w, tag, at, sizeof(at));
+}
+
+static void load_positions(struct bytering *ring, struct handover_in *in, unsigned int tag)
+{
+	uint64_t at[3] = { 0 };
+
+	handover_take_exact(in, tag, "positions", at, sizeof(at));
+	if (at[0] - at[1] > ring->size)
+		state_fail(&in->state, "there is more than the ring holds");
+	ring->head = at[0];
+	ring->tail = at[1];
+	ring->base = at[2];
+}
+
+void port_journal_save(const struct port_journal *j, const struct port *port,
+		       struct handover_out *out, unsigned int tag)
+{
+	struct state_writer *w = &out->state;
+
+	state_begin_group(w, tag);
+	journal_save(&j->file, out, TAG_FILE);
+	state_put_number(w, TAG_FLAGS,
+			 (uint64_t)j->client << FLAG_CLIENT |
+				 (uint64_t)j->found_ring[0] << FLAG_FOUND_IN |
+				 (uint64_t)j->found_ring[1] << FLAG_FOUND_OUT |
+				 (uint64_t)j->found_out_done << FLAG_FOUND_DONE);
+	state_put_bytes(w, TAG_COMMIT, &j->now, sizeof(j->now));
+	save_positions(&port->in, w, TAG_IN);
+	save_positions(&port->out, w, TAG_OUT);
+	state_end(w);
+}
+
+static void load_journal(struct port_journal *j, size_t out_size, struct handover_in *in)
+{
+	uint64_t flags;
+
+	journal_load(&j->file, in, TAG_FILE, JOURNAL_KIND_PORT, sizeof(j->now), area_len(out_size));
+	flags = state_take_number(&in->state, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
+	j->client = flags & BIT(FLAG_CLIENT);
+	j->found_ring[0] = flags & BIT(FLAG_FOUND_IN);
+	j->found_ring[1] = flags & BIT(FLAG_FOUND_OUT);
+	j->found_out_done = flags & BIT(FLAG_FOUND_DONE);
+	handover_take_exact(in, TAG_COMMIT, "commit", &j->now, sizeof(j->now));
+}
+
+void port_journal_load(struct port *port, size_t out_size, struct handover_in *in, unsigned int tag)
+{
+	struct state_reader *r = &in->state;
+	struct port_journal *j;
+
+	if (!state_enter(r, tag, "journal"))
+		return;
+	j = calloc(1, sizeof(*j));
+	if (j)
+		load_journal(j, out_size, in);
+	else
+		state_fail(r, "no memory");
+	if (!r->failed) {
+		set_places(j, out_size);
+		port->journal = j;
+		bytering_lend(&port->in, j->in, PORT_JOURNAL_INPUT);
+		load_positions(&port->in, in, TAG_IN);
+		bytering_lend(&port->out, j->out, j->out_size);
+		load_positions(&port->out, in, TAG_OUT);
+	} else {
+		port_journal_free(j);
+	}
+	state_leave(r);
 }

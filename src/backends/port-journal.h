@@ -71,6 +71,16 @@ void port_journal_free(struct port_journal *j);
 void port_journal_begin(struct port_journal *j, struct port *port);
 
 /*
+ * For a hand-over, as a group. The loaded one, NULL if something is wrong, keeps the
+ * port's bytes (port->in and port->out, positions and all), which stay in the file;
+ * neither changes anything there.
+ */
+void port_journal_save(const struct port_journal *j, const struct port *port,
+		       struct handover_out *out, unsigned int tag);
+void port_journal_load(struct port *port, size_t out_size, struct handover_in *in,
+		       unsigned int tag);
+
+/*
  * A client comes: false, if it is not to be recorded. pos: of the next byte that
  * it is sent, in the stream of output.
  */

@@ -106,8 +106,6 @@ void guest_save(const struct guest *g, struct handover_out *out, unsigned int ta
 
 	if (!guest_settled(g) || !list_empty(&g->leaving) || !list_empty(&g->wanted))
 		handover_busy(out, "%s: something is being closed", g->spec->options.name);
-	if (g->console.journal)
-		handover_busy(out, "%s: its journal cannot be handed over", g->spec->options.name);
 	describe_device(g->spec, words, sizeof(words));
 	state_begin_group(w, tag);
 	handover_put_text(out, TAG_WORDS, words);
@@ -245,6 +243,8 @@ static void load_rest(struct guest *g, struct handover_in *in)
 		load_port(g, in);
 	load_server(g, in);
 	console_handover_load(&g->console, in, TAG_CONSOLE);
+	if (g->console.journal && !g->env->journal)
+		state_fail(&in->state, "it has a journal, and --journal is not there any more");
 	list_for_each (node, tmp, &g->ports)
 		load_contents(list_entry(node, struct guest_port, link), in);
 	g->last_attachment_id = last;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,6 +76,7 @@ static void become_probe(const char *program, char *const *argv, char **env, int
 	static const char failed[] = "it cannot be executed\n";
 
 	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it has our locks */
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(words, STDOUT_FILENO) < 0 ||
 	    dup2(words, STDERR_FILENO) < 0)
 		_exit(EXIT_FAILURE);

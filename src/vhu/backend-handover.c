@@ -303,10 +303,11 @@ static void load_live(struct vqio *v, struct state_reader *r)
 	struct vdev *dev = v->b->dev;
 	struct virtq_ring ring;
 
+	virtq_load(&v->q.vq, r, RING_QUEUE, v->num);
 	if (!r->failed && v->mapped && !vqio_map_ring(v, &ring))
 		state_fail(r, "its addresses are not inside one shared region each");
-	virtq_load(&v->q.vq, r, RING_QUEUE, v->mapped ? &ring : NULL, v->b->mem, v->num,
-		   v->b->nego.features);
+	if (!r->failed && v->mapped)
+		virtq_set_memory(&v->q.vq, &ring, v->b->mem);
 	if (!r->failed)
 		dev->ops->queue_start(dev, &v->q, false);
 }

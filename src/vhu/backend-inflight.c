@@ -25,18 +25,24 @@ static void replace(struct vhu_backend *b, struct inflight *record, int fd,
 		virtq_set_inflight(&b->vqs[i].q.vq, record, i);
 }
 
-enum gmem_result vhu_inflight_set(struct vhu_backend *b, int fd, const struct vhu_inflight *place)
+static enum gmem_result adopt(struct vhu_backend *b, int fd, const struct vhu_inflight *place,
+			      bool packed)
 {
 	struct inflight *record = NULL;
 	enum gmem_result result =
 		inflight_map(place->mmap_size, place->mmap_offset, fd, place->num_queues,
-			     place->queue_size, is_packed(b), &record);
+			     place->queue_size, packed, &record);
 
 	if (result == GMEM_OK)
 		replace(b, record, fd, place);
 	else
 		fd_close(fd);
 	return result;
+}
+
+enum gmem_result vhu_inflight_set(struct vhu_backend *b, int fd, const struct vhu_inflight *place)
+{
+	return adopt(b, fd, place, is_packed(b));
 }
 
 void vhu_inflight_drop(struct vhu_backend *b)
@@ -61,7 +67,8 @@ enum inflight_tag {
 	INFLIGHT_SIZE,
 	INFLIGHT_OFFSET,
 	INFLIGHT_QUEUES,
-	INFLIGHT_NUM
+	INFLIGHT_NUM,
+	INFLIGHT_PACKED, /* as the features were when it was given, which may have come later */
 };
 
 void vhu_inflight_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag)
@@ -77,6 +84,7 @@ void vhu_inflight_save(const struct vhu_backend *b, struct handover_out *out, un
 	state_put_number(w, INFLIGHT_OFFSET, place->mmap_offset);
 	state_put_number(w, INFLIGHT_QUEUES, place->num_queues);
 	state_put_number(w, INFLIGHT_NUM, place->queue_size);
+	state_put_number(w, INFLIGHT_PACKED, inflight_is_packed(b->inflight.record));
 	state_end(w);
 }
 
@@ -85,6 +93,7 @@ void vhu_inflight_load(struct vhu_backend *b, struct handover_in *in, unsigned i
 	struct state_reader *r = &in->state;
 	struct vhu_inflight place = { .mmap_size = 0 };
 	enum gmem_result result;
+	bool packed;
 	int fd;
 
 	if (!state_has(r, tag) || !state_enter(r, tag, "record of requests in flight"))
@@ -94,8 +103,9 @@ void vhu_inflight_load(struct vhu_backend *b, struct handover_in *in, unsigned i
 	place.mmap_offset = state_take_number(r, INFLIGHT_OFFSET, "offset", UINT64_MAX);
 	place.num_queues = (uint16_t)state_take_number(r, INFLIGHT_QUEUES, "rings", UINT16_MAX);
 	place.queue_size = (uint16_t)state_take_number(r, INFLIGHT_NUM, "entries", UINT16_MAX);
+	packed = state_take_flag(r, INFLIGHT_PACKED, "packed");
 	if (!r->failed) {
-		result = vhu_inflight_set(b, fd, &place);
+		result = adopt(b, fd, &place, packed);
 		if (result != GMEM_OK)
 			state_fail(r, "%s", gmem_result_text(result));
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "virtio/console-handover.h"
 
+#include "virtio/console-journal.h"
+
 enum console_tag {
 	TAG_FEATURES = 1,
 	TAG_FLAGS,
@@ -10,6 +12,7 @@ enum console_tag {
 	TAG_PORT,
 	TAG_GUEST, /* by its in-flight record */
 	TAG_PAUSES,
+	TAG_JOURNAL,
 };
 
 enum console_flag { FLAG_SINGLE, FLAG_DRIVER_READY, FLAG_SIZE, FLAG_CTRL_RESUMES, N_FLAGS };
@@ -66,6 +69,7 @@ void console_handover_save(const struct console *con, struct handover_out *out, 
 		save_port(&ctrl->ports[i], i, w);
 	state_put_number(w, TAG_GUEST, con->guest);
 	state_put_number(w, TAG_PAUSES, con->n_pauses);
+	console_journal_save(con, out, TAG_JOURNAL);
 	state_end(w);
 }
 
@@ -113,5 +117,6 @@ void console_handover_load(struct console *con, struct handover_in *in, unsigned
 		load_port(con, r);
 	con->guest = state_take_number(r, TAG_GUEST, "guest", UINT64_MAX);
 	con->n_pauses = (unsigned int)state_take_number(r, TAG_PAUSES, "pauses", UINT32_MAX);
+	console_journal_load(con, in, TAG_JOURNAL);
 	state_leave(r);
 }

@@ -184,3 +184,47 @@ bool console_journal_resume(struct console *con, unsigned int idx, uint64_t gues
 	console_journal_note(con, idx, &mark);
 	return found;
 }
+
+/* Another process. */
+
+enum journal_tag { TAG_FILE = 1, TAG_FLAGS, TAG_COMMIT };
+enum journal_flag { FLAG_FRESH, FLAG_FOUND_0, FLAG_FOUND_1, N_FLAGS };
+
+void console_journal_save(const struct console *con, struct handover_out *out, unsigned int tag)
+{
+	const struct console_journal *j = con->journal;
+	struct state_writer *w = &out->state;
+
+	if (!j)
+		return;
+	state_begin_group(w, tag);
+	journal_save(&j->file, out, TAG_FILE);
+	state_put_number(w, TAG_FLAGS,
+			 (uint64_t)j->fresh << FLAG_FRESH | (uint64_t)j->found[0] << FLAG_FOUND_0 |
+				 (uint64_t)j->found[1] << FLAG_FOUND_1);
+	state_put_bytes(w, TAG_COMMIT, &j->now, sizeof(j->now));
+	state_end(w);
+}
+
+void console_journal_load(struct console *con, struct handover_in *in, unsigned int tag)
+{
+	struct state_reader *r = &in->state;
+	struct console_journal *j;
+	uint64_t flags;
+
+	if (!state_has(r, tag) || !state_enter(r, tag, "journal"))
+		return;
+	j = calloc(1, sizeof(*j));
+	if (!j) {
+		state_fail(r, "no memory");
+		return;
+	}
+	con->journal = j;
+	journal_load(&j->file, in, TAG_FILE, JOURNAL_KIND_CONSOLE, sizeof(j->now), 0);
+	flags = state_take_number(r, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
+	j->fresh = flags & BIT(FLAG_FRESH);
+	j->found[0] = flags & BIT(FLAG_FOUND_0);
+	j->found[1] = flags & BIT(FLAG_FOUND_1);
+	handover_take_exact(in, TAG_COMMIT, "commit", &j->now, sizeof(j->now));
+	state_leave(r);
+}

@@ -7,6 +7,7 @@
 #ifndef VHU_VIRTIO_CONSOLE_JOURNAL_H
 #define VHU_VIRTIO_CONSOLE_JOURNAL_H
 
+#include "handover.h"
 #include "virtio/console.h"
 
 /*
@@ -27,5 +28,12 @@ void console_journal_note(struct console *con, unsigned int idx, const struct ri
 /* See vdev_ops.queue_resume: of any queue; the driver's state comes back with the first. */
 bool console_journal_resume(struct console *con, unsigned int idx, uint64_t guest,
 			    struct ring_mark *ret_mark);
+
+/*
+ * For a hand-over, as a group, if there is one; loaded when all queues have started.
+ * Neither changes anything in the file.
+ */
+void console_journal_save(const struct console *con, struct handover_out *out, unsigned int tag);
+void console_journal_load(struct console *con, struct handover_in *in, unsigned int tag);
 
 #endif

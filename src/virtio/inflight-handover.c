@@ -12,8 +12,6 @@ enum ring_tag {
 	TAG_LISTS,
 };
 
-enum { N_LISTS = 3 };
-
 void inflight_save(const struct inflight_ring *r, bool packed, struct state_writer *w,
 		   unsigned int tag)
 {
@@ -22,7 +20,8 @@ void inflight_save(const struct inflight_ring *r, bool packed, struct state_writ
 	if (packed) {
 		state_put_number(w, TAG_FREE_HEAD, r->free_head);
 		state_put_number(w, TAG_USED, packed_base(r->used, r->used));
-		state_put_bytes(w, TAG_LISTS, r->next, N_LISTS * r->size * sizeof(*r->next));
+		state_put_bytes(w, TAG_LISTS, r->next,
+				INFLIGHT_PACKED_LISTS * r->size * sizeof(*r->next));
 	}
 	state_end(w);
 }
@@ -38,7 +37,7 @@ static bool lists_fit(const struct inflight_ring *r)
 
 static void load_packed(struct inflight_ring *r, struct state_reader *reader)
 {
-	const size_t len = N_LISTS * r->size * sizeof(*r->next);
+	const size_t len = INFLIGHT_PACKED_LISTS * r->size * sizeof(*r->next);
 	const uint8_t *bytes;
 
 	r->free_head = (uint16_t)state_take_number(reader, TAG_FREE_HEAD, "free", UINT16_MAX);

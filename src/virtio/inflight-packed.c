@@ -200,7 +200,7 @@ static int list_inflight(struct inflight_ring *r, uint8_t *visited, struct infli
 bool inflight_packed_lists(struct inflight_ring *r)
 {
 	free(r->next);
-	r->next = calloc(3 * (size_t)r->size, sizeof(*r->next));
+	r->next = calloc(INFLIGHT_PACKED_LISTS * (size_t)r->size, sizeof(*r->next));
 	if (!r->next)
 		return false;
 	r->last = r->next + r->size;

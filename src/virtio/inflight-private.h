@@ -72,6 +72,8 @@ INFLIGHT_ACCESS(64)
 /* Whether somebody has begun the part, for a ring of that many entries. */
 bool inflight_part_begun(const struct inflight_ring *r);
 
+enum { INFLIGHT_PACKED_LISTS = 3 }; /* next, last, num */
+
 /* Makes room for the lists of a packed ring, in one allocation that r->next names. */
 bool inflight_packed_lists(struct inflight_ring *r);
 

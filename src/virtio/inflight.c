@@ -228,6 +228,11 @@ uint8_t inflight_kept(const struct inflight *record, unsigned int idx)
 	return record && record->kept ? part_load8(record->kept, idx) : 0;
 }
 
+bool inflight_is_packed(const struct inflight *record)
+{
+	return record->packed;
+}
+
 bool inflight_faulted(const struct inflight *record)
 {
 	return gmem_faulted(record->mem);

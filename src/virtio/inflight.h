@@ -104,6 +104,9 @@ uint64_t inflight_identity(const struct inflight *record);
 void inflight_keep(struct inflight *record, unsigned int idx, uint8_t value);
 uint8_t inflight_kept(const struct inflight *record, unsigned int idx);
 
+/* The layout that it was made for. */
+bool inflight_is_packed(const struct inflight *record);
+
 /* Whether the record lost its file. */
 bool inflight_faulted(const struct inflight *record);
 

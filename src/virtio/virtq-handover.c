@@ -8,7 +8,8 @@
 #include "virtio/virtq-private.h"
 
 enum queue_tag {
-	TAG_FLAGS = 1, /* BIT(enum queue_flag) */
+	TAG_FEATURES = 1,
+	TAG_FLAGS, /* BIT(enum queue_flag) */
 	TAG_LAST_AVAIL,
 	TAG_USED_IDX,
 	TAG_POSITIONS, /* packed: both, as a base has them */
@@ -50,6 +51,7 @@ void virtq_save(const struct virtq *q, struct handover_out *out, unsigned int ta
 		handover_busy(out, "a ring that runs has another record of what is in flight than "
 				   "the session");
 	state_begin_group(w, tag);
+	state_put_number(w, TAG_FEATURES, q->features);
 	state_put_number(w, TAG_FLAGS,
 			 (uint64_t)q->call_forced << FLAG_CALL_FORCED | (uint64_t)(record != NULL)
 										<< FLAG_RECORDS);
@@ -133,18 +135,22 @@ static void load_record(struct virtq *q, struct state_reader *r)
 	inflight_load(&q->inflight, q->packed, r, TAG_RECORD);
 }
 
-void virtq_load(struct virtq *q, struct state_reader *r, unsigned int tag,
-		const struct virtq_ring *ring, struct gmem *mem, uint32_t size, uint64_t features)
+static void load_features(struct virtq *q, struct state_reader *r)
+{
+	q->features = state_take_number(r, TAG_FEATURES, "features", UINT64_MAX);
+	q->event_idx = (q->features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;
+	q->in_order = (q->features & BIT(VIRTIO_F_IN_ORDER_BIT)) != 0;
+	q->packed = (q->features & BIT(VIRTIO_F_RING_PACKED_BIT)) != 0;
+}
+
+void virtq_load(struct virtq *q, struct state_reader *r, unsigned int tag, uint32_t size)
 {
 	uint64_t flags;
 
 	if (!state_enter(r, tag, "queue"))
 		return;
-	q->features = features;
-	q->event_idx = (features & BIT(VIRTIO_F_EVENT_IDX_BIT)) != 0;
-	q->in_order = (features & BIT(VIRTIO_F_IN_ORDER_BIT)) != 0;
-	q->packed = (features & BIT(VIRTIO_F_RING_PACKED_BIT)) != 0;
 	q->size = size;
+	load_features(q, r);
 	flags = state_take_number(r, TAG_FLAGS, "flags", BIT(N_FLAGS) - 1);
 	q->call_forced = flags & BIT(FLAG_CALL_FORCED);
 	load_positions(q, r);
@@ -153,6 +159,5 @@ void virtq_load(struct virtq *q, struct state_reader *r, unsigned int tag,
 		load_record(q, r);
 	if (!virtq_allocate(q, size))
 		q->fault = VIRTQ_FAULT_NO_MEMORY;
-	virtq_bind(q, ring, ring ? mem : NULL);
 	state_leave(r);
 }

@@ -13,12 +13,11 @@
 void virtq_save(const struct virtq *q, struct handover_out *out, unsigned int tag);
 
 /*
- * In place of virtq_start(): goes on where it was, and reads and writes neither
- * the ring nor the record of what is in flight, which is the one that was set
- * (virtq_set_inflight()). ring NULL: parked, for a ring of size entries. What is
- * wrong is the reader's to say.
+ * In place of virtq_start(): goes on where it was, for a ring of size entries, and
+ * parked: virtq_set_memory() comes next. Neither the ring nor the record of what is
+ * in flight is read or written; that is the one that was set (virtq_set_inflight()).
+ * What is wrong is the reader's to say.
  */
-void virtq_load(struct virtq *q, struct state_reader *r, unsigned int tag,
-		const struct virtq_ring *ring, struct gmem *mem, uint32_t size, uint64_t features);
+void virtq_load(struct virtq *q, struct state_reader *r, unsigned int tag, uint32_t size);
 
 #endif

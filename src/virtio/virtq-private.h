@@ -57,16 +57,8 @@ static inline bool virtq_single(struct virtq *q, uint64_t addr, uint32_t len, ui
 	return true;
 }
 
-/* virtq.c: what each start is made of. */
-
-/* What depends on the size of the ring; q->packed is set. */
+/* virtq.c: what depends on the size of the ring; q->packed is set. False: no memory. */
 bool virtq_allocate(struct virtq *q, uint32_t size);
-
-/* Adopts ring and mem, or neither. */
-void virtq_bind(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem);
-
-/* Whether the short path may be taken; known entries are forgotten. */
-void virtq_choose_path(struct virtq *q);
 
 /* virtq.c: whether head is the chain that is out longest. What was left comes before all else. */
 bool virtq_is_oldest(const struct virtq *q, uint16_t head);

@@ -121,7 +121,7 @@ void virtq_fini(struct virtq *q)
  * have nothing to them but themselves. Elsewhere no entries are known and no
  * head is below plain_size, so that it needs no check. Known entries are forgotten.
  */
-void virtq_choose_path(struct virtq *q)
+static void virtq_choose_path(struct virtq *q)
 {
 	bool plain = !q->tlb && !q->inflight.record && q->fault == VIRTQ_FAULT_NONE &&
 		     !gmem_is_late(q->mem);
@@ -132,7 +132,7 @@ void virtq_choose_path(struct virtq *q)
 }
 
 /* Adopts ring and mem, or neither. */
-void virtq_bind(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem)
+static void virtq_bind(struct virtq *q, const struct virtq_ring *ring, struct gmem *mem)
 {
 	struct gmem *old = q->mem;
 

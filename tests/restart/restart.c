@@ -4,8 +4,11 @@
  * lossless ports send each other streams, starts it again, and compares every
  * byte: VU-171 to VU-173, VU-235. The front-end and the guest are ours.
  *
- *   restart [--kills N] [--ports N] [--seed N] [--packed] [--in-order] [--term] DAEMON
+ *   restart [--kills N] [--upgrades N] [--ports N] [--seed N] [--packed] [--in-order]
+ *           [--term] DAEMON
  *
+ * Before each kill it is upgraded N times (SIGUSR2), and nobody notices that; some
+ * of the kills come amid one more.
  * --term: it is asked to end, and its clients do not read before it has.
  *
  * What a client has sent and the daemon has not read when it dies is lost with
@@ -43,7 +46,8 @@ struct port {
 
 static struct {
 	struct run_daemon daemon;
-	unsigned int n_kills;
+	unsigned int n_kills, n_upgrades;
+	long log_at; /* what it has said before was looked at */
 	uint64_t seed;
 	bool packed, in_order, term;
 	struct vhu_frontend fe;
@@ -171,6 +175,20 @@ static void reconnect(void)
 	}
 }
 
+/* A new program goes on in its place, while bytes flow. */
+static void one_upgrade(void)
+{
+	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
+
+	daemon_said(&t.daemon, "", &t.log_at);
+	kill(t.daemon.pid, SIGUSR2);
+	while (!daemon_said(&t.daemon, ": upgraded: ", &t.log_at)) {
+		step(true);
+		if (monotonic_ms() > deadline)
+			die("the daemon was not upgraded: see %s", t.daemon.log);
+	}
+}
+
 /* One kill, at a moment that is not known, and what is left of it. */
 static void one_kill(void)
 {
@@ -178,6 +196,10 @@ static void one_kill(void)
 	uint64_t end = monotonic_ns() + run_random() % 20000000;
 	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
 
+	for (unsigned int i = 0; i < t.n_upgrades; i++)
+		one_upgrade();
+	if (t.n_upgrades > 0 && run_random() % 4 == 0)
+		kill(t.daemon.pid, SIGUSR2);
 	while (monotonic_ns() < end)
 		step(true);
 	while (exact && !all_read()) {
@@ -237,8 +259,9 @@ static void set_up(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: restart [--kills N] [--ports N] [--seed N] [--packed] "
-			"[--in-order] [--term] DAEMON\n");
+	fprintf(stderr,
+		"usage: restart [--kills N] [--upgrades N] [--ports N] [--seed N] [--packed] "
+		"[--in-order] [--term] DAEMON\n");
 	exit(2);
 }
 
@@ -246,6 +269,7 @@ static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "kills", required_argument, NULL, 'k' },
+		{ "upgrades", required_argument, NULL, 'u' },
 		{ "ports", required_argument, NULL, 'p' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "packed", no_argument, NULL, 'P' },
@@ -261,6 +285,8 @@ static void parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'k')
 			t.n_kills = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (c == 'u')
+			t.n_upgrades = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 'p')
 			t.n_ports = (unsigned int)strtoul(optarg, NULL, 10);
 		else if (c == 's')
@@ -300,9 +326,9 @@ int main(int argc, char **argv)
 		side_leave(&t.ports[i].side);
 		free(t.ports[i].late);
 	}
-	printf("# seed %" PRIu64 ": %u kills, %u ports, %" PRIu64 " bytes out, %" PRIu64
-	       " bytes in, 0 lost, 0 doubled\n",
-	       t.seed, t.n_kills, t.n_ports, n_out, n_in);
+	printf("# seed %" PRIu64 ": %u kills, %u upgrades, %u ports, %" PRIu64
+	       " bytes out, %" PRIu64 " bytes in, 0 lost, 0 doubled\n",
+	       t.seed, t.n_kills, t.n_kills * t.n_upgrades, t.n_ports, n_out, n_in);
 	daemon_kill(&t.daemon);
 	daemon_remove(&t.daemon);
 	guest_fini(&t.guest);

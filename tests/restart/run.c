@@ -192,7 +192,7 @@ static void daemon_exec(const struct run_daemon *d)
 		argv[n++] = d->control;
 	}
 	argv[n++] = "--log-level";
-	argv[n++] = getenv("RUN_LOG") ? getenv("RUN_LOG") : "warning";
+	argv[n++] = getenv("RUN_LOG") ? getenv("RUN_LOG") : "info";
 	argv[n] = NULL;
 	execv(d->program, (char *const *)(uintptr_t)argv);
 	_exit(127);
