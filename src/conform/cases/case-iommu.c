@@ -255,8 +255,12 @@ static int exchange_around_a_gap(struct trial *t, struct vhu_frontend_iotlb *tlb
 	struct trial_request request;
 	void *token;
 	uint32_t len;
-	int err = trial_exchange(t, 2);
+	/* All at once, so that no page of the next request has to be asked for. */
+	int err = trial_step(t, vhu_frontend_iotlb_update(&t->fe, &tlb->entries[0]),
+			     "an update with all of guest memory");
 
+	if (err == 0)
+		err = trial_exchange(t, 2);
 	if (err == 0)
 		err = trial_step(
 			t, vhu_frontend_iotlb_invalidate(&t->fe, r->guest_addr + far_away, r->size),
