@@ -117,6 +117,7 @@ noinst_LIBRARIES += %reldir%/libconform.a
 	%reldir%/cases/case-memory.c \
 	%reldir%/cases/case-migration-inflight.c \
 	%reldir%/cases/case-migration-log.c \
+	%reldir%/cases/case-migration-packed.c \
 	%reldir%/cases/case-migration-postcopy.c \
 	%reldir%/cases/case-migration-record.c \
 	%reldir%/cases/case-migration-state.c \
@@ -138,6 +139,7 @@ noinst_LIBRARIES += %reldir%/libconform.a
 	%reldir%/cases/case-ring-kicks.c \
 	%reldir%/cases/case-ring-life.c \
 	%reldir%/cases/case-ring-order.c \
+	%reldir%/cases/case-ring-packed-data.c \
 	%reldir%/cases/case-ring-packed-events.c \
 	%reldir%/cases/case-ring-packed-steps.c \
 	%reldir%/cases/case-ring-packed.c \

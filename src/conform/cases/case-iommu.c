@@ -7,6 +7,7 @@
 
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-steps.h"
+#include "conform/cases/dirty-log.h"
 #include "conform/trial/trial-ring.h"
 #include "vhu/frontend-iotlb.h"
 #include "virtio/features.h"
@@ -14,7 +15,6 @@
 enum {
 	STATUS_BEGUN = 0x0b, /* ACKNOWLEDGE, DRIVER, FEATURES_OK */
 	READ_WRITE = VHU_IOTLB_READ | VHU_IOTLB_WRITE,
-	QUIET_MS = 20,
 };
 
 static uint64_t iommu_features(const struct trial *t)
@@ -43,10 +43,10 @@ static struct vhu_iotlb whole_memory(const struct trial *t)
 	};
 }
 
-static int iommu_begin(struct trial *t)
+static int iommu_begin_with(struct trial *t, uint64_t protocol)
 {
 	struct vhu_msg msg;
-	int err = trial_handshake_with(t, iommu_features(t), trial_protocol(t));
+	int err = trial_handshake_with(t, iommu_features(t), trial_protocol(t) | protocol);
 
 	if (err == 0 && vhu_frontend_has_protocol(&t->fe, VHU_PF_STATUS_BIT)) {
 		trial_msg_u64(t, &msg, VHU_FE_SET_STATUS, STATUS_BEGUN);
@@ -55,6 +55,11 @@ static int iommu_begin(struct trial *t)
 	if (err == 0)
 		err = trial_make_memory(t, NULL);
 	return err < 0 ? err : trial_send_memory(t);
+}
+
+static int iommu_begin(struct trial *t)
+{
+	return iommu_begin_with(t, 0);
 }
 
 static int update(struct trial *t, const struct vhu_iotlb *payload, uint64_t *ret_value,
@@ -219,13 +224,13 @@ int case_iommu_miss(struct trial *t)
 
 static const uint64_t far_away = UINT64_C(0x5500000000);
 
-static int boot_translated(struct trial *t, struct vhu_frontend_iotlb *tlb)
+static int boot_translated(struct trial *t, struct vhu_frontend_iotlb *tlb, uint64_t protocol)
 {
 	int err;
 
 	t->fe.iova_shift = far_away;
 	vhu_frontend_iotlb_init(&t->fe, tlb);
-	err = iommu_begin(t);
+	err = iommu_begin_with(t, protocol);
 	if (err == 0)
 		err = trial_step(t, vhu_frontend_iotlb_map_memory(&t->fe, READ_WRITE),
 				 "translations");
@@ -235,7 +240,7 @@ static int boot_translated(struct trial *t, struct vhu_frontend_iotlb *tlb)
 int case_iommu_traffic(struct trial *t)
 {
 	struct vhu_frontend_iotlb tlb;
-	int err = boot_translated(t, &tlb);
+	int err = boot_translated(t, &tlb, 0);
 
 	if (err == 0)
 		err = trial_exchange(t, 16);
@@ -250,8 +255,12 @@ static int exchange_around_a_gap(struct trial *t, struct vhu_frontend_iotlb *tlb
 	struct trial_request request;
 	void *token;
 	uint32_t len;
-	int err = trial_exchange(t, 2);
+	/* All at once, so that no page of the next request has to be asked for. */
+	int err = trial_step(t, vhu_frontend_iotlb_update(&t->fe, &tlb->entries[0]),
+			     "an update with all of guest memory");
 
+	if (err == 0)
+		err = trial_exchange(t, 2);
 	if (err == 0)
 		err = trial_step(
 			t, vhu_frontend_iotlb_invalidate(&t->fe, r->guest_addr + far_away, r->size),
@@ -261,7 +270,10 @@ static int exchange_around_a_gap(struct trial *t, struct vhu_frontend_iotlb *tlb
 	if (err == 0)
 		err = trial_publish(t);
 	if (err == 0)
-		err = trial_step(t, vhu_frontend_pass_time(&t->fe, QUIET_MS), "a pause");
+		err = trial_ping(t); /* by then it has looked */
+	if (err == 0)
+		err = trial_step(t, vhu_frontend_pass_time(&t->fe, trial_ms(t, TRIAL_QUIET_MS)),
+				 "a pause");
 	if (err == 0 && driverq_get(&t->fe.rings[trial_ring(t)].q, &token, &len) == DRIVERQ_USED)
 		err = trial_fail(t, "all translations were taken away: expected the ring to wait, "
 				    "but a request was carried out");
@@ -277,10 +289,44 @@ static int exchange_around_a_gap(struct trial *t, struct vhu_frontend_iotlb *tlb
 int case_iommu_invalidate(struct trial *t)
 {
 	struct vhu_frontend_iotlb tlb;
-	int err = boot_translated(t, &tlb);
+	int err = boot_translated(t, &tlb, 0);
 
 	if (err == 0)
 		err = exchange_around_a_gap(t, &tlb);
+	vhu_frontend_iotlb_fini(&t->fe);
+	return err;
+}
+
+/* The log is of guest memory: a ring's place in it is not its I/O address. */
+static int log_translated(struct trial *t, struct dirty_log *log)
+{
+	uint64_t iova = dirty_log_used_addr(t), addr = iova - far_away;
+	int err = dirty_log_make(t, log, dirty_log_size(t), 0);
+
+	if (err == 0)
+		err = dirty_log_give(t, log, NULL);
+	if (err == 0)
+		err = dirty_log_used(t, true, iova);
+	if (err == 0)
+		err = dirty_log_switch(t, true);
+	if (err == 0)
+		err = trial_exchange(t, 1);
+	if (err < 0 || dirty_log_has(log, addr))
+		return err;
+	return trial_warn(t,
+			  "behind an IOMMU, after a request: expected the bit of the page that the "
+			  "used ring is in (guest address %#llx), but it is clear",
+			  (unsigned long long)addr);
+}
+
+int case_log_used_translated(struct trial *t)
+{
+	AUTO_DIRTY_LOG log = DIRTY_LOG_NONE;
+	struct vhu_frontend_iotlb tlb;
+	int err = boot_translated(t, &tlb, BIT(VHU_PF_LOG_SHMFD_BIT));
+
+	if (err == 0)
+		err = log_translated(t, &log);
 	vhu_frontend_iotlb_fini(&t->fe);
 	return err;
 }

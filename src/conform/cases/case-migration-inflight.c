@@ -178,24 +178,24 @@ static int expect_entry(struct trial *t, uint16_t at, uint32_t head, bool ordere
 	return trial_fail(t, "used entry %u: expected request %u, but it is %u", at, head, id);
 }
 
-/* Whatever the order of completion, both are there, and nothing more comes. */
-static int expect_both(struct trial *t)
+/* Whatever the order of completion, both are there from `at` on, and nothing more comes. */
+static int expect_both(struct trial *t, uint16_t at)
 {
 	unsigned int ring = trial_ring(t);
 	uint32_t a, b, len;
-	int err = trial_await_used_idx(t, ring, 2);
+	int err = trial_await_used_idx(t, ring, (uint16_t)(at + 2));
 
 	if (err < 0)
 		return err;
-	trial_used_entry(t, ring, 0, &a, &len);
-	trial_used_entry(t, ring, 1, &b, &len);
+	trial_used_entry(t, ring, at, &a, &len);
+	trial_used_entry(t, ring, (uint16_t)(at + 1), &b, &len);
 	if (!((a == INFLIGHT_FIRST && b == INFLIGHT_SECOND) ||
 	      (a == INFLIGHT_SECOND && b == INFLIGHT_FIRST)))
 		return trial_fail(t,
 				  "requests %d and %d were in flight: expected both to come back, "
 				  "but %u and %u did",
 				  INFLIGHT_FIRST, INFLIGHT_SECOND, a, b);
-	err = expect_entry(t, 0, INFLIGHT_FIRST, false);
+	err = expect_entry(t, at, INFLIGHT_FIRST, false);
 	vhu_frontend_take_calls(&t->fe, ring);
 	return err < 0 ? err : trial_quiet(t, ring);
 }
@@ -207,7 +207,29 @@ int case_inflight_resubmitted(struct trial *t)
 
 	if (err == 0)
 		err = run_forged(t, &r);
-	return err < 0 ? err : expect_both(t);
+	return err < 0 ? err : expect_both(t, 0);
+}
+
+/* A third one was made after them, and is done: the available ring does not say who is left. */
+int case_inflight_overtaken(struct trial *t)
+{
+	unsigned int ring = trial_ring(t);
+	AUTO_INFLIGHT r = INFLIGHT_NONE;
+	struct split_record *part;
+	int err = trial_inflight_forge(t, &r);
+
+	if (err == 0)
+		err = trial_inflight_make_request(t, INFLIGHT_THIRD);
+	if (err < 0)
+		return err;
+	part = trial_inflight_of(t, &r, ring);
+	part->last_batch_head = INFLIGHT_THIRD;
+	part->used_idx = 1;
+	vring_set_used_entry(trial_vring(t, ring), 0, INFLIGHT_THIRD, 0);
+	vring_set_used_idx(trial_vring(t, ring), 1);
+	t->fe.rings[ring].base = 3;
+	err = run_forged(t, &r);
+	return err < 0 ? err : expect_both(t, 1);
 }
 
 /* The first one had been put into the used ring; the record had not heard of it. */

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Memory that comes late (vhost-user "Postcopy support"). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-migration.h"
+#include "conform/trial/trial-ring.h"
+
+enum { PAGE = 4096 };
 
 static uint64_t protocol(const struct trial *t)
 {
@@ -177,6 +181,25 @@ int case_postcopy_table(struct trial *t)
 	return err < 0 ? err : trial_ping(t);
 }
 
+/* A request in a page of which the file has nothing: whoever is still told of faults would wait. */
+static int answered_from_a_hole(struct trial *t)
+{
+	const struct vhu_region *r = &t->fe.regions[0].wire;
+	uint16_t used = trial_used_idx(t, trial_ring(t));
+	struct trial_request request;
+	uint64_t addr;
+	int err = trial_offer(t, NULL, &request);
+
+	if (err < 0)
+		return err;
+	addr = (request.r.out_len > 0 ? request.out_addr : request.in_addr) - r->guest_addr;
+	if (fallocate(t->fe.mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)((r->mmap_offset + addr) / PAGE * PAGE), PAGE) < 0)
+		return trial_error(t, "a hole in guest memory: %s", strerror(errno));
+	err = trial_publish(t);
+	return err < 0 ? err : trial_await_used_idx(t, trial_ring(t), (uint16_t)(used + 1));
+}
+
 int case_postcopy_ended(struct trial *t)
 {
 	AUTO_FD int fd = -1;
@@ -192,7 +215,7 @@ int case_postcopy_ended(struct trial *t)
 		err = trial_run(t, NULL);
 	if (err == 0 && t->device)
 		err = trial_exchange(t, 1);
-	return err;
+	return err < 0 || !t->device ? err : answered_from_a_hole(t);
 }
 
 int case_postcopy_unadvised(struct trial *t)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conform/cases/case-console.h"
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-migration.h"
 
@@ -355,6 +356,31 @@ int case_devstate_moved(struct trial *t)
 int case_devstate_moved_socket(struct trial *t)
 {
 	return moved(t, true);
+}
+
+/* Input comes without another word from the driver. */
+int case_devstate_moved_open(struct trial *t)
+{
+	const struct trial_plan plan = { .with_protocol = BIT(VHU_PF_DEVICE_STATE_BIT) };
+	AUTO_STATE s = { 0 };
+	unsigned int id;
+	int err = con_start_join(t, &plan, false, &id);
+
+	if (err < 0)
+		return err;
+	con_leave(t);
+	err = trial_stop_rings(t);
+	if (err == 0)
+		err = save(t, false, &s);
+	if (err == 0)
+		err = move_on(t, &s, false);
+	if (err == 0)
+		err = con_reach_again(t, id);
+	if (err == 0)
+		err = con_post_input(t, id, 4, CON_PAGE);
+	if (err == 0)
+		err = con_peer_write(t, "moved", 5);
+	return err < 0 ? err : con_expect_input(t, id, "moved", 5, "input after the move");
 }
 
 int case_devstate_cut(struct trial *t)

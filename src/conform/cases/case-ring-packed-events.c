@@ -2,8 +2,11 @@
 /* Packed rings: calls and kicks, and lists that break the rules. */
 #include <errno.h>
 
+#include "clock.h"
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-ring-packed.h"
+
+enum { SPIN_NS = 60000 };
 
 static const struct packed_position origin = { .offset = 0, .wrap = true };
 
@@ -110,13 +113,34 @@ int case_packed_call_position(struct trial *t)
 	return err < 0 ? err : ring_called(t, "the third request, with the event at its position");
 }
 
-/* Calls are asked for at the next position, and relied upon. */
+static void spin(uint64_t ns)
+{
+	uint64_t end = monotonic_ns() + ns;
+
+	while (monotonic_ns() < end)
+		;
+}
+
+/*
+ * Calls are asked for at the next position, and relied upon: at any moment from
+ * before the device looks to after it has answered.
+ */
 static int wait_for_calls(struct trial *t, bool events)
 {
 	AUTO(packed_fini) struct packed p = { .t = t };
+	uint64_t state = 7;
+	unsigned int which;
 	int err = boot(t, events, &p);
 
-	return err < 0 ? err : packed_exchange(&p, 20000);
+	for (unsigned int i = 0; i < 20000 && err == 0; i++) {
+		err = packed_offer(&p, 0, 2, false);
+		if (err == 0)
+			err = packed_publish(&p);
+		spin(ring_random(&state) % SPIN_NS);
+		if (err == 0)
+			err = packed_collect(&p, &which);
+	}
+	return err;
 }
 
 int case_packed_call_lost(struct trial *t)

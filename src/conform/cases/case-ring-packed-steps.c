@@ -81,15 +81,30 @@ static int make_ring(struct packed *p, unsigned int i, const struct packed_plan 
 	return err;
 }
 
-static int shake_hands(struct trial *t, const struct packed_plan *plan)
+static int shake_hands(struct trial *t, uint64_t without_features, bool inflight)
 {
 	uint64_t features = trial_features(t) | BIT(VIRTIO_F_RING_PACKED_BIT);
-	int err = trial_handshake_with(t, features & ~plan->without_features, trial_protocol(t));
+	int err = trial_handshake_with(t, features & ~without_features,
+				       inflight ? trial_inflight_protocol(t) : trial_protocol(t));
 
 	if (err < 0 || !vhu_frontend_has_protocol(&t->fe, VHU_PF_STATUS_BIT))
 		return err;
 	return trial_step(t, vhu_frontend_set_u64(&t->fe, VHU_FE_SET_STATUS, STATUS_BEGUN, true),
 			  "SET_STATUS of %#x", STATUS_BEGUN);
+}
+
+int packed_greet(struct trial *t, bool inflight)
+{
+	return shake_hands(t, 0, inflight);
+}
+
+static int make_record(struct trial *t, struct trial_inflight *r)
+{
+	int err = trial_inflight_get(t, r);
+
+	if (err == 0)
+		err = trial_inflight_map(t, r);
+	return err < 0 ? err : trial_inflight_set(t, r);
 }
 
 int packed_boot(struct trial *t, const struct packed_plan *plan, struct packed *ret_p)
@@ -107,11 +122,13 @@ int packed_boot(struct trial *t, const struct packed_plan *plan, struct packed *
 		return trial_error(t, "memory for requests");
 	if (t->device && t->device->min_rings > p->n_rings)
 		p->n_rings = t->device->min_rings;
-	err = shake_hands(t, plan);
+	err = shake_hands(t, plan->without_features, plan->record != NULL);
 	if (err == 0)
 		err = trial_make_memory(t, NULL);
 	if (err == 0)
 		err = trial_send_memory(t);
+	if (err == 0 && plan->record)
+		err = make_record(t, plan->record);
 	for (unsigned int i = 0; i < p->n_rings && err == 0; i++)
 		err = make_ring(p, i, plan);
 	if (err == 0)

@@ -91,7 +91,8 @@ int case_packed_complete(struct trial *t)
 	if (err == 0)
 		driverq_packed_calls_off(p.q);
 	for (unsigned int i = 0; i < 5000 && err == 0; i++) {
-		const uint16_t ids[] = { (uint16_t)(i % 64), (uint16_t)(i % 64) };
+		/* The first descriptor has another id until it is used. */
+		const uint16_t ids[] = { (uint16_t)((i + 7) % 64), (uint16_t)(i % 64) };
 		struct packed_desc desc = { .id = 0 };
 		unsigned int n = 0;
 
@@ -101,7 +102,7 @@ int case_packed_complete(struct trial *t)
 		if (err == 0)
 			err = packed_await(&p, at, &desc);
 		if (err == 0)
-			err = packed_judge(&p, &desc, 0, ids[0]);
+			err = packed_judge(&p, &desc, 0, ids[n - 1]);
 		at = packed_advance(&p.q->ring, at, n);
 	}
 	return err;

@@ -4,6 +4,7 @@
 #define VHU_CONFORM_CASE_RING_PACKED_H
 
 #include "conform/cases/case-ring-steps.h"
+#include "conform/cases/inflight.h"
 #include "virtio/driverq-packed.h"
 
 enum { PACKED_RINGS = 32 };
@@ -14,6 +15,7 @@ struct packed_plan {
 	uint64_t without_features;
 	bool elsewhere; /* from position `from` on, instead of 0 with both wrap counters 1 */
 	struct packed_position from;
+	struct trial_inflight *record; /* of requests in flight: a new one is put there, in force */
 };
 
 /* The device's rings, all of them packed. */
@@ -27,6 +29,9 @@ struct packed {
 	void *tables;		  /* an indirect table per request, or NULL */
 	uint64_t tables_addr;
 };
+
+/* The handshake, with packed rings; status. inflight: INFLIGHT_SHMFD, too. */
+int packed_greet(struct trial *t, bool inflight);
 
 /* Handshake, memory, rings, driver ready. packed_fini() is due, whatever the result. */
 int packed_boot(struct trial *t, const struct packed_plan *plan, struct packed *ret_p);

@@ -138,8 +138,7 @@ int trial_inflight_set(struct trial *t, const struct trial_inflight *r)
 	return err < 0 ? err : trial_ping(t);
 }
 
-/* A request in descriptors of the case's own; not published. */
-static int forge_request(struct trial *t, uint16_t head)
+int trial_inflight_make_request(struct trial *t, uint16_t head)
 {
 	unsigned int ring = trial_ring(t);
 	struct trial_request q;
@@ -168,9 +167,9 @@ int trial_inflight_forge(struct trial *t, struct trial_inflight *r)
 	int err = trial_inflight_begin(t, r);
 
 	if (err == 0)
-		err = forge_request(t, INFLIGHT_FIRST);
+		err = trial_inflight_make_request(t, INFLIGHT_FIRST);
 	if (err == 0)
-		err = forge_request(t, INFLIGHT_SECOND);
+		err = trial_inflight_make_request(t, INFLIGHT_SECOND);
 	if (err < 0)
 		return err;
 	if (r->wire.mmap_size / t->fe.n_rings < trial_inflight_bytes(TRIAL_RING))

@@ -5,8 +5,8 @@
 
 #include "conform/trial/trial.h"
 
-/* Heads of the two requests of trial_inflight_forge(). */
-enum { INFLIGHT_FIRST = 3, INFLIGHT_SECOND = 1 };
+/* Heads of the two requests of trial_inflight_forge(), and of one more. */
+enum { INFLIGHT_FIRST = 3, INFLIGHT_SECOND = 1, INFLIGHT_THIRD = 5 };
 
 /* Of one split ring. */
 struct split_entry {
@@ -59,6 +59,9 @@ size_t trial_inflight_bytes(unsigned int size);
 /* The part of ring idx: all parts are of one length. */
 struct split_record *trial_inflight_of(const struct trial *t, const struct trial_inflight *r,
 				       unsigned int idx);
+
+/* A request in descriptors of the case's own, from head on; not kicked. */
+int trial_inflight_make_request(struct trial *t, uint16_t head);
 
 /* SET_INFLIGHT_FD as r->wire says; and in order. */
 void trial_inflight_set_message(const struct trial *t, const struct trial_inflight *r,
