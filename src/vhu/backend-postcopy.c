@@ -19,7 +19,14 @@
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
-enum { FETCH_PAGE = 4096 };
+enum {
+	FETCH_PAGE = 4096,
+	PULSE_MS = 500,
+	PULSES_MISSED = 10, /* in a row: the loop sleeps for a page */
+};
+
+/* What done_fd adds up: the low half counts wishes, the high half pulses. */
+static const uint64_t one_pulse = UINT64_C(1) << 32;
 
 struct range {
 	void *addr;
@@ -47,6 +54,8 @@ struct vhu_postcopy {
 	bool watched;
 	pthread_t watcher;
 	int conn_fd, stop_fd;
+	bool cut;	       /* atomic: it took memory away from under the loop */
+	unsigned int n_pulses; /* atomic: that the loop has felt */
 
 	/* Of the fetching thread: wishes go in by ask_fd; done_fd is the session's. */
 	bool fetches;
@@ -174,8 +183,25 @@ static int register_range(const struct vhu_postcopy *pc, const struct range *r)
 }
 
 /*
+ * No page is touched by the loop before it is there. But a front-end can take it out
+ * of its file again, and all guests would wait for as long as that one likes.
+ */
+static bool loop_is_stuck(struct vhu_postcopy *pc, unsigned int *felt, unsigned int *n_missed)
+{
+	unsigned int now = __atomic_load_n(&pc->n_pulses, __ATOMIC_RELAXED);
+
+	*n_missed = now == *felt ? *n_missed + 1 : 0;
+	*felt = now;
+	if (*n_missed > PULSES_MISSED)
+		return true;
+	while (write(pc->done_fd, &one_pulse, sizeof(one_pulse)) < 0 && errno == EINTR)
+		;
+	return false;
+}
+
+/*
  * Nothing but two descriptors is looked at: the front-end's end, for which the
- * loop may have no eyes, and ours.
+ * loop may have no eyes, and ours; and whether the loop is alive.
  */
 static void *watch(void *arg)
 {
@@ -184,9 +210,17 @@ static void *watch(void *arg)
 		{ .fd = pc->stop_fd, .events = POLLIN },
 		{ .fd = pc->conn_fd, .events = POLLRDHUP },
 	};
+	unsigned int felt = 0, n_missed = 0;
+	bool stuck = false;
+	int n;
 
-	while (poll(fds, ARRAY_SIZE(fds), -1) < 0 && errno == EINTR)
-		;
+	do {
+		n = poll(fds, ARRAY_SIZE(fds), PULSE_MS);
+		if (n == 0)
+			stuck = loop_is_stuck(pc, &felt, &n_missed);
+	} while (!stuck && (n == 0 || (n < 0 && errno == EINTR)));
+	if (stuck)
+		__atomic_store_n(&pc->cut, true, __ATOMIC_RELAXED);
 	if (fds[0].revents == 0)
 		cut_off(pc);
 	return NULL;
@@ -296,11 +330,21 @@ static void look_again(struct vhu_backend *b)
 static void fetched(struct op *op, int res)
 {
 	struct vhu_postcopy *pc = container_of(op, struct vhu_postcopy, done);
+	uint64_t wishes;
 
 	if (scope_cancelling(&pc->scope) || res == -ECANCELED)
 		return;
+	__atomic_add_fetch(&pc->n_pulses, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&pc->cut, __ATOMIC_RELAXED)) {
+		vhu_backend_close(pc->b, LOG_LEVEL_WARNING,
+				  "memory that had come was missing again, and was not brought: "
+				  "expected it to stay");
+		return;
+	}
+	wishes = pc->n_done % one_pulse;
 	op_read(op, pc->done_fd, &pc->n_done, sizeof(pc->n_done));
-	look_again(pc->b);
+	if (wishes > 0)
+		look_again(pc->b);
 }
 
 /* All pages are there; or the memory is of no use any more. */

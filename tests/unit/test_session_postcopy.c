@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* A guest goes on where its memory has not come yet (VU-177 to VU-181, VU-044). */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -176,8 +177,8 @@ static int advise(void)
 	return fdset_take(&reply.fds, 0);
 }
 
-/* A ring of the target has begun to look at memory that nobody will ever bring. */
-static void ask_for_a_page(void)
+/* The target waits for memory that nobody will ever bring. */
+static void give_late_memory(void)
 {
 	struct vhu_msg msg, reply;
 
@@ -199,10 +200,21 @@ static void ask_for_a_page(void)
 	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
 	vhu_msg_put_u64(&msg, 0);
 	assert_fe_ok(rig, vhu_frontend_send_unchecked(&rig->fe, &msg));
-	assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_NUM, 0, 64, false));
-	assert_fe_ok(rig, vhu_frontend_vring_addr(&rig->fe, 0, 0, 0, false));
-	assert_fe_ok(rig, vhu_frontend_vring_fd(&rig->fe, VHU_FE_SET_VRING_KICK, 0,
-						rig->fe.rings[0].kick_fd, false));
+}
+
+static void start_a_ring(unsigned int idx)
+{
+	assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_NUM, idx, 64, false));
+	assert_fe_ok(rig, vhu_frontend_vring_addr(&rig->fe, idx, 0, 0, false));
+	assert_fe_ok(rig, vhu_frontend_vring_fd(&rig->fe, VHU_FE_SET_VRING_KICK, idx,
+						rig->fe.rings[idx].kick_fd, false));
+}
+
+/* A ring of the target has begun to look at it. */
+static void ask_for_a_page(void)
+{
+	give_late_memory();
+	start_a_ring(0);
 }
 
 static void forget_faults(void)
@@ -228,6 +240,25 @@ static void loop_when_a_page_never_comes_goes_on(void **state)
 	assert_false(target.b->vqs[0].live);
 	vhu_frontend_disconnect(&rig->fe);
 	target_await_end(); /* though the front-end's descriptor for faults is open */
+	forget_faults();
+}
+
+/* What had come is taken out of the file again: that costs its session, and not the loop. */
+static void loop_when_pages_are_taken_back_is_freed(void **state)
+{
+	static const uint64_t one = 1;
+
+	(void)state;
+	give_late_memory();
+	memset(rig->fe.mem_map, 0, rig->fe.mem_len);
+	start_a_ring(GUEST_TX);
+	assert_fe_ok(rig, vhu_frontend_vring(&rig->fe, VHU_FE_SET_VRING_ENABLE, GUEST_TX, 1, true));
+	assert_true(target.b->vqs[GUEST_TX].q.running);
+	assert_int_equal(fallocate(rig->fe.mem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				   (off_t)rig->fe.mem_len),
+			 0);
+	assert_int_equal(write(rig->fe.rings[GUEST_TX].kick_fd, &one, sizeof(one)), sizeof(one));
+	target_await_end();
 	forget_faults();
 }
 
@@ -308,6 +339,7 @@ static const struct CMUnitTest tests[] = {
 	POSTCOPY_TEST(table_when_replaced_under_way_loses_nothing),
 	POSTCOPY_TEST(rings_when_leave_is_not_given_wait),
 	POSTCOPY_TEST(loop_when_a_page_never_comes_goes_on),
+	POSTCOPY_TEST(loop_when_pages_are_taken_back_is_freed),
 	POSTCOPY_TEST(front_end_when_it_dies_at_a_fault_costs_its_session),
 	POSTCOPY_TEST(messages_when_not_advised_are_refused),
 	POSTCOPY_TEST(advise_when_memory_has_slots_brings_no_descriptor),
