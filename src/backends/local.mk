@@ -38,6 +38,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/port-handover.h \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
+	%reldir%/port-settings.c \
 	%reldir%/port-state.c \
 	%reldir%/port-state.h \
 	%reldir%/port.c \
