@@ -54,4 +54,6 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/stream.h \
 	%reldir%/telnet.c \
 	%reldir%/telnet.h \
+	%reldir%/terminal-modes.c \
+	%reldir%/terminal-modes.h \
 	%reldir%/terminal.c
