@@ -38,6 +38,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/port-handover.h \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
+	%reldir%/port-settings.c \
 	%reldir%/port-state.c \
 	%reldir%/port-state.h \
 	%reldir%/port.c \
@@ -53,4 +54,6 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/stream.h \
 	%reldir%/telnet.c \
 	%reldir%/telnet.h \
+	%reldir%/terminal-modes.c \
+	%reldir%/terminal-modes.h \
 	%reldir%/terminal.c

@@ -17,6 +17,7 @@
 #include "backends/escape.h"
 #include "backends/port-handover.h"
 #include "backends/stream.h"
+#include "backends/terminal-modes.h"
 #include "fd.h"
 #include "log.h"
 
@@ -58,42 +59,6 @@ struct terminal {
 /* A process has one standard input, and one set of modes to put back. */
 static bool in_use;
 
-/*
- * What a dying process must put back; signal handlers have no argument. Set
- * while the terminal is raw.
- */
-static struct termios cooked_modes;
-static volatile sig_atomic_t raw_tty = -1;
-
-static const int fatal_signals[] = { SIGSEGV, SIGABRT, SIGILL,	SIGFPE,	 SIGBUS,    SIGSYS,
-				     SIGTRAP, SIGXCPU, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF,
-				     SIGUSR1, SIGUSR2, SIGPWR,	SIGIO };
-
-/* A crash: the terminal first, then whatever the signal does by itself. */
-static void restore_and_die(int signo)
-{
-	if (raw_tty >= 0)
-		tcsetattr(raw_tty, TCSANOW, &cooked_modes);
-	raise(signo); /* the handler is reset already; this is delivered on return */
-}
-
-static void guard_against_crashes(void)
-{
-	struct sigaction sa = {
-		.sa_handler = restore_and_die,
-		.sa_flags = (int)SA_RESETHAND,
-	};
-
-	sigemptyset(&sa.sa_mask);
-	for (size_t i = 0; i < ARRAY_SIZE(fatal_signals); i++) {
-		struct sigaction old;
-
-		/* Whoever handles one knows what to do with it. */
-		if (sigaction(fatal_signals[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
-			sigaction(fatal_signals[i], &sa, NULL);
-	}
-}
-
 static struct terminal *to_terminal(struct attachment *a)
 {
 	return container_of(a, struct terminal, base);
@@ -127,16 +92,16 @@ static void set_raw(struct terminal *t, bool raw)
 		return;
 	t->raw = raw;
 	if (raw) {
-		modes = cooked_modes;
+		modes = *terminal_modes_cooked();
 		cfmakeraw(&modes);
-		raw_tty = t->in_tty;
+		terminal_modes_raw(t->in_tty);
 		tcsetattr(t->in_tty, TCSANOW, &modes);
 	} else {
 		/* Off the guest's last line; never waits, since the description does not. */
 		ignored = write(t->in_tty, newline, sizeof(newline) - 1);
 		(void)ignored;
-		tcsetattr(t->in_tty, TCSANOW, &cooked_modes);
-		raw_tty = -1;
+		tcsetattr(t->in_tty, TCSANOW, terminal_modes_cooked());
+		terminal_modes_raw(-1);
 	}
 	log_set_crlf(raw);
 }
@@ -164,7 +129,7 @@ static void stream_closed(struct stream *s)
 		/* Another job has the terminal: its modes are left alone, and our own messages are
 		 * plain. */
 		t->raw = false;
-		raw_tty = -1;
+		terminal_modes_raw(-1);
 		log_set_crlf(false);
 	}
 	t->in_tty = fd_close(t->in_tty);
@@ -409,7 +374,7 @@ static int open_input(struct terminal *t, char *ret_why, size_t why_cap)
 	t->in_tty = fd_reopen_tty(STDIN_FILENO);
 	if (t->in_tty < 0)
 		err = t->in_tty;
-	else if (tcgetattr(t->in_tty, &cooked_modes) < 0)
+	else if (tcgetattr(t->in_tty, terminal_modes_cooked()) < 0)
 		err = -errno;
 	if (err < 0)
 		snprintf(ret_why, why_cap, "cannot open this terminal: %s", strerror(-err));
@@ -455,7 +420,7 @@ static int prepare(struct terminal *t, char *ret_why, size_t why_cap)
 
 static void guard_terminal(void)
 {
-	guard_against_crashes();
+	terminal_modes_guard();
 	/* In the background we are told by an error instead of being stopped. */
 	signal(SIGTTOU, SIG_IGN);
 	signal(SIGTTIN, SIG_IGN);
@@ -493,7 +458,7 @@ static void terminal_save(const struct attachment *a, struct handover_out *out)
 	handover_put_fd(out, TAG_IN_TTY, t->in_tty);
 	handover_put_fd(out, TAG_OUT_TTY, t->out_tty);
 	state_put_number(w, TAG_RAW, t->raw);
-	state_put_bytes(w, TAG_MODES, &cooked_modes, sizeof(cooked_modes));
+	state_put_bytes(w, TAG_MODES, terminal_modes_cooked(), sizeof(struct termios));
 	state_put_bytes(w, TAG_ESCAPE, &t->escape, sizeof(t->escape));
 	state_put_bytes(w, TAG_KEYS, t->keys + t->keys_at, t->keys_len);
 	if (t->left)
@@ -528,7 +493,8 @@ static int load(struct terminal *t, struct handover_in *in)
 	t->in_tty = handover_take_fd(in, TAG_IN_TTY, "input", false);
 	t->out_tty = handover_take_fd(in, TAG_OUT_TTY, "output", false);
 	t->raw = state_take_flag(r, TAG_RAW, "raw");
-	handover_take_exact(in, TAG_MODES, "modes", &cooked_modes, sizeof(cooked_modes));
+	handover_take_exact(in, TAG_MODES, "modes", terminal_modes_cooked(),
+			    sizeof(struct termios));
 	handover_take_exact(in, TAG_ESCAPE, "keys that leave", &t->escape, sizeof(t->escape));
 	t->keys_len = state_take_bytes(r, TAG_KEYS, "keys", sizeof(t->keys), &bytes);
 	if (t->keys_len > 0)
@@ -536,7 +502,7 @@ static int load(struct terminal *t, struct handover_in *in)
 	if (t->in_tty >= 0)
 		guard_terminal();
 	if (t->raw)
-		raw_tty = t->in_tty;
+		terminal_modes_raw(t->in_tty);
 	log_set_crlf(t->raw);
 	return load_stream(t, in);
 }

@@ -80,6 +80,12 @@ void vqio_remap(struct vqio *v);
 /* Started or restarted by a kick descriptor or message. */
 void vqio_start(struct vqio *v);
 
+/* A started ring whose settings are complete goes live as soon as memory allows. */
+void vqio_go_live(struct vqio *v);
+
+/* The driver has kicked. The clock is read for queues that somebody wants to know of alone. */
+void vqio_note_kick(struct vqio *v);
+
 /* Stops; the configured base becomes the next available index. The ring is silenced. */
 void vqio_stop(struct vqio *v);
 

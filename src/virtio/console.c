@@ -610,8 +610,3 @@ void console_remove_port(struct console *con, unsigned int port_idx)
 		console_freeze(&con->vdev); /* it may have been the one to be waited for */
 	}
 }
-
-struct port *console_port(const struct console *con, unsigned int port_idx)
-{
-	return port_idx < con->ctrl.n_ports ? con->ctrl.ports[port_idx].port : NULL;
-}

@@ -65,6 +65,9 @@ void console_remove_port(struct console *con, unsigned int port_idx);
 bool console_is_ctrl_queue(unsigned int idx);
 
 /* NULL: no port has that number. */
-struct port *console_port(const struct console *con, unsigned int port_idx);
+static inline struct port *console_port(const struct console *con, unsigned int port_idx)
+{
+	return port_idx < con->ctrl.n_ports ? con->ctrl.ports[port_idx].port : NULL;
+}
 
 #endif

@@ -12,6 +12,7 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
 	%reldir%/gmem-late.c \
+	%reldir%/gmem-text.c \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \
 	%reldir%/inflight-handover.c \

@@ -298,7 +298,31 @@ ends_well() {
 		[ ! -e "$tmp/u1" ] && [ ! -e "$tmp/ctl" ] && [ ! -L "$tmp/p1" ]
 }
 
-plan 23
+# rings FEATURES: rings of that kind are in full use while the daemon is upgraded.
+rings() {
+	cat >"$tmp/conf" <<-EOF2
+		socket-path=$tmp/s
+		port=0,console,overflow=hold,tcp:$port
+	EOF2
+	start_daemon 1 --config "$tmp/conf" || return 1
+	timeout -s KILL 60 "$top_builddir/src/vhu-load" duplex --socket "$tmp/s0" \
+		--tcp-port "$port" --no-limit --seconds 3 --ring-features "$1" >"$tmp/out" 2>&1 &
+	load=$!
+	wait_for 20 said "$tmp/log" "joined" && upgrade && upgrade && upgrade && upgrade
+	result=$?
+	wait "$load" || { cat "$tmp/out" "$tmp/log"; return 1; }
+	cat "$tmp/out"
+	end_daemon
+	return $result
+}
+
+# Journals and the record of what is in flight as well: what no kill loses, a kill
+# after upgrades, or amid one, does not lose either (VU-171 to VU-173, VU-235).
+killed_after() {
+	timeout 100 "$top_builddir/tests/restart/restart" --kills 20 --upgrades 2 "$@" "$real"
+}
+
+plan 27
 check "four kinds of clients lose, double and reorder nothing under load" under_load
 check "nor does a stream in bulk" bulk
 check "with --loops neither" with_workers
@@ -324,3 +348,7 @@ check "so do sockets and pipes that were passed to it" \
 	timeout 100 python3 "$here/upgrade-passed.py" "$real" "$vhu_guest" "$tmp"
 check "and a terminal, which stays raw as long as its guest" \
 	timeout 100 python3 "$here/upgrade-terminal.py" "$real" "$vhu_guest" "$tmp"
+check "packed rings go on" rings packed
+check "and packed rings in order" rings packed,in-order
+check "kills among upgrades lose and double nothing" killed_after
+check "nor with packed rings" killed_after --packed

@@ -17,7 +17,7 @@ group() {
 		echo model ;;
 	vhu/*.def) echo model ;;
 	virtio/features.h | virtio/features.def | virtio/devices.def) echo features ;;
-	virtio/gmem.[ch] | virtio/gmem-late.c | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
+	virtio/gmem.[ch] | virtio/gmem-*.c | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
 	virtio/dirtylog.[ch] | virtio/inflight*.[ch] | virtio/iotlb.[ch]) echo engine ;;
 	virtio/packed.[ch] | virtio/driverq-packed.[ch] | virtio/picture*.[ch]) echo engine ;;
 	virtio/virtq*.[ch] | virtio/batch.[ch]) echo virtq ;;
