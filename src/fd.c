@@ -138,6 +138,17 @@ bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *
 	return true;
 }
 
+bool fd_leads_to(int fd, int conn_fd)
+{
+	struct sockaddr_un peer, own;
+	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
+
+	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
+	       getsockname(conn_fd, (struct sockaddr *)&own, &own_len) == 0 &&
+	       own.sun_family == AF_UNIX && own_len > offsetof(struct sockaddr_un, sun_path) &&
+	       own_len == peer_len && memcmp(&own, &peer, own_len) == 0;
+}
+
 int fd_set_cloexec(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);

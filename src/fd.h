@@ -79,6 +79,12 @@ int fd_reopen_tty(int fd);
  */
 bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *ret_len);
 
+/*
+ * Whether fd is the other side of a connection to the listening Unix socket that
+ * conn_fd was accepted from. Of sockets without a name this cannot be told: false.
+ */
+bool fd_leads_to(int fd, int conn_fd);
+
 /* Marks an inherited descriptor close-on-exec. Zero or a negative errno. */
 int fd_set_cloexec(int fd);
 

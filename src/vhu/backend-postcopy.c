@@ -183,8 +183,9 @@ static int register_range(const struct vhu_postcopy *pc, const struct range *r)
 }
 
 /*
- * No page is touched by the loop before it is there. But a front-end can take it out
- * of its file again, and all guests would wait for as long as that one likes.
+ * The loop touches no page before it is there, unless it came by a translation. But a
+ * front-end can take one out of its file again, and all guests would wait for as long
+ * as that one likes.
  */
 static bool loop_is_stuck(struct vhu_postcopy *pc, unsigned int *felt, unsigned int *n_missed)
 {
@@ -337,8 +338,8 @@ static void fetched(struct op *op, int res)
 	__atomic_add_fetch(&pc->n_pulses, 1, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&pc->cut, __ATOMIC_RELAXED)) {
 		vhu_backend_close(pc->b, LOG_LEVEL_WARNING,
-				  "memory that had come was missing again, and was not brought: "
-				  "expected it to stay");
+				  "a page of guest memory that all waited for was not brought: "
+				  "expected pages that have come to stay");
 		return;
 	}
 	wishes = pc->n_done % one_pulse;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fd.h"
 #include "vhu/codec.h"
 #include "vhu/format.h"
 #include "virtio/features.h"
@@ -304,6 +305,15 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 	read_next(b);
 }
 
+/* Held by us it would keep the connection open when the front-end is gone. */
+static bool brings_our_socket(const struct vhu_backend *b, const struct vhu_msg *msg)
+{
+	for (unsigned int i = 0; i < msg->fds.n_fds; i++)
+		if (fd_leads_to(msg->fds.fd[i], b->conn.fd))
+			return true;
+	return false;
+}
+
 static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct vhu_backend *b = to_backend(conn);
@@ -313,6 +323,11 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	b->msg = msg;
 	log_message(b, "<-", msg);
+	if (brings_our_socket(b, msg)) {
+		vhu_backend_close(b, LOG_LEVEL_WARNING,
+				  "a descriptor leads to this very socket: expected another one");
+		return;
+	}
 	rule = vhu_postcopy_is_leave(b, msg) ? VHU_OK : vhu_check_request(&b->nego, msg);
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE) {
 		refuse_rule(b, rule);

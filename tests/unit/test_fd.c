@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pty.h>
+#include <stdio.h>
 
 #include "unit.h"
 
@@ -160,6 +161,41 @@ static void reopen_tty_when_no_terminal_fails(void **state)
 	assert_int_equal(fd_reopen_tty(1000000), -EBADF);
 }
 
+/* Two connections to one listening socket, by the file system's name or another. */
+static void leads_to_when_connected_to_the_same_listener_is_true(void **state)
+{
+	char name[64];
+	struct sockaddr_un addr;
+	socklen_t len;
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), clients[2], accepted[2], pair[2];
+
+	(void)state;
+	snprintf(name, sizeof(name), "@vhu-test-fd-%d", (int)getpid());
+	assert_true(fd_unix_address(name, &addr, &len));
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(listener, 2), 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		clients[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+		assert_int_equal(connect(clients[i], (struct sockaddr *)&addr, len), 0);
+		accepted[i] = accept(listener, NULL, NULL);
+		assert_true(accepted[i] >= 0);
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(fd_leads_to(clients[0], accepted[0]));
+	assert_true(fd_leads_to(clients[1], accepted[0]));
+	assert_false(fd_leads_to(accepted[0], accepted[0]));
+	assert_false(fd_leads_to(listener, accepted[0]));
+	assert_false(fd_leads_to(pair[0], accepted[0]));
+	assert_false(fd_leads_to(clients[0], pair[1]));
+	assert_false(fd_leads_to(pair[0], pair[1]));
+	for (unsigned int i = 0; i < 2; i++) {
+		close(clients[i]);
+		close(accepted[i]);
+		close(pair[i]);
+	}
+	close(listener);
+}
+
 static void set_cloexec_when_open_sets_the_flag(void **state)
 {
 	AUTO_FD int fd = open_null();
@@ -194,6 +230,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(fdset_move_onto_itself_changes_nothing),
 	UNIT_TEST(reopen_tty_gives_a_description_of_its_own),
 	UNIT_TEST(reopen_tty_when_no_terminal_fails),
+	UNIT_TEST(leads_to_when_connected_to_the_same_listener_is_true),
 	UNIT_TEST(set_cloexec_when_open_sets_the_flag),
 	UNIT_TEST(count_open_when_one_more_is_one_higher),
 };

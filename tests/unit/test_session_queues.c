@@ -406,6 +406,37 @@ static void front_ends_that_come_and_go_do_not_fill_the_log(void **state)
 	assert_true(n_said >= 2 * LOG_LIMIT_BURST && n_said < TIMES);
 }
 
+/* Kept, it would hold the session open for good when the front-end is gone. */
+static void front_end_that_gives_its_own_socket_is_turned_out(void **state)
+{
+	struct vhu_backend_options options = { .who = "rig", .max_queue_size = RIG_QUEUE_MAX };
+	struct vhu_frontend fe;
+	struct sockaddr_un addr;
+	struct vhu_server s;
+	struct vhu_msg msg;
+	socklen_t len;
+
+	(void)state;
+	assert_int_equal(vhu_server_start(&s, rig->loop, &rig->con.vdev,
+					  listen_anywhere(&addr, &len), NULL, &options, NULL),
+			 0);
+	vhu_frontend_init(&fe, connect_to(&addr, len));
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_LOG_FD);
+	msg.fds.fd[msg.fds.n_fds++] = fe.fd; /* lent */
+	while (!s.session)
+		rig_step(rig);
+	assert_int_equal(vhu_frontend_send_unchecked(&fe, &msg), 0);
+	vhu_frontend_fini(&fe);
+	for (unsigned int n = 0; s.session; n++) {
+		rig_step(rig);
+		assert_true(n < 2000);
+	}
+	n_servers_closed = 0;
+	vhu_server_close(&s, server_closed);
+	while (n_servers_closed == 0)
+		rig_step(rig);
+}
+
 static const struct CMUnitTest tests[] = {
 	QUEUES_TEST(front_end_with_fewer_rings_has_fewer_ports, setup_4),
 	QUEUES_TEST(front_end_with_fewer_rings_is_said_once, setup_4),
@@ -419,6 +450,7 @@ static const struct CMUnitTest tests[] = {
 	QUEUES_TEST(kicks_are_timed_until_their_buffers_are_back, setup_4),
 	QUEUES_TEST(buffer_that_is_held_is_timed_when_it_comes_back, setup_4),
 	QUEUES_TEST(ring_that_nobody_times_notes_nothing, setup_4),
+	QUEUES_TEST(front_end_that_gives_its_own_socket_is_turned_out, setup_4),
 	QUEUES_TEST(front_ends_that_come_and_go_do_not_fill_the_log, setup_4),
 };
 UNIT_MAIN(tests)
