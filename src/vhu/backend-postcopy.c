@@ -32,7 +32,6 @@ struct range {
 	void *addr;
 	size_t len;
 };
-
 /* A page that the fetching thread is to touch. */
 struct wish {
 	const volatile unsigned char *at;
@@ -123,8 +122,7 @@ bool vhu_postcopy_works(const char *who)
 	int fd = open_userfaultfd();
 
 	if (fd < 0) {
-		log_debug(who,
-			  "postcopy is not offered: no userfaultfd for faults of the kernel: %s",
+		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
 			  strerror(-fd));
 		return false;
 	}

@@ -11,14 +11,11 @@
 #include "virtio/console-config.h"
 #include "virtio/console-journal.h"
 #include "virtio/console-keep.h"
+#include "virtio/console-private.h"
 #include "virtio/console-state.h"
 #include "virtio/features.h"
 
-/* Queue numbers (virtio 1.x, "Console Device", "Virtqueues"). */
 enum {
-	QUEUE_CTRL_RX = 2, /* device to driver */
-	QUEUE_CTRL_TX = 3,
-
 	INPUT_MAX = 256 * 1024,	 /* bytes asked of a port at once when it cannot tell */
 	OUTPUT_MAX = 256 * 1024, /* the same for what is given to it */
 };
@@ -28,51 +25,22 @@ static struct console *to_console(struct vdev *dev)
 	return container_of(dev, struct console, vdev);
 }
 
-static bool multiport(const struct console *con)
-{
-	return con->features & BIT(CONSOLE_F_MULTIPORT_BIT);
-}
-
 /* Queues 0 and 1 are port 0's, 2p+2 and 2p+3 port p's; receive queues are even. */
 
 bool console_is_ctrl_queue(unsigned int idx)
 {
-	return idx == QUEUE_CTRL_RX || idx == QUEUE_CTRL_TX;
+	return idx == CONSOLE_CTRL_RX || idx == CONSOLE_CTRL_TX;
 }
 
 static struct console_port *queue_port(const struct console *con, const struct vqueue *q)
 {
-	return &con->ctrl.ports[q->idx < QUEUE_CTRL_RX ? 0 : (q->idx - 2) / 2];
-}
-
-static unsigned int port_number(const struct console_port *p)
-{
-	return (unsigned int)(p - p->con->ctrl.ports);
-}
-
-static struct vqueue *port_rx(const struct console_port *p)
-{
-	unsigned int idx = port_number(p);
-
-	return p->con->queues[idx == 0 ? 0 : 2 * idx + 2];
-}
-
-static struct vqueue *port_tx(const struct console_port *p)
-{
-	unsigned int idx = port_number(p);
-
-	return p->con->queues[idx == 0 ? 1 : 2 * idx + 3];
-}
-
-static void wake_ctrl(struct console *con)
-{
-	vqueue_wake(con->queues[QUEUE_CTRL_RX]);
+	return &con->ctrl.ports[q->idx < CONSOLE_CTRL_RX ? 0 : (q->idx - 2) / 2];
 }
 
 /* Whether a driver with F_MULTIPORT and we can talk; until then it may be a new one. */
 static bool speaks(const struct console *con)
 {
-	return con->queues[QUEUE_CTRL_RX] && con->queues[QUEUE_CTRL_TX];
+	return con->queues[CONSOLE_CTRL_RX] && con->queues[CONSOLE_CTRL_TX];
 }
 
 /*
@@ -83,7 +51,7 @@ static bool input_flows(const struct console_port *p)
 {
 	if (!p->port || !port_input_flows(p->port))
 		return false;
-	return !multiport(p->con) || (speaks(p->con) && p->guest_open);
+	return !console_is_multiport(p->con) || (speaks(p->con) && p->guest_open);
 }
 
 static enum vq_service fill_input(struct console_port *p, struct vqueue *q, unsigned int budget)
@@ -189,8 +157,8 @@ static enum vq_service drain(struct console_port *p, struct vqueue *q, unsigned 
 		if (result == POP_MISSING)
 			return VQ_DRAINED;
 		if (result != POP_CHAIN) {
-			console_ctrl_drained(&p->con->ctrl, port_number(p));
-			wake_ctrl(p->con);
+			console_ctrl_drained(&p->con->ctrl, console_port_number(p));
+			console_wake_ctrl(p->con);
 			return VQ_DRAINED;
 		}
 		virtq_push(&q->vq, chain.head, 0);
@@ -258,17 +226,17 @@ static enum vq_service serve_ctrl_from_driver(struct console *con, struct vqueue
 		}
 		p = console_ctrl_receive(&con->ctrl, msg, chain_read(&chain, 0, msg, sizeof(msg)));
 		if (p)
-			vqueue_wake(port_rx(p));
+			vqueue_wake(console_port_rx(p));
 		virtq_push(&q->vq, chain.head, 0);
 	}
-	wake_ctrl(con);
+	console_wake_ctrl(con);
 	return ret;
 }
 
 static enum vq_service serve_ctrl(struct console *con, struct vqueue *q, unsigned int budget)
 {
-	enum vq_service found = q->idx == QUEUE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
-							: serve_ctrl_from_driver(con, q, budget);
+	enum vq_service found = q->idx == CONSOLE_CTRL_RX ? serve_ctrl_to_driver(con, q, budget)
+							  : serve_ctrl_from_driver(con, q, budget);
 	struct ring_mark mark = virtq_mark(&q->vq);
 
 	console_keep(con);
@@ -281,7 +249,7 @@ static enum vq_service console_queue_service(struct vdev *dev, struct vqueue *q,
 {
 	struct console *con = to_console(dev);
 
-	if (!multiport(con) && q->idx >= QUEUE_CTRL_RX)
+	if (!console_is_multiport(con) && q->idx >= CONSOLE_CTRL_RX)
 		return VQ_WAITING; /* not a queue then (VC-002) */
 	if (console_is_ctrl_queue(q->idx))
 		return serve_ctrl(con, q, budget);
@@ -296,7 +264,7 @@ static uint64_t console_features(const struct vdev *dev)
 }
 
 /* A driver without control queues has port 0 open as soon as it uses it (VC-004). */
-static void open_single(struct console *con)
+void console_open_single(struct console *con)
 {
 	struct console_port *p = &con->ctrl.ports[0];
 
@@ -322,12 +290,12 @@ static void forget_driver(struct console *con)
  */
 static void find_mode(struct console *con)
 {
-	if (con->single == !multiport(con))
+	if (con->single == !console_is_multiport(con))
 		return;
-	con->single = !multiport(con);
+	con->single = !console_is_multiport(con);
 	con->ctrl_resumes = false;
 	forget_driver(con); /* it is another one */
-	open_single(con);
+	console_open_single(con);
 }
 
 static void wake_all(struct console *con)
@@ -347,12 +315,12 @@ static bool any_started(const struct console *con)
 static void console_set_features(struct vdev *dev, uint64_t accepted)
 {
 	struct console *con = to_console(dev);
-	bool before = multiport(con);
+	bool before = console_is_multiport(con);
 
 	con->features = accepted;
 	console_ctrl_set_size(&con->ctrl, accepted & BIT(CONSOLE_F_SIZE_BIT));
-	wake_ctrl(con); /* sizes may be told now */
-	if (multiport(con) == before || !any_started(con))
+	console_wake_ctrl(con); /* sizes may be told now */
+	if (console_is_multiport(con) == before || !any_started(con))
 		return;
 	find_mode(con);
 	wake_all(con);
@@ -369,8 +337,8 @@ static void start_ctrl(struct console *con)
 	if (!speaks(con))
 		return;
 	if (!con->ctrl_resumes) {
-		if (virtq_is_fresh(&con->queues[QUEUE_CTRL_RX]->vq) &&
-		    virtq_is_fresh(&con->queues[QUEUE_CTRL_TX]->vq))
+		if (virtq_is_fresh(&con->queues[CONSOLE_CTRL_RX]->vq) &&
+		    virtq_is_fresh(&con->queues[CONSOLE_CTRL_TX]->vq))
 			forget_driver(con);
 		else
 			console_recall(con);
@@ -387,8 +355,8 @@ static void start_ctrl(struct console *con)
  */
 static void start_output(struct console_port *p, struct vqueue *q, bool fresh)
 {
-	bool alone = (p->con->features & BIT(VIRTIO_F_RING_RESET_BIT)) && multiport(p->con) &&
-		     p->out_pauses == p->con->n_pauses;
+	bool alone = (p->con->features & BIT(VIRTIO_F_RING_RESET_BIT)) &&
+		     console_is_multiport(p->con) && p->out_pauses == p->con->n_pauses;
 	bool anew = fresh && !p->resumes && (alone || !virtq_has_avail(&q->vq));
 
 	q->latency = p->port ? &p->port->latency : NULL;
@@ -409,13 +377,13 @@ static void console_queue_start(struct vdev *dev, struct vqueue *q, bool fresh)
 	console_apply_loaded(con);
 	con->queues[q->idx] = q;
 	q->latency = NULL;
-	if (multiport(con) || q->idx < QUEUE_CTRL_RX)
+	if (console_is_multiport(con) || q->idx < CONSOLE_CTRL_RX)
 		find_mode(con);
-	if (console_is_ctrl_queue(q->idx) && multiport(con))
+	if (console_is_ctrl_queue(q->idx) && console_is_multiport(con))
 		start_ctrl(con);
 	if (!console_is_ctrl_queue(q->idx) && q->idx % 2 == 1)
 		start_output(queue_port(con, q), q, fresh);
-	open_single(con);
+	console_open_single(con);
 }
 
 /* Whose rings these are, and how far the daemon before this one had come with them. */
@@ -440,12 +408,12 @@ static void console_queue_stop(struct vdev *dev, struct vqueue *q)
 
 	con->queues[q->idx] = NULL;
 	q->latency = NULL;
-	if (q->idx == QUEUE_CTRL_TX)
+	if (q->idx == CONSOLE_CTRL_TX)
 		con->n_pauses++;
 	if (console_is_ctrl_queue(q->idx) || q->idx % 2 == 0)
 		return;
-	console_ctrl_drained(&con->ctrl, port_number(queue_port(con, q)));
-	wake_ctrl(con);
+	console_ctrl_drained(&con->ctrl, console_port_number(queue_port(con, q)));
+	console_wake_ctrl(con);
 }
 
 static void console_reset(struct vdev *dev)
@@ -488,49 +456,6 @@ static const struct vdev_ops console_ops = {
 	.load = console_read_state,
 };
 
-static void port_input_ready(struct port *port)
-{
-	vqueue_wake(port_rx(port->dev));
-}
-
-static void port_output_room_again(struct port *port)
-{
-	vqueue_wake(port_tx(port->dev));
-}
-
-static void port_host_open_changed(struct port *port)
-{
-	struct console_port *p = port->dev;
-
-	console_ctrl_host_open_changed(&p->con->ctrl, port_number(p));
-	wake_ctrl(p->con);
-}
-
-/* Config space is watched only by a driver that gets no messages (VC-015). */
-static void config_size_changed(struct console *con)
-{
-	if (con->ctrl.size && !multiport(con))
-		vdev_config_changed(&con->vdev);
-}
-
-static void port_size_changed(struct port *port)
-{
-	struct console_port *p = port->dev;
-
-	console_ctrl_size_changed(&p->con->ctrl, port_number(p));
-	wake_ctrl(p->con);
-	if (port_number(p) == 0)
-		config_size_changed(p->con);
-}
-
-static const struct port_device_ops console_port_ops = {
-	.input_ready = port_input_ready,
-	.output_room = port_output_room_again,
-	.host_open_changed = port_host_open_changed,
-	.size_changed = port_size_changed,
-	.frozen = console_port_frozen,
-};
-
 int console_init(struct console *con, unsigned int max_ports, bool rows_first)
 {
 	unsigned int n_queues = CONSOLE_N_QUEUES(max_ports);
@@ -559,54 +484,4 @@ void console_fini(struct console *con)
 	con->queues = NULL;
 	con->ctrl.ports = NULL;
 	con->ctrl.n_ports = 0;
-}
-
-void console_add_port(struct console *con, unsigned int port_idx, struct port *port)
-{
-	struct console_port *p = &con->ctrl.ports[port_idx];
-
-	assert(port_idx < con->ctrl.n_ports && !p->port);
-	p->port = port;
-	port->dev = p;
-	port->dev_ops = &console_port_ops;
-	if (port_tx(p))
-		port_tx(p)->latency = &port->latency;
-	if (port->journal && (port_rx(p) || port_tx(p)))
-		port_journal_meet(port->journal, con->guest);
-	console_ctrl_port_added(&con->ctrl, port_idx);
-	if (port_idx == 0 && (con->queues[0] || con->queues[1]))
-		open_single(con);
-	if (port_idx == 0 && (port->cols || port->rows))
-		config_size_changed(con);
-	port_set_present(port, con->present);
-	if (con->frozen)
-		port_freeze(port);
-	vqueue_wake(port_rx(p));
-	vqueue_wake(port_tx(p));
-	wake_ctrl(con);
-}
-
-void console_remove_port(struct console *con, unsigned int port_idx)
-{
-	struct console_port *p = &con->ctrl.ports[port_idx];
-	struct port *port = console_port(con, port_idx);
-	struct vqueue *tx = port_tx(p);
-
-	assert(port);
-	port->dev_ops = NULL;
-	port->dev = NULL;
-	if (tx)
-		tx->latency = NULL;
-	p->out_done = 0;
-	/* A queue that does not run is given back when it does. */
-	console_ctrl_port_removed(&con->ctrl, port_idx,
-				  tx && tx->running && virtq_has_avail(&tx->vq));
-	if (port_idx == 0 && (port->cols || port->rows))
-		config_size_changed(con);
-	vqueue_wake(tx);
-	wake_ctrl(con);
-	if (con->frozen) {
-		port_thaw(port);
-		console_freeze(&con->vdev); /* it may have been the one to be waited for */
-	}
 }

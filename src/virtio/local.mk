@@ -56,6 +56,8 @@ noinst_LIBRARIES += %reldir%/libdevice.a
 	%reldir%/console-ctrl.h \
 	%reldir%/console-state.c \
 	%reldir%/console-state.h \
+	%reldir%/console-ports.c \
+	%reldir%/console-private.h \
 	%reldir%/console-keep.c \
 	%reldir%/console-keep.h \
 	%reldir%/console-handover.c \
