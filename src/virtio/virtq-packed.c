@@ -25,12 +25,28 @@ static uint32_t distance(const struct virtq *q, struct packed_position from,
 	return q->size + to.offset - from.offset;
 }
 
-/* DPDK leaves the used half 0 and means that nothing is out; a ring that has been used would say
- * so. */
+/*
+ * A ring that has gone round was used somewhere with the first wrap counter, and what
+ * is offered over that has the other one: this bit either way. See begins_lap().
+ */
+static bool went_round(const struct virtq *q)
+{
+	for (uint32_t i = 0; i < q->ring.size; i++)
+		if (packed_desc_flags(&q->ring.pack, i) & PACKED_DESC_F_USED)
+			return true;
+	return false;
+}
+
+/*
+ * DPDK leaves the used half 0 and means that nothing is out; a ring that has been
+ * used would say so. UML says 0 for a new ring, whose wrap counters are 1.
+ */
 static void set_positions(struct virtq *q, uint32_t base)
 {
 	q->avail = packed_base_avail(base);
 	q->used = packed_base_used(base);
+	if (base == 0 && !went_round(q))
+		q->avail.wrap = true;
 	if (base >> 16 == 0)
 		q->used = q->avail;
 }
@@ -236,6 +252,18 @@ static HOT void write_used(struct virtq *q, uint16_t id, uint32_t len, uint16_t 
 	q->n_skipped = q->n_skipped_descs = 0;
 }
 
+static void write_skipped(struct virtq *q)
+{
+	if (q->n_skipped > 0)
+		write_used(q, q->skipped_head, 0, q->n_skipped_descs);
+}
+
+/* No lap is skipped over whole, so that went_round() can tell. */
+static bool begins_lap(const struct virtq *q)
+{
+	return packed_advance(&q->ring.pack, q->used, q->n_skipped_descs).wrap != q->used.wrap;
+}
+
 void virtq_packed_push(struct virtq *q, uint16_t id, uint32_t len)
 {
 	uint16_t n_descs;
@@ -243,6 +271,8 @@ void virtq_packed_push(struct virtq *q, uint16_t id, uint32_t len)
 	assert(id < q->ring.size && q->held[id]);
 	/* Who has that feature negotiated promises it (VR-078). */
 	assert(!q->in_order || virtq_is_oldest(q, id));
+	if (q->n_skipped > 0 && begins_lap(q))
+		write_skipped(q);
 	n_descs = (uint16_t)(q->n_skipped_descs + q->lists[id].n_descs);
 	if (q->inflight.record)
 		inflight_packed_return(&q->inflight, q->lists[id].entry);
@@ -269,12 +299,6 @@ static bool call_wanted(struct virtq *q, uint16_t n_descs)
 	if (event.flags != PACKED_EVENT_DESC || !q->event_idx)
 		return true;
 	return forced || packed_event_passed(&q->ring.pack, event, q->used, n_descs);
-}
-
-static void write_skipped(struct virtq *q)
-{
-	if (q->n_skipped > 0)
-		write_used(q, q->skipped_head, 0, q->n_skipped_descs);
 }
 
 /* As packed_base_avail() takes it. */

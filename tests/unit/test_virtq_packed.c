@@ -187,6 +187,58 @@ static void base_when_the_ring_is_restarted_is_where_it_goes_on(void **state)
 	rig_close(&rig);
 }
 
+/* Offered, taken, and returned together: the first place of the ring is among them. */
+static void serve_over_the_end(struct rig *rig)
+{
+	for (uint16_t i = 0; i < 4; i++)
+		rig_pdesc(rig, (3u + i) % 4, i > 0, rig->data, 1, i, 0);
+	for (uint16_t i = 0; i < 4; i++)
+		rig_pop(rig);
+	for (uint16_t i = 0; i < 4; i++)
+		virtq_push(&rig->device, i, 0);
+	virtq_publish(&rig->device);
+	rig_pdesc(rig, 3, true, rig->data, 1, 0, 0);
+	serve_one(rig, 0, 0);
+}
+
+/* VU-097: UML says 0 for a new ring. Another one is there after a round, even in order. */
+static void base_when_zero_is_that_of_a_new_ring_or_of_one_that_went_round(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, 4, PACKED);
+	rig_start(&rig, 0);
+	assert_int_equal(virtq_base(&rig.device), FRESH);
+	assert_true(virtq_is_fresh(&rig.device));
+	rig_pdesc(&rig, 0, true, rig.data, 4, 0, 0);
+	rig_start(&rig, 0);
+	assert_int_equal(virtq_base(&rig.device), FRESH);
+	serve_one(&rig, 0, 0);
+	rig_close(&rig);
+	rig_open(&rig, 4, PACKED | RIG_ORDER);
+	rig_start(&rig, 0x00030003);
+	serve_over_the_end(&rig);
+	assert_int_equal(virtq_base(&rig.device), 0);
+	rig_start(&rig, virtq_base(&rig.device));
+	assert_int_equal(virtq_base(&rig.device), 0);
+	rig_close(&rig);
+	/* The first place is in the middle of a chain from the lap before. */
+	rig_open(&rig, 4, PACKED);
+	rig_start(&rig, 0x00030003);
+	rig_pdesc(&rig, 0, true, rig.data, 1, 0, 0);
+	rig_pdesc(&rig, 3, false, rig.data, 1, 0, PNEXT);
+	serve_one(&rig, 0, 0);
+	for (uint32_t i = 1; i < 4; i++) {
+		rig_pdesc(&rig, i, true, rig.data, 1, 0, 0);
+		serve_one(&rig, 0, 0);
+	}
+	assert_int_equal(virtq_base(&rig.device), 0);
+	rig_start(&rig, 0);
+	assert_int_equal(virtq_base(&rig.device), 0);
+	rig_close(&rig);
+}
+
 /* VU-097: DPDK leaves out the used position; what no ring has breaks it. */
 static void base_when_it_lacks_the_used_half_means_both(void **state)
 {
@@ -530,6 +582,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(push_when_out_of_order_goes_by_each_list_s_length),
 	UNIT_TEST(positions_when_the_ring_ends_go_round_with_the_other_wrap),
 	UNIT_TEST(base_when_the_ring_is_restarted_is_where_it_goes_on),
+	UNIT_TEST(base_when_zero_is_that_of_a_new_ring_or_of_one_that_went_round),
 	UNIT_TEST(base_when_it_lacks_the_used_half_means_both),
 	UNIT_TEST(list_when_longer_than_the_ring_breaks_it),
 	UNIT_TEST(list_when_as_long_as_the_ring_is_served),
