@@ -26,7 +26,7 @@ static struct options ctl_options(void)
 
 static bool takes_file(const char *metavar)
 {
-	static const char *const files[] = { "PATH", "FILE", "LINK" };
+	static const char *const files[] = { "PATH", "FILE", "LINK", "DIR" };
 
 	for (size_t i = 0; metavar && i < ARRAY_SIZE(files); i++) {
 		if (strcmp(metavar, files[i]) == 0)

@@ -13,6 +13,7 @@
 
 #include "base.h"
 #include "fd.h"
+#include "log.h"
 
 enum {
 	JOURNAL_VERSION = 1,
@@ -87,7 +88,10 @@ static int open_file(const char *path, char *ret_why, size_t why_cap)
 			    "expected a regular file of ours that nobody else can open", ret_why,
 			    why_cap);
 	if (!lock(fd))
-		return fail(-EBUSY, path, "another process has the journal", ret_why, why_cap);
+		return fail(-EBUSY, path,
+			    "another process has the journal; each daemon needs a folder, or names "
+			    "of devices, of its own",
+			    ret_why, why_cap);
 	return fd_take(&fd);
 }
 
@@ -100,12 +104,15 @@ static bool header_fits(const struct journal_header *h, uint32_t kind, size_t co
 }
 
 /* Room for all of it, so that writing there cannot fail; empty unless it was so before. */
-static int size_file(int fd, size_t len)
+static int size_file(int fd, const char *path, size_t len)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
+	if (st.st_size != 0 && (uint64_t)st.st_size != len)
+		log_warning(path, "the journal is begun anew: it was made for another history or "
+				  "version");
 	if ((uint64_t)st.st_size != len && ftruncate(fd, 0) < 0)
 		return -errno;
 	return -posix_fallocate(fd, 0, (off_t)len);
@@ -132,7 +139,7 @@ int journal_open(struct journal *j, const char *path, uint32_t kind, size_t comm
 
 	if (fd < 0)
 		return fd;
-	err = size_file(fd, len);
+	err = size_file(fd, path, len);
 	if (err < 0)
 		return fail(err, path, "no room for the journal", ret_why, why_cap);
 	h = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

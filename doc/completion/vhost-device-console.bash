@@ -6,7 +6,7 @@
 # generated: begin
 __vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level --print-capabilities --help -h --version -V'
 __vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level '
-__vhu_options_with_file=' --socket-path -s --config --control --trace '
+__vhu_options_with_file=' --socket-path -s --config --control --journal --trace '
 __vhu_ctl_options='--control -C --json --verbose -v --help -h'
 __vhu_ctl_options_with_value=' --control -C '
 __vhu_ctl_options_with_file=' --control -C '

@@ -122,7 +122,7 @@ complete -c vhost-device-console -n 'not __vhu_is_ctl' -l loops -x -d 'threads t
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l poll-us -x -d 'longest look before sleeping; 0: none'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l config -r -F -d 'read options from FILE; repeatable'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l control -r -F -d 'listen for vhost-device-console ctl here'
-complete -c vhost-device-console -n 'not __vhu_is_ctl' -l journal -x -d 'keep what is on its way in DIR, if this is killed'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l journal -r -F -d 'keep what is on its way in DIR, if this is killed'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l trace -r -F -d 'write each message to it, by the name\'s ending'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l log-level -x -a 'error warning info debug trace' -d 'error, warning, info, debug or trace'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l print-capabilities -d 'print what this back-end is, as JSON, and exit'

@@ -243,8 +243,9 @@ static void load_rest(struct guest *g, struct handover_in *in)
 		load_port(g, in);
 	load_server(g, in);
 	console_handover_load(&g->console, in, TAG_CONSOLE);
-	if (g->console.journal && !g->env->journal)
-		state_fail(&in->state, "it has a journal, and --journal is not there any more");
+	if (g->console.journal && !guest_journal_is_there(g))
+		state_fail(&in->state, "its journal is not in the folder of --journal: another one "
+				       "counts when the daemon is started again");
 	list_for_each (node, tmp, &g->ports)
 		load_contents(list_entry(node, struct guest_port, link), in);
 	g->last_attachment_id = last;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backends/port-journal.h"
+#include "log.h"
 #include "virtio/console-journal.h"
 
 /* Of the device, or of a port of it. */
@@ -56,7 +57,21 @@ int guest_open_port_journal(struct guest_port *p, char *ret_why, size_t why_cap)
 	if (err < 0)
 		return err;
 	port_journal_begin(j, &p->port);
+	if (bytering_used(&p->port.out) > 0 || bytering_used(&p->port.in) > 0)
+		log_info(p->who, "%zu bytes of output and %zu of input are kept from before",
+			 bytering_used(&p->port.out), bytering_used(&p->port.in));
 	return 0;
+}
+
+bool guest_journal_is_there(const struct guest *g)
+{
+	char path[4096], why[GUEST_WHY_MAX];
+	struct stat here, there;
+
+	return g->env->journal &&
+	       journal_path(g, NULL, path, sizeof(path), why, sizeof(why)) == 0 &&
+	       fstat(console_journal_fd(&g->console), &here) == 0 && stat(path, &there) == 0 &&
+	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
 void guest_remove_port_journal(struct guest_port *p)

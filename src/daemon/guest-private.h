@@ -34,6 +34,9 @@ int guest_open_journal(struct guest *g, char *ret_why, size_t why_cap);
 int guest_open_port_journal(struct guest_port *p, char *ret_why, size_t why_cap);
 void guest_remove_port_journal(struct guest_port *p);
 
+/* Whether the journal that the device has is the one of --journal. */
+bool guest_journal_is_there(const struct guest *g);
+
 /* The port goes with the process: its journal stays for the next one. */
 void guest_close_port(struct guest_port *p);
 

@@ -61,6 +61,11 @@ int console_journal_new(struct console *con, const char *path, char *ret_why, si
 	return 0;
 }
 
+int console_journal_fd(const struct console *con)
+{
+	return con->journal ? con->journal->file.fd : -1;
+}
+
 void console_journal_free(struct console *con)
 {
 	if (!con->journal)

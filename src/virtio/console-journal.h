@@ -16,6 +16,9 @@
  */
 int console_journal_new(struct console *con, const char *path, char *ret_why, size_t why_cap);
 
+/* Its descriptor, lent; -1: there is no journal. */
+int console_journal_fd(const struct console *con);
+
 /* Allowed for a console without one. The file stays. */
 void console_journal_free(struct console *con);
 
