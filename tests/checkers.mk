@@ -36,7 +36,9 @@ check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
 	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
-			%/test_trace_relay %/test_inflight %/test_inflight_packed, $(unit_tests))" \
+			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
+			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy, \
+			$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"
