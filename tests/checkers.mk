@@ -30,14 +30,16 @@ check-cppcheck:
 # gmem's guard has handled. A thread that waits in io_uring_enter(2) stops all
 # others under valgrind, so what has threads with loops is for --enable-sanitize.
 # So is what starts processes and watches them: valgrind does not know pidfd_open(2);
-# what runs out of descriptors, of which valgrind keeps some for itself; and what
-# stops a child after each instruction.
+# what runs out of descriptors, of which valgrind keeps some for itself; what stops a
+# child after each instruction; what looks at mappings, of which it has its own; and what
+# reads a state that io_uring has brought, of which it does not know.
 check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
 	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
-			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy, \
+			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
+			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends, \
 			$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
