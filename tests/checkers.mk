@@ -39,7 +39,8 @@ check-valgrind: $(check_PROGRAMS)
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
 			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
-			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends, \
+			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends \
+			%/test_ring_hostile_packed, \
 			$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
