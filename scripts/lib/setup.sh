@@ -3,8 +3,8 @@
 # the guests need from other suites. The caller has set $top_srcdir.
 # shellcheck shell=bash disable=SC2154
 
-build_packages=(autoconf automake gcc libc6-dev libcmocka-dev libjson-c-dev
-	libtelnet-dev liburing-dev make pkg-config)
+build_packages=(autoconf automake gcc libc6-dev libcap-ng-dev libcmocka-dev libgnutls28-dev
+	libjson-c-dev libseccomp-dev libtelnet-dev liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
 check_packages=(chromium libedit-dev mandoc procps qemu-system-common qemu-system-x86 socat tshark
 	valgrind xz-utils)
