@@ -115,7 +115,7 @@ static void header_section(void)
 	fputs("<h2 id=\"header\">Every message begins like this</h2>\n", stdout);
 	table_begin("Header, 12 bytes");
 	vhu_fields_each(&msg, header_row, NULL);
-	printf("</table>\n<p>The payload follows, at most %u bytes; its bytes are counted from its "
+	printf("</table>\n<p>The payload follows, at most %d bytes; its bytes are counted from its "
 	       "own first one below. Descriptors come along with the first byte of the "
 	       "header.</p>\n",
 	       VHU_MAX_PAYLOAD);

@@ -120,7 +120,7 @@ static void try_later(struct daemon *d, const char *why)
 		return;
 	}
 	log_debug(NULL, "the upgrade waits: %s", why);
-	timer_arm(&d->upgrade_later, BUSY_MS * (uint64_t)NS_PER_MS);
+	timer_arm(&d->upgrade_later, (uint64_t)BUSY_MS * NS_PER_MS);
 }
 
 static void save(const struct daemon *d, struct handover_out *out)
@@ -166,7 +166,7 @@ static int begin_first_probe(struct daemon *d, int fd, const struct handover_out
 	if (err < 0)
 		return err;
 	op_poll(&d->probe_over, upgrade_probe_fd(d->probe), POLLIN);
-	timer_arm(&d->upgrade_later, UPGRADE_FIRST_MS * (uint64_t)NS_PER_MS);
+	timer_arm(&d->upgrade_later, (uint64_t)UPGRADE_FIRST_MS * NS_PER_MS);
 	return 0;
 }
 
@@ -228,7 +228,7 @@ static void hold_and_hand_over(struct daemon *d)
 
 void upgrade_now(struct daemon *d)
 {
-	const uint64_t patience = PARK_MS * (uint64_t)NS_PER_MS;
+	const uint64_t patience = (uint64_t)PARK_MS * NS_PER_MS;
 	int err;
 
 	if (d->ending || !d->upgrading)
