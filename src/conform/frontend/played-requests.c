@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* What a decent back-end does with each request, and which duties it shows. */
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -22,9 +23,9 @@ static struct vhu_vring_state ring_state(const struct vhu_msg *m)
 /* The ring that a request names is below n_rings, or it would not have come here. */
 static struct played_ring *ring_of(struct played *p, const struct vhu_msg *m, uint32_t *ret_idx)
 {
-	*ret_idx = 0;
-	if (!vhu_msg_ring(m, ret_idx) || *ret_idx >= p->n_rings)
-		return NULL;
+	bool named = vhu_msg_ring(m, ret_idx);
+
+	assert(named && *ret_idx < p->n_rings);
 	return &p->rings[*ret_idx];
 }
 
