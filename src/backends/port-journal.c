@@ -340,7 +340,7 @@ void port_journal_load(struct port *port, size_t out_size, struct handover_in *i
 		load_journal(j, out_size, in);
 	else
 		state_fail(r, "no memory");
-	if (!r->failed) {
+	if (j && !r->failed) {
 		set_places(j, out_size);
 		port->journal = j;
 		bytering_lend(&port->in, j->in, PORT_JOURNAL_INPUT);

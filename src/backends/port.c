@@ -179,6 +179,7 @@ static void keep_output(struct port *port, const struct iovec *iov, uint64_t ski
 {
 	bytering_skip_over(&port->out, skip);
 	for (len -= skip; len > 0; iov++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): the vectors hold len bytes */
 		size_t from = (size_t)min_u64(skip, iov->iov_len);
 		size_t n = (size_t)min_u64(len, iov->iov_len - from);
 

@@ -242,23 +242,24 @@ static void load_client(struct server *s, struct handover_in *in)
 	state_leave(&in->state);
 }
 
-int server_load(const struct attachment_args *args, struct server_args *server,
+int server_load(const struct attachment_args *args, const struct server_args *server,
 		struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
 	struct handover_in *in = args->from;
 	char where[SERVER_WHERE_MAX];
+	struct server_args own = *server;
 	bool has_path;
 	int err;
 
 	handover_take_text(in, TAG_WHERE, "where", where, sizeof(where));
-	server->where = where;
-	server->fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
+	own.where = where;
+	own.fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
 	has_path = state_take_flag(&in->state, TAG_HAS_PATH, "has a path");
-	if (server->fd < 0)
+	if (own.fd < 0)
 		return -EINVAL;
 	if (!has_path)
-		server->path = NULL;
-	err = server_new(args, server, ret_attachment, ret_why, why_cap);
+		own.path = NULL;
+	err = server_new(args, &own, ret_attachment, ret_why, why_cap);
 	while (err == 0 && state_has(&in->state, TAG_CLIENT))
 		load_client(container_of(*ret_attachment, struct server, base), in);
 	return err;

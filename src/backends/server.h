@@ -27,7 +27,7 @@ enum { SERVER_TAG_FIRST = 1 };
  * The same from a hand-over (args->from): server has path, telnet and ended as
  * they would be for one that is opened.
  */
-int server_load(const struct attachment_args *args, struct server_args *server,
+int server_load(const struct attachment_args *args, const struct server_args *server,
 		struct attachment **ret_attachment, char *ret_why, size_t why_cap);
 
 #endif
