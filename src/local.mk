@@ -35,11 +35,21 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-attempt.c \
+	%reldir%/loop-attempt.h \
+	%reldir%/loop-guard.c \
+	%reldir%/loop-guard.h \
 	%reldir%/loop-park.c \
+	%reldir%/loop-poll.c \
+	%reldir%/loop-pollset.c \
+	%reldir%/loop-pollset.h \
 	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
+	%reldir%/loop-timers.c \
+	%reldir%/loop-timers.h \
+	%reldir%/loop-uring.c \
 	%reldir%/loop.c \
 	%reldir%/loop.h \
 	%reldir%/systemd-store.c \

@@ -20,7 +20,7 @@ bool loop_keep(struct loop *loop, struct op *op)
 	if (loop->n_kept == loop->cap_kept) {
 		kept = reallocarray(kept, cap, sizeof(struct op *));
 		if (!kept)
-			return false; /* the kernel has it: loop_park() will see */
+			return false; /* the engine has it: loop_park() will see */
 		loop->kept = kept;
 		loop->cap_kept = cap;
 	}
@@ -52,18 +52,6 @@ static bool end_cancelled(struct loop *loop)
 	return any;
 }
 
-/* Asks for everything back that the kernel has. */
-static void cancel_all(struct loop *loop)
-{
-	struct io_uring_sqe *sqe;
-
-	if (loop->n_in_flight == 0)
-		return;
-	sqe = loop_get_sqe(loop);
-	io_uring_prep_cancel64(sqe, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-	io_uring_sqe_set_data64(sqe, CANCEL_TAG);
-}
-
 static bool at_rest(const struct loop *loop)
 {
 	return loop->n_in_flight == 0 && list_empty(&loop->tasks);
@@ -72,19 +60,17 @@ static bool at_rest(const struct loop *loop)
 /* One look at what has come, and all that follows from it here. */
 static int settle(struct loop *loop)
 {
-	struct __kernel_timespec wait = { .tv_nsec = LOOK_NS };
-	struct io_uring_cqe *cqe;
 	int err;
 
-	cancel_all(loop);
+	if (loop->n_in_flight > 0)
+		loop->engine->cancel_all(loop);
 	if (loop->n_in_flight > 0 && list_empty(&loop->tasks))
-		err = io_uring_submit_and_wait_timeout(&loop->ring, &cqe, 1, &wait, NULL);
+		err = loop->engine->wait(loop, LOOK_NS);
 	else
-		err = io_uring_submit_and_get_events(&loop->ring);
+		err = loop->engine->enter(loop);
 	if (err < 0 && err != -EINTR && err != -ETIME && err != -EAGAIN && err != -EBUSY)
 		return err;
-	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
-		loop_complete(loop, cqe);
+	loop->engine->reap(loop);
 	do {
 		loop_run_tasks(loop);
 	} while (end_cancelled(loop));

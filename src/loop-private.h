@@ -3,52 +3,85 @@
 #ifndef VHU_LOOP_PRIVATE_H
 #define VHU_LOOP_PRIVATE_H
 
-#include "loop-setup.h"
+#include <liburing.h>
+
 #include "loop.h"
 
-/*
- * user_data is the address of the op. A cancel request completes to the same
- * address with this bit set; all it means then is one cancel less to expect.
- */
-#define CANCEL_TAG UINT64_C(1)
+struct loop_poller;
 
 /*
- * What was done at once (loop_sendmsg_now()): a number in place of an address,
- * with this bit set. Its result has been read when its turn comes.
+ * What is below a loop. The functions are called by the loop's own thread, but
+ * begin(), cancel() and prepared(), which whoever has borrowed the loop may
+ * call, and none of them calls back but reap().
  */
-#define NOW_TAG UINT64_C(2)
+struct loop_engine {
+	const char *name;
+	/* 0, or -errno with one sentence in *ret_why, and nothing is open. */
+	int (*open)(struct loop *loop, unsigned int n_ops, const char **ret_why);
+	void (*close)(struct loop *loop);
+
+	/* Takes over an operation, or the wish to end one that it has. */
+	void (*begin)(struct loop *loop, struct op *op);
+	void (*cancel)(struct loop *loop, struct op *op);
+	/* Ends all that are under way, for a loop that is being parked. */
+	void (*cancel_all)(struct loop *loop);
+	/* Whether something was taken over since the last submit(), enter() or wait(). */
+	bool (*prepared)(const struct loop *loop);
+
+	/*
+	 * What is taken over goes to the kernel: that alone; and what has come is
+	 * taken up; and, if nothing has, it is waited for, for wait_ns at most
+	 * (UINT64_MAX: as long as it takes). How many went, or -errno.
+	 */
+	int (*submit)(struct loop *loop);
+	int (*enter)(struct loop *loop);
+	int (*wait)(struct loop *loop, uint64_t wait_ns);
+	/* Waits, with nothing prepared; others may borrow the loop meanwhile. 0 or -errno. */
+	int (*sleep)(struct loop *loop);
+
+	/* Whether there is something to reap: that is known of; that a look finds. */
+	bool (*ready)(const struct loop *loop);
+	bool (*look)(struct loop *loop);
+	/* Gives each completion at hand to loop_complete(). */
+	void (*reap)(struct loop *loop);
+
+	/* A message at once: what recvmsg(2) or sendmsg(2) return, or -errno. */
+	int (*message_now)(struct loop *loop, enum op_code code, int fd, const struct msghdr *msg);
+};
+
+extern const struct loop_engine loop_uring, loop_poll;
 
 struct loop {
-	struct io_uring ring;
+	const struct loop_engine *engine;
+	struct io_uring ring;	    /* loop-uring.c's */
+	bool restricted;	    /* the ring is */
+	uint64_t n_now;		    /* messages at once, ever: loop-uring.c's */
+	struct loop_poller *poller; /* loop-poll.c's */
 	struct list_node tasks;
 	struct list_node watches;
 	unsigned int n_watches, n_naps;
 	uint64_t poll_max_ns; /* 0: it goes to sleep at once, always */
 	bool polling;	      /* before it sleeps */
 	unsigned int n_short; /* sleeps in a row that polling would have spared */
-	uint64_t n_now;	      /* operations done at once, ever */
 	bool sending;	      /* something is prepared that is likely to be done at once */
 	struct loop_counters counters;
 	bool running, stopping;
 	const struct loop_turns *turns; /* NULL: one thread alone */
 	void *turns_arg;
-	bool borrowed; /* only the thread that made the ring may enter it */
+	bool borrowed; /* only the loop's own thread may call the engine */
 	/* loop-park.c: */
-	unsigned int n_in_flight; /* operations that the kernel knows, or is about to */
-	bool parked;		  /* what is armed is kept from the kernel */
+	unsigned int n_in_flight; /* operations that the engine has */
+	bool parked;		  /* what is armed is kept from the engine */
 	struct op **kept;	  /* what is armed and kept, n_kept of cap_kept */
 	size_t n_kept, cap_kept;
 	struct list_node postponed; /* tasks for when it is not parked any more */
 };
 
-/* An empty submission entry; a full queue is handed to the kernel first. */
-struct io_uring_sqe *loop_get_sqe(struct loop *loop);
-
-/* Hands an armed operation to the kernel, with the next submission. */
+/* Hands an armed operation to the engine. */
 void loop_hand_over(struct op *op);
 
-/* One completion; the tasks at hand. */
-void loop_complete(struct loop *loop, struct io_uring_cqe *cqe);
+/* The end of an operation that the engine had; the tasks at hand. */
+void loop_complete(struct loop *loop, struct op *op, int res);
 void loop_run_tasks(struct loop *loop);
 
 /* Takes the op, armed and not in flight, into what is kept. False: without memory. */

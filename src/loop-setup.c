@@ -2,8 +2,9 @@
 #include "loop-setup.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "base.h"
+#include "log.h"
 
 enum { SQ_ENTRIES = 256 };
 
@@ -52,6 +53,7 @@ static const char *setup_failure(int err)
 /*
  * Best flags first: deferred task work (6.1), cooperative (5.19), then plain.
  * With the task-run flag, polling sees in memory that the kernel has work.
+ * All of them begin disabled, as only then restrictions can be made.
  */
 static int setup_ring(struct io_uring *ring, unsigned int cq_entries)
 {
@@ -64,13 +66,36 @@ static int setup_ring(struct io_uring *ring, unsigned int cq_entries)
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags) && err == -EINVAL; i++) {
 		struct io_uring_params params = {
-			.flags = flags[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+			.flags = flags[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
+				 IORING_SETUP_CLAMP,
 			.cq_entries = cq_entries,
 		};
 
 		err = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
 	}
 	return err;
+}
+
+/*
+ * From the moment that the ring is enabled the kernel takes what is listed here
+ * and nothing else, without any flag of an entry. Of registrations there is one
+ * left: what liburing does when the ring goes.
+ */
+static int restrict_ring(struct io_uring *ring)
+{
+	struct io_uring_restriction allowed[ARRAY_SIZE(needed_ops) + 1] = {
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
+		  .register_op = IORING_UNREGISTER_RING_FDS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(needed_ops); i++)
+		allowed[i + 1] = (struct io_uring_restriction){
+			.opcode = IORING_RESTRICTION_SQE_OP,
+			.sqe_op = (uint8_t)needed_ops[i].opcode,
+		};
+	/* liburing 2.3 declares functions for this and for enabling, and does not export them. */
+	return io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, allowed,
+				 ARRAY_SIZE(allowed));
 }
 
 static const char *missing_op(struct io_uring *ring)
@@ -87,7 +112,27 @@ static const char *missing_op(struct io_uring *ring)
 	return missing;
 }
 
-int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, const char **ret_why)
+/* What a ring is given before it is enabled. 0, or -errno with a sentence. */
+static int equip_ring(struct io_uring *ring, bool *ret_restricted, const char **ret_why)
+{
+	int err;
+
+	*ret_why = missing_op(ring);
+	if (*ret_why)
+		return -EOPNOTSUPP;
+	io_uring_register_ring_fd(ring); /* saves a look-up per call; optional */
+	err = restrict_ring(ring);
+	*ret_restricted = err == 0;
+	if (err < 0)
+		log_debug(NULL, "io_uring is not held to what it is used for: %s", strerror(-err));
+	err = io_uring_register((unsigned int)ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (err < 0)
+		*ret_why = setup_failure(err);
+	return err < 0 ? err : 0;
+}
+
+int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, bool *ret_restricted,
+		    const char **ret_why)
 {
 	int err = setup_ring(ring, cq_entries);
 
@@ -95,11 +140,8 @@ int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, const char *
 		*ret_why = setup_failure(err);
 		return err;
 	}
-	*ret_why = missing_op(ring);
-	if (*ret_why) {
+	err = equip_ring(ring, ret_restricted, ret_why);
+	if (err < 0)
 		io_uring_queue_exit(ring);
-		return -EOPNOTSUPP;
-	}
-	io_uring_register_ring_fd(ring); /* saves a look-up per call; optional */
-	return 0;
+	return err;
 }

@@ -6,21 +6,54 @@
 #include <stdlib.h>
 
 #include "clock.h"
-#include "histogram.h"
+#include "log.h"
 #include "loop-private.h"
 
 enum {
-	CQ_MIN_ENTRIES = 1024,
-	CQ_MAX_ENTRIES = 32768,
 	MAX_WATCHES = 1024, /* each costs a look at a cache line, every time */
 	MAX_MISSES = 512,   /* looks for nothing that a watch lasts while others are found */
 	SHORT_SLEEPS = 4,   /* that start polling */
 	LOOKS_PER_CLOCK = 8,
 };
 
+/* Set before there are loops, and threads. */
+static enum loop_choice chosen = LOOP_AUTO;
+
+void loop_choose_engine(enum loop_choice choice)
+{
+	chosen = choice;
+}
+
+bool loop_engine_lacks(int err)
+{
+	return err < 0 && err != -EMFILE && err != -ENFILE;
+}
+
+static void say_once(const char *why)
+{
+	static bool said;
+
+	if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))
+		log_info(NULL, "%s; poll(2) takes its place, which costs more", why);
+}
+
+static int open_engine(struct loop *loop, unsigned int n_ops, const char **ret_why)
+{
+	int err;
+
+	if (chosen != LOOP_POLL) {
+		loop->engine = &loop_uring;
+		err = loop->engine->open(loop, n_ops, ret_why);
+		if (chosen == LOOP_URING || !loop_engine_lacks(err))
+			return err;
+		say_once(*ret_why);
+	}
+	loop->engine = &loop_poll;
+	return loop->engine->open(loop, n_ops, ret_why);
+}
+
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 {
-	unsigned int cq_entries = CQ_MIN_ENTRIES;
 	struct loop *loop = calloc(1, sizeof(*loop));
 	int err;
 
@@ -28,12 +61,10 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 		*ret_why = "out of memory";
 		return -ENOMEM;
 	}
-	while (cq_entries < 2 * n_ops && cq_entries < CQ_MAX_ENTRIES)
-		cq_entries *= 2;
 	list_init(&loop->tasks);
 	list_init(&loop->watches);
 	list_init(&loop->postponed);
-	err = loop_setup_ring(&loop->ring, cq_entries, ret_why);
+	err = open_engine(loop, n_ops, ret_why);
 	if (err < 0) {
 		free(loop);
 		return err;
@@ -46,9 +77,19 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	io_uring_queue_exit(&loop->ring);
+	loop->engine->close(loop);
 	free(loop->kept);
 	free(loop);
+}
+
+const char *loop_engine_name(const struct loop *loop)
+{
+	return loop->engine->name;
+}
+
+bool loop_restricted(const struct loop *loop)
+{
+	return loop->restricted;
 }
 
 void loop_stop(struct loop *loop)
@@ -63,30 +104,11 @@ struct loop_counters loop_counters(const struct loop *loop)
 
 void loop_submit(struct loop *loop)
 {
-	int n = io_uring_submit(&loop->ring);
+	int n = loop->engine->submit(loop);
 
 	assert(n >= 0 || n == -EINTR || n == -EAGAIN || n == -EBUSY);
 	if (n > 0)
 		loop->counters.n_submitted += (uint64_t)n;
-}
-
-static void make_room(struct loop *loop)
-{
-	if (loop->borrowed)
-		loop->turns->submit(loop->turns_arg);
-	else
-		loop_submit(loop);
-}
-
-struct io_uring_sqe *loop_get_sqe(struct loop *loop)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
-
-	while (!sqe) {
-		make_room(loop);
-		sqe = io_uring_get_sqe(&loop->ring);
-	}
-	return sqe;
 }
 
 /* Turns. */
@@ -109,7 +131,7 @@ void loop_give_back(struct loop *loop)
 
 bool loop_pending(const struct loop *loop)
 {
-	return loop->stopping || !list_empty(&loop->tasks) || io_uring_sq_ready(&loop->ring) > 0;
+	return loop->stopping || !list_empty(&loop->tasks) || loop->engine->prepared(loop);
 }
 
 static bool others_wait(const struct loop *loop)
@@ -123,18 +145,10 @@ static void let_others(struct loop *loop)
 	loop->turns->enter(loop->turns_arg);
 }
 
-void loop_complete(struct loop *loop, struct io_uring_cqe *cqe)
+void loop_complete(struct loop *loop, struct op *op, int res)
 {
-	uint64_t data = io_uring_cqe_get_data64(cqe);
-	int res = cqe->res;
-	struct op *op = (struct op *)(uintptr_t)(data & ~CANCEL_TAG);
-	struct scope *scope;
+	struct scope *scope = op->scope;
 
-	io_uring_cqe_seen(&loop->ring, cqe);
-	loop->counters.n_completions++;
-	if (data & (CANCEL_TAG | NOW_TAG))
-		return; /* the op itself may be long gone, or there is none */
-	scope = op->scope;
 	assert(op->state != OP_IDLE);
 	loop->n_in_flight--;
 	if (loop->parked && op->state == OP_ARMED && (res == -ECANCELED || res == -EINTR) &&
@@ -225,14 +239,6 @@ void loop_nap_over(struct loop *loop)
 	loop->n_naps--;
 }
 
-static bool completions_there(struct loop *loop)
-{
-	unsigned int flags = __atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED);
-
-	return io_uring_cq_ready(&loop->ring) > 0 ||
-	       (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
-}
-
 /* Ends a watch. True: something has come that no notification will tell of. */
 static bool watch_end(struct loop *loop, struct loop_watch *w)
 {
@@ -276,7 +282,7 @@ static bool polled(struct loop *loop)
 
 	do {
 		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-			if (completions_there(loop) || watches_found(loop) || others_wait(loop)) {
+			if (loop->engine->look(loop) || watches_found(loop) || others_wait(loop)) {
 				loop->counters.n_polled++;
 				return true;
 			}
@@ -292,20 +298,19 @@ static bool polled(struct loop *loop)
  */
 static int submit_and_wait(struct loop *loop)
 {
-	struct io_uring_cqe *cqe;
 	int n = 0, err;
 
 	if (!loop->turns)
-		return io_uring_submit_and_wait(&loop->ring, 1);
-	if (io_uring_sq_ready(&loop->ring) > 0) {
-		n = io_uring_submit_and_get_events(&loop->ring);
-		if (n < 0 || io_uring_sq_ready(&loop->ring) > 0)
+		return loop->engine->wait(loop, UINT64_MAX);
+	if (loop->engine->prepared(loop)) {
+		n = loop->engine->enter(loop);
+		if (n < 0 || loop->engine->prepared(loop))
 			return n;
 	}
-	if (completions_there(loop))
+	if (loop->engine->look(loop))
 		return n;
 	loop->turns->leave(loop->turns_arg);
-	err = io_uring_wait_cqe(&loop->ring, &cqe);
+	err = loop->engine->sleep(loop);
 	loop->turns->enter(loop->turns_arg);
 	return err < 0 ? err : n;
 }
@@ -319,11 +324,11 @@ static int poll_and_wait(struct loop *loop)
 	uint64_t start;
 	int n = 0, n_more;
 
-	if (io_uring_cq_ready(&loop->ring) > 0)
-		return io_uring_submit_and_get_events(&loop->ring); /* what was done at once */
-	if ((loop->sending || loop->polling) && io_uring_sq_ready(&loop->ring) > 0) {
-		n = io_uring_submit_and_get_events(&loop->ring);
-		if (n < 0 || completions_there(loop))
+	if (loop->engine->ready(loop))
+		return loop->engine->enter(loop); /* what was done at once */
+	if ((loop->sending || loop->polling) && loop->engine->prepared(loop)) {
+		n = loop->engine->enter(loop);
+		if (n < 0 || loop->engine->look(loop))
 			return n;
 	}
 	if (loop->polling && (loop->n_naps == 0 || loop->n_watches > 0)) {
@@ -343,11 +348,10 @@ static int poll_and_wait(struct loop *loop)
 
 int loop_step(struct loop *loop, bool wait)
 {
-	struct io_uring_cqe *cqe;
 	int n;
 
 	if (!wait || !list_empty(&loop->tasks))
-		n = io_uring_submit_and_get_events(&loop->ring);
+		n = loop->engine->enter(loop);
 	else if (loop->poll_max_ns > 0 || loop->n_watches > 0)
 		n = poll_and_wait(loop);
 	else
@@ -358,8 +362,7 @@ int loop_step(struct loop *loop, bool wait)
 	loop->counters.n_iterations++;
 	if (n > 0)
 		loop->counters.n_submitted += (uint64_t)n;
-	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
-		loop_complete(loop, cqe);
+	loop->engine->reap(loop);
 	watches_found(loop); /* whoever keeps us busy must not hide what waits there */
 	loop_run_tasks(loop);
 	if (others_wait(loop))
@@ -398,30 +401,22 @@ void loop_defer(struct loop *loop, struct task *task)
 
 void op_cancel(struct op *op)
 {
-	struct io_uring_sqe *sqe;
+	struct loop *loop = op->scope->loop;
 
 	if (op->state == OP_KEPT)
 		op->state = OP_CANCELLING; /* ends with the next look at what is kept */
 	if (op->state != OP_ARMED)
 		return;
 	op->state = OP_CANCELLING;
-	sqe = loop_get_sqe(op->scope->loop);
-	io_uring_prep_cancel(sqe, op, 0);
-	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | CANCEL_TAG);
+	loop->engine->cancel(loop, op);
 }
 
-/* All that the operations differ in: see struct op_request. */
 void loop_hand_over(struct op *op)
 {
-	const struct op_request *r = &op->request;
 	struct loop *loop = op->scope->loop;
-	struct io_uring_sqe *sqe = loop_get_sqe(loop);
-	bool has_offset = r->code == IORING_OP_READ || r->code == IORING_OP_WRITE;
 
-	io_uring_prep_rw(r->code, sqe, r->fd, r->addr, r->len, has_offset ? (uint64_t)-1 : 0);
-	sqe->rw_flags = (int)r->flags;
-	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
 	loop->n_in_flight++;
+	loop->engine->begin(loop, op);
 }
 
 static void arm(struct op *op, struct op_request request)
@@ -442,92 +437,51 @@ static unsigned int clamp_len(size_t len)
 
 void op_read(struct op *op, int fd, void *buf, size_t len)
 {
-	arm(op, (struct op_request){ IORING_OP_READ, fd, clamp_len(len), 0, buf });
+	arm(op, (struct op_request){ OP_READ, fd, clamp_len(len), 0, buf });
 }
 
 void op_write(struct op *op, int fd, const void *buf, size_t len)
 {
 	op->scope->loop->sending = true;
-	arm(op, (struct op_request){ IORING_OP_WRITE, fd, clamp_len(len), 0, buf });
+	arm(op, (struct op_request){ OP_WRITE, fd, clamp_len(len), 0, buf });
 }
 
 void op_recvmsg(struct op *op, int fd, struct msghdr *msg, int flags)
 {
-	arm(op, (struct op_request){ IORING_OP_RECVMSG, fd, 1, (uint32_t)flags, msg });
+	arm(op, (struct op_request){ OP_RECVMSG, fd, 1, (uint32_t)flags, msg });
 }
 
 void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags)
 {
 	op->scope->loop->sending = true;
-	arm(op, (struct op_request){ IORING_OP_SENDMSG, fd, 1, (uint32_t)flags, msg });
+	arm(op, (struct op_request){ OP_SENDMSG, fd, 1, (uint32_t)flags, msg });
 }
 
 void op_accept(struct op *op, int fd)
 {
-	arm(op, (struct op_request){ IORING_OP_ACCEPT, fd, 0, SOCK_CLOEXEC, NULL });
+	arm(op, (struct op_request){ OP_ACCEPT, fd, 0, SOCK_CLOEXEC, NULL });
 }
 
-/* The kernel reads the mask as two halves, the lower one first. */
 void op_poll(struct op *op, int fd, short events)
 {
-	uint32_t mask = (unsigned short)events;
-
-	if (__BYTE_ORDER == __BIG_ENDIAN)
-		mask <<= 16;
-	arm(op, (struct op_request){ IORING_OP_POLL_ADD, fd, 0, mask, NULL });
+	arm(op, (struct op_request){ OP_POLL, fd, 0, (unsigned short)events, NULL });
 }
 
-/*
- * MSG_DONTWAIT makes the kernel complete it while it takes it. There must be
- * room for the completions of all that goes with it, so that ours can be found.
- */
-static int submit_now(struct loop *loop, struct io_uring_sqe *sqe)
+static int message_now(struct loop *loop, enum op_code code, int fd, const struct msghdr *msg)
 {
-	uint64_t data = ++loop->n_now << 2 | NOW_TAG;
-	struct io_uring_cqe *cqe;
-	unsigned int head;
-
-	io_uring_sqe_set_data64(sqe, data);
-	do {
-		loop_submit(loop);
-	} while (io_uring_sq_ready(&loop->ring) > 0);
-	io_uring_for_each_cqe(&loop->ring, head, cqe)
-	{
-		if (io_uring_cqe_get_data64(cqe) == data)
-			return cqe->res;
-	}
-	assert(false);
-	return -EIO;
-}
-
-static bool room_for_now(struct loop *loop)
-{
-	unsigned int room = *loop->ring.cq.kring_entries - io_uring_cq_ready(&loop->ring);
-
-	return !loop->borrowed && !loop->parked && room > CQ_MIN_ENTRIES / 2 &&
-	       !(__atomic_load_n(loop->ring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
+	if (loop->borrowed || loop->parked)
+		return -EAGAIN;
+	return loop->engine->message_now(loop, code, fd, msg);
 }
 
 int loop_sendmsg_now(struct loop *loop, int fd, const struct msghdr *msg)
 {
-	struct io_uring_sqe *sqe;
-
-	if (!room_for_now(loop))
-		return -EAGAIN;
-	sqe = loop_get_sqe(loop);
-	io_uring_prep_sendmsg(sqe, fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return submit_now(loop, sqe);
+	return message_now(loop, OP_SENDMSG, fd, msg);
 }
 
 int loop_recvmsg_now(struct loop *loop, int fd, struct msghdr *msg)
 {
-	struct io_uring_sqe *sqe;
-
-	if (!room_for_now(loop))
-		return -EAGAIN;
-	sqe = loop_get_sqe(loop);
-	io_uring_prep_recvmsg(sqe, fd, msg, MSG_DONTWAIT);
-	return submit_now(loop, sqe);
+	return message_now(loop, OP_RECVMSG, fd, msg);
 }
 
 void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done)
@@ -537,8 +491,7 @@ void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done)
 
 void timer_arm(struct timer *timer, uint64_t ns)
 {
-	_Static_assert(sizeof(timer->ts) == sizeof(struct __kernel_timespec), "kernel layout");
 	timer->ts[0] = (int64_t)(ns / UINT64_C(1000000000));
 	timer->ts[1] = (int64_t)(ns % UINT64_C(1000000000));
-	arm(&timer->op, (struct op_request){ IORING_OP_TIMEOUT, -1, 1, 0, timer->ts });
+	arm(&timer->op, (struct op_request){ OP_TIMEOUT, -1, 1, 0, timer->ts });
 }

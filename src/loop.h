@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * The completion loop: one io_uring, asynchronous operations embedded in the
- * objects they serve, scopes that group them, deferred tasks, timers and
- * signals. No other file names a liburing type.
+ * The completion loop: asynchronous operations embedded in the objects they
+ * serve, scopes that group them, deferred tasks and timers. Below it is an
+ * engine: an io_uring, or poll(2) and calls that do not wait. No other file
+ * names a liburing type.
  *
  * Contract of an operation (struct op):
  *  - it is armed only when idle, and completes exactly once;
@@ -30,18 +31,37 @@ typedef void scope_idle_fn(struct scope *scope);
 typedef void task_fn(struct task *task);
 
 enum op_state {
-	OP_IDLE,       /* not known to the kernel; may be armed, may go away */
-	OP_ARMED,      /* submitted or about to be; one completion will come */
+	OP_IDLE,       /* not known to the engine; may be armed, may go away */
+	OP_ARMED,      /* handed over to the engine; one completion will come */
 	OP_CANCELLING, /* as ARMED, and a cancel request is under way */
-	OP_KEPT,       /* as ARMED, and not known to the kernel: the loop is parked */
+	OP_KEPT,       /* as ARMED, and not known to the engine: the loop is parked */
 };
 
-/* What is asked of the kernel, so that it can be asked again: loop.c's. */
+enum op_code {
+	OP_READ,
+	OP_WRITE,
+	OP_RECVMSG, /* addr: a struct msghdr; flags: of recvmsg(2) */
+	OP_SENDMSG,
+	OP_ACCEPT,  /* flags: of accept4(2) */
+	OP_POLL,    /* flags: events of poll(2) */
+	OP_TIMEOUT, /* addr: seconds and nanoseconds, each 64 bits */
+};
+
+/* What is asked of the engine, so that it can be asked again: loop.c's. */
 struct op_request {
-	uint8_t code;
+	uint8_t code; /* enum op_code */
 	int fd;
 	uint32_t len, flags;
 	const void *addr;
+};
+
+/* Where an armed operation is in the poll engine: loop-poll.c's. */
+struct op_wait {
+	struct op *next;	   /* in the list that it is in */
+	struct op *next_cancelled; /* in the list of those to be ended, meanwhile */
+	int32_t at;		   /* its place among the timers, or its result */
+	uint8_t phase;
+	uint8_t way; /* how its descriptor is read and written: loop-attempt.c's */
 };
 
 struct op {
@@ -50,6 +70,7 @@ struct op {
 	struct list_node link; /* in scope->armed unless idle */
 	enum op_state state;
 	struct op_request request;
+	struct op_wait wait;
 };
 
 /* Work to do later in this iteration, after the completions at hand. */
@@ -105,13 +126,40 @@ struct loop_turns {
 	void (*submit)(void *arg);
 };
 
+/* What is below loops. The numbers are places in LOOP_ENGINE_WORDS. */
+enum loop_choice {
+	LOOP_AUTO,  /* an io_uring; where there is none to be had, poll(2), and a line says why */
+	LOOP_URING, /* an io_uring, or no loop */
+	LOOP_POLL,
+};
+
+#define LOOP_ENGINE_WORDS "auto|uring|poll"
+
+/* For all loops of this process that are made from now on; LOOP_AUTO at first. */
+void loop_choose_engine(enum loop_choice choice);
+
 /*
- * Makes a loop for about n_ops operations armed at once: the completion queue
+ * Makes a loop for about n_ops operations armed at once: a completion queue
  * has room for them and a cancel for each. Completions beyond that are kept by
  * the kernel until there is room. On failure returns -errno and sets *ret_why
  * to one sentence for the operator.
  */
 int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why);
+
+/*
+ * Of a failure of loop_new(): whether the engine is not to be had on this
+ * system, whatever else is closed or freed.
+ */
+bool loop_engine_lacks(int err);
+
+/* "uring" or "poll". */
+const char *loop_engine_name(const struct loop *loop);
+
+/*
+ * Whether the kernel holds the loop to the operations that it needs: always
+ * with poll(2), which has no others; with io_uring, if the kernel could.
+ */
+bool loop_restricted(const struct loop *loop);
 
 /* From the next wait on. turns stays; only the thread that made the loop may run it. */
 void loop_set_turns(struct loop *loop, const struct loop_turns *turns, void *arg);
@@ -131,7 +179,7 @@ void loop_submit(struct loop *loop);
 /* Frees the loop; no operation may be armed. NULL is allowed. */
 void loop_free(struct loop *loop);
 
-/* Runs until loop_stop(). Returns 0, or -errno if the ring itself failed. */
+/* Runs until loop_stop(). Returns 0, or -errno if the engine itself failed. */
 int loop_run(struct loop *loop);
 
 /* One iteration; waits for a completion when wait is true and no task is queued. */
@@ -247,7 +295,7 @@ int loop_recvmsg_now(struct loop *loop, int fd, struct msghdr *msg);
 /* A relative timer: op completes with -ETIME when it expires. */
 struct timer {
 	struct op op;
-	int64_t ts[2]; /* seconds, nanoseconds: the kernel reads them at submission */
+	int64_t ts[2]; /* seconds, nanoseconds: read when it is handed over */
 };
 
 void timer_init(struct timer *timer, struct scope *scope, op_done_fn *done);

@@ -126,6 +126,32 @@ unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+# The same on poll(2).
+unit_tests += %reldir%/test_loop_by_poll
+%canon_reldir%_test_loop_by_poll_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_cancel_by_poll
+%canon_reldir%_test_loop_cancel_by_poll_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_cancel_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_cancel_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_now_by_poll
+%canon_reldir%_test_loop_now_by_poll_SOURCES = %reldir%/test_loop_now.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_now_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_now_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_poll_by_poll
+%canon_reldir%_test_loop_poll_by_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_poll_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_poll_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_park_by_poll
+%canon_reldir%_test_loop_park_by_poll_SOURCES = %reldir%/test_loop_park.c
+%canon_reldir%_test_loop_park_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_park_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_conn
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
@@ -406,6 +432,11 @@ unit_tests += %reldir%/test_guest
 
 unit_tests += %reldir%/test_workers
 %canon_reldir%_test_workers_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_workers_by_poll
+%canon_reldir%_test_workers_by_poll_SOURCES = %reldir%/test_workers.c
+%canon_reldir%_test_workers_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_workers_by_poll_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_latency
 %canon_reldir%_test_latency_LDADD = $(LIBLOAD) $(CMOCKA_LIBS)

@@ -52,11 +52,18 @@ static inline void on_idle(struct scope *scope)
 	rig.n_idle++;
 }
 
+/* Whether the kernel does the operations, and the loop does not. */
+static inline bool by_uring(void)
+{
+	return strcmp(loop_engine_name(rig.loop), "uring") == 0;
+}
+
 static inline void begin(void)
 {
 	const char *why = NULL;
 
 	signal(SIGPIPE, SIG_IGN);
+	loop_choose_engine(UNIT_ENGINE);
 	rig.n_idle = 0;
 	if (loop_new(16, &rig.loop, &why) < 0)
 		fail_msg("%s", why);

@@ -173,6 +173,7 @@ static void operations_beyond_one_submission_all_complete(void **state)
 	int fds[2];
 
 	(void)state;
+	loop_choose_engine(UNIT_ENGINE);
 	assert_int_equal(loop_new(N, &rig.loop, &why), 0);
 	scope_init(&rig.scope, rig.loop);
 	rig.n_idle = 0;

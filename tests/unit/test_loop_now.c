@@ -232,7 +232,7 @@ static void many_in_one_iteration_are_each_done_once(void **state)
 		n_got += r > 0 ? (size_t)r : 0;
 		assert_true(n_waited < FOREVER);
 	}
-	assert_true(n_waited > 0); /* for room among the completions */
+	assert_true(by_uring() == (n_waited > 0)); /* for room among the completions */
 	assert_int_equal(n_got, sizeof(got));
 	for (uint32_t i = 0; i < MANY; i++)
 		assert_int_equal(got[i], i);

@@ -56,6 +56,7 @@ static int set_up(void **state)
 
 	unit_setup(state);
 	assert_non_null(r);
+	loop_choose_engine(UNIT_ENGINE);
 	assert_int_equal(loop_new(16, &r->loop, &why), 0);
 	scope_init(&r->scope, r->loop);
 	op_init(&r->op, &r->scope, done);

@@ -176,7 +176,7 @@ static void what_is_written_at_once_is_no_short_sleep(void **state)
 	end();
 }
 
-/* What was done at once is told of at the next step, which does not sleep for it. */
+/* An io_uring tells of what was done at once at the next step, which does not sleep for it. */
 static void what_was_done_at_once_is_no_short_sleep(void **state)
 {
 	char byte = 'x';
@@ -190,7 +190,7 @@ static void what_was_done_at_once_is_no_short_sleep(void **state)
 	loop_set_poll(rig.loop, ALWAYS_SHORT);
 	for (unsigned int i = 0; i < 2 * SHORT_SLEEPS; i++) {
 		assert_int_equal(loop_sendmsg_now(rig.loop, fds[0], &msg), 1);
-		step();
+		assert_int_equal(loop_step(rig.loop, by_uring()), 0);
 	}
 	assert_true(loop_counters(rig.loop).n_sleeps == 0);
 	assert_false(polling());

@@ -27,6 +27,11 @@
 
 enum { UNIT_ALARM_SECONDS = 60 };
 
+/* What loops run on: programs that end in _by_poll are the same sources with LOOP_POLL. */
+#ifndef UNIT_ENGINE
+#define UNIT_ENGINE LOOP_AUTO
+#endif
+
 static unsigned int unit_n_fds_before;
 
 static inline int unit_setup(void **state)

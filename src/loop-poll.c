@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * The engine of a loop without an io_uring. What writes is attempted when it is
+ * taken up, as there is room as a rule; what reads waits for poll(2) first, as
+ * there is nothing as a rule. Results are kept until the loop reaps them.
+ *
+ * Whoever borrows the loop adds to the lists fresh and cancelled, no more: the
+ * loop's thread may be asleep in poll(2) with the rest.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "loop-attempt.h"
+#include "loop-pollset.h"
+#include "loop-private.h"
+#include "loop-timers.h"
+
+enum phase {
+	FRESH,	 /* in the list of that name */
+	WAITING, /* in the set, for its descriptor */
+	TIMED,	 /* among the timers */
+	ENDED,	 /* in the list of that name; wait.at is its result */
+};
+
+/* Operations in order; linked by wait.next, or by wait.next_cancelled. */
+struct op_list {
+	struct op *first, *last;
+};
+
+struct loop_poller {
+	struct op_list fresh;	  /* taken over */
+	struct op_list cancelled; /* WAITING or TIMED, and to be ended */
+	struct op_list ended;
+	struct loop_pollset set;
+	struct loop_timers timers;
+	struct loop_guard guard;
+	int n_found;  /* entries of the set that the last look has found something of */
+	bool skipped; /* the last look, as there were results without it */
+};
+
+static void push(struct op_list *list, struct op *op)
+{
+	op->wait.next = NULL;
+	if (list->first)
+		list->last->wait.next = op;
+	else
+		list->first = op;
+	list->last = op;
+}
+
+static struct op *pop(struct op_list *list)
+{
+	struct op *op = list->first;
+
+	if (op)
+		list->first = op->wait.next;
+	return op;
+}
+
+static int poll_open(struct loop *loop, unsigned int n_ops, const char **ret_why)
+{
+	struct loop_poller *p = calloc(1, sizeof(*p));
+	int err = p ? loop_guard_open(&p->guard) : -ENOMEM;
+
+	(void)n_ops;
+	if (err < 0) {
+		*ret_why = p ? "a loop with poll(2) needs a timer (check RLIMIT_SIGPENDING)"
+			     : "out of memory";
+		free(p);
+		return err;
+	}
+	loop->poller = p;
+	loop->restricted = true;
+	return 0;
+}
+
+static void poll_close(struct loop *loop)
+{
+	struct loop_poller *p = loop->poller;
+
+	loop_guard_close(&p->guard);
+	loop_pollset_free(&p->set);
+	loop_timers_free(&p->timers);
+	free(p);
+}
+
+/* Taking over: all that whoever has borrowed the loop may do. */
+
+static void poll_begin(struct loop *loop, struct op *op)
+{
+	op->wait.phase = FRESH;
+	push(&loop->poller->fresh, op);
+}
+
+/* One that is fresh is seen to be cancelled when it is taken up; a result stays one. */
+static void poll_cancel(struct loop *loop, struct op *op)
+{
+	struct op_list *list = &loop->poller->cancelled;
+
+	if (op->wait.phase != WAITING && op->wait.phase != TIMED)
+		return;
+	op->wait.next_cancelled = NULL;
+	if (list->first)
+		list->last->wait.next_cancelled = op;
+	else
+		list->first = op;
+	list->last = op;
+}
+
+static bool poll_prepared(const struct loop *loop)
+{
+	return loop->poller->fresh.first || loop->poller->cancelled.first;
+}
+
+/* Taking up */
+
+static void end(struct loop_poller *p, struct op *op, int res)
+{
+	op->wait.phase = ENDED;
+	op->wait.at = res;
+	push(&p->ended, op);
+}
+
+static void take_out(struct loop_poller *p, struct op *op)
+{
+	if (op->wait.phase == WAITING)
+		loop_pollset_remove(&p->set, op);
+	else
+		loop_timers_remove(&p->timers, op);
+}
+
+static uint64_t due(const struct op_request *timeout)
+{
+	const int64_t *ts = timeout->addr;
+
+	return monotonic_ns() + (uint64_t)ts[0] * UINT64_C(1000000000) + (uint64_t)ts[1];
+}
+
+static void start(struct loop_poller *p, struct op *op)
+{
+	uint8_t code = op->request.code;
+	int res = -EAGAIN;
+
+	if (code == OP_WRITE || code == OP_SENDMSG)
+		res = loop_attempt(&p->guard, op, false);
+	if (res == -EAGAIN && op->state == OP_CANCELLING)
+		res = -ECANCELED;
+	if (res == -EAGAIN && code == OP_TIMEOUT) {
+		op->wait.phase = TIMED;
+		res = loop_timers_add(&p->timers, op, due(&op->request));
+	} else if (res == -EAGAIN) {
+		op->wait.phase = WAITING;
+		res = loop_pollset_add(&p->set, op);
+	} else {
+		end(p, op, res);
+		return;
+	}
+	if (res < 0)
+		end(p, op, res);
+}
+
+static int end_cancelled(struct loop_poller *p)
+{
+	struct op *op;
+	int n = 0;
+
+	for (; (op = p->cancelled.first); n++) {
+		p->cancelled.first = op->wait.next_cancelled;
+		take_out(p, op);
+		end(p, op, -ECANCELED);
+	}
+	return n;
+}
+
+static int take_up(struct loop_poller *p)
+{
+	int n = end_cancelled(p);
+	struct op *op;
+
+	for (; (op = pop(&p->fresh)); n++)
+		start(p, op);
+	return n;
+}
+
+static void poll_cancel_all(struct loop *loop)
+{
+	struct loop_poller *p = loop->poller;
+	struct op *op;
+
+	take_up(p);
+	while (p->set.n > 0) {
+		op = p->set.waiting[p->set.n - 1];
+		take_out(p, op);
+		end(p, op, -ECANCELED);
+	}
+	while ((op = loop_timers_take(&p->timers)))
+		end(p, op, -ECANCELED);
+}
+
+/* Waiting */
+
+static int look_for(struct loop_poller *p, uint64_t wait_ns)
+{
+	struct timespec wait = {
+		.tv_sec = (time_t)(wait_ns / UINT64_C(1000000000)),
+		.tv_nsec = (long)(wait_ns % UINT64_C(1000000000)),
+	};
+	int n = ppoll(p->set.fds, p->set.n, wait_ns == UINT64_MAX ? NULL : &wait, NULL);
+
+	p->n_found = n > 0 ? n : 0;
+	return n < 0 ? -errno : 0;
+}
+
+/*
+ * Until the next timer, and not longer than wait_ns. The guard's signal is no
+ * reason to wake up.
+ */
+static int wait_for(struct loop_poller *p, uint64_t wait_ns)
+{
+	uint64_t next = loop_timers_next(&p->timers), now = 0, end;
+	int err;
+
+	if (next != UINT64_MAX || wait_ns != UINT64_MAX)
+		now = monotonic_ns();
+	end = wait_ns < UINT64_MAX - now ? now + wait_ns : UINT64_MAX;
+	end = min_u64(end, next);
+	do {
+		err = look_for(p, end == UINT64_MAX ? end : end > now ? end - now : 0);
+		if (err == -EINTR && end != UINT64_MAX)
+			now = monotonic_ns();
+	} while (err == -EINTR);
+	return err;
+}
+
+/* With results at hand it looks every other time: they may always be there. */
+static int look_unless_skipped(struct loop_poller *p)
+{
+	p->skipped = p->ended.first && !p->skipped;
+	return p->skipped ? 0 : look_for(p, 0);
+}
+
+static int poll_submit(struct loop *loop)
+{
+	(void)loop;
+	return 0; /* there is always room */
+}
+
+static int poll_enter(struct loop *loop)
+{
+	int n = take_up(loop->poller);
+	int err = look_unless_skipped(loop->poller);
+
+	return err < 0 && err != -EINTR ? err : n;
+}
+
+static int poll_wait(struct loop *loop, uint64_t wait_ns)
+{
+	struct loop_poller *p = loop->poller;
+	int n = take_up(p);
+	int err = p->ended.first ? look_unless_skipped(p) : wait_for(p, wait_ns);
+
+	return err < 0 && err != -EINTR ? err : n;
+}
+
+static int poll_sleep(struct loop *loop)
+{
+	return wait_for(loop->poller, UINT64_MAX);
+}
+
+static bool poll_ready(const struct loop *loop)
+{
+	return loop->poller->ended.first || loop->poller->n_found > 0;
+}
+
+static bool poll_look(struct loop *loop)
+{
+	struct loop_poller *p = loop->poller;
+
+	if (poll_ready(loop))
+		return true;
+	look_for(p, 0);
+	return p->n_found > 0 ||
+	       (p->timers.n > 0 && loop_timers_next(&p->timers) <= monotonic_ns());
+}
+
+/* Reaping */
+
+/* What came of what an operation waited for; -EAGAIN: it waits on. */
+static int outcome(struct loop_poller *p, struct op *op, short found)
+{
+	short wanted = loop_attempt_events(&op->request);
+	int res;
+
+	if (!(found & (wanted | POLLERR | POLLHUP | POLLNVAL)))
+		return -EAGAIN;
+	if (op->request.code != OP_POLL)
+		res = loop_attempt(&p->guard, op, true);
+	else if (found & POLLNVAL)
+		res = -EBADF;
+	else
+		res = found & (wanted | POLLERR | POLLHUP);
+	return res;
+}
+
+/*
+ * An end or an error is reported for ever: if nothing comes of it, that is for
+ * the owner to know. If somebody else was faster, one waits on.
+ */
+static bool is_over(const struct op *op, short found, int res)
+{
+	return res != -EAGAIN || (!(found & loop_attempt_events(&op->request)) &&
+				  (found & (POLLERR | POLLHUP | POLLNVAL)));
+}
+
+static void serve(struct loop_poller *p, struct op *first, short found)
+{
+	struct op *op, *next;
+
+	for (op = first; op; op = next) {
+		int res;
+
+		next = op->wait.next;
+		res = outcome(p, op, found);
+		if (!is_over(op, found, res))
+			continue;
+		loop_pollset_remove(&p->set, op);
+		end(p, op, res);
+	}
+}
+
+/* An entry may go, and the last one come to its place. */
+static void serve_found(struct loop_poller *p)
+{
+	size_t i = 0;
+
+	while (i < p->set.n && p->n_found > 0) {
+		struct pollfd *fd = &p->set.fds[i];
+		short found = fd->revents;
+		int number = fd->fd;
+
+		fd->revents = 0;
+		if (found) {
+			p->n_found--;
+			serve(p, p->set.waiting[i], found);
+		}
+		if (i < p->set.n && p->set.fds[i].fd == number)
+			i++;
+	}
+	p->n_found = 0;
+}
+
+static void serve_timers(struct loop_poller *p)
+{
+	uint64_t now = p->timers.n > 0 ? monotonic_ns() : 0;
+	struct op *op;
+
+	while ((op = loop_timers_take_due(&p->timers, now)))
+		end(p, op, -ETIME);
+}
+
+static void poll_reap(struct loop *loop)
+{
+	struct loop_poller *p = loop->poller;
+	struct op *op;
+
+	end_cancelled(p); /* while it slept */
+	serve_found(p);
+	serve_timers(p);
+	while ((op = pop(&p->ended))) {
+		loop->counters.n_completions++;
+		loop_complete(loop, op, op->wait.at);
+	}
+}
+
+static int poll_message_now(struct loop *loop, enum op_code code, int fd, const struct msghdr *msg)
+{
+	ssize_t n;
+
+	(void)loop;
+	if (code == OP_SENDMSG)
+		n = sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = recvmsg(fd, (struct msghdr *)(uintptr_t)msg, MSG_DONTWAIT);
+	return n < 0 ? -errno : (int)n;
+}
+
+const struct loop_engine loop_poll = {
+	.name = "poll",
+	.open = poll_open,
+	.close = poll_close,
+	.begin = poll_begin,
+	.cancel = poll_cancel,
+	.cancel_all = poll_cancel_all,
+	.prepared = poll_prepared,
+	.submit = poll_submit,
+	.enter = poll_enter,
+	.wait = poll_wait,
+	.sleep = poll_sleep,
+	.ready = poll_ready,
+	.look = poll_look,
+	.reap = poll_reap,
+	.message_now = poll_message_now,
+};
