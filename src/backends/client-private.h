@@ -63,6 +63,17 @@ void client_unmake(struct client *c);
 void client_linger(struct client *c);
 
 /*
+ * client-wire.c. Telnet on it: bytes of the connection become bytes of the port
+ * and back. wire_new(): -ENOMEM, -EOPNOTSUPP. wire_input(): they are where
+ * wire_input_space() said.
+ */
+int wire_new(struct client *c);
+void wire_free(struct client *c);
+size_t wire_input_space(struct client *c, void **ret_buf);
+void wire_input(struct client *c, size_t len);
+size_t wire_output(struct client *c, void *buf, size_t cap);
+
+/*
  * client-record.c. A port with a journal has the transfers of its first client of
  * that kind there; client_recorded(): as one that has had them there before.
  */

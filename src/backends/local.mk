@@ -12,6 +12,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/client-handover.c \
 	%reldir%/client-private.h \
 	%reldir%/client-record.c \
+	%reldir%/client-wire.c \
 	%reldir%/client.c \
 	%reldir%/client.h \
 	%reldir%/connect.c \
