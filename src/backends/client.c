@@ -59,6 +59,7 @@ void client_drop(struct client *c, const char *why)
 			       c->member.what, why);
 	c->member.gives_now = false;
 	stop_output_now(c);
+	wire_farewell(c);
 	stream_close(&c->stream, stream_closed);
 }
 
@@ -131,12 +132,14 @@ static size_t input_space(struct stream *s, void **ret_buf)
 
 	if (c->member.port->frozen)
 		return 0;
-	if (!input_passed(c)) {
-		if (c->deaf)
-			client_linger(c);
-		return 0;
-	}
-	if (c->wire)
+	do {
+		if (!input_passed(c)) {
+			if (c->deaf)
+				client_linger(c);
+			return 0;
+		}
+	} while (wire_decrypt(c));
+	if (c->wire || c->tls)
 		return wire_input_space(c, ret_buf);
 	*ret_buf = c->in;
 	return CLIENT_INPUT_SIZE;
@@ -146,6 +149,10 @@ static void input(struct stream *s, size_t len)
 {
 	struct client *c = from_stream(s);
 
+	if (c->tls) {
+		tls_came(c->tls, len); /* input_space() is asked next, and decrypts it */
+		return;
+	}
 	c->n_received += len;
 	s->bulk = c->socket && len == CLIENT_INPUT_SIZE && port_is_writer(&c->member);
 	c->in_at = 0;
@@ -190,19 +197,28 @@ static size_t input_now(struct port_client *m, const struct iovec *iov, unsigned
 	return len;
 }
 
-static void input_ended(struct stream *s, int err)
+void client_input_ended(struct client *c, int err)
 {
-	struct client *c = from_stream(s);
-
 	if (err < 0) {
 		client_drop(c, strerror(-err));
-	} else if (c->deaf || s->out_fd < 0) {
+	} else if (c->deaf || c->stream.out_fd < 0) {
 		client_drop(c, "it closed the connection");
 	} else {
 		port_end_input(&c->member);
 		if (!c->stays)
 			client_linger(c);
 	}
+}
+
+static void input_ended(struct stream *s, int err)
+{
+	struct client *c = from_stream(s);
+
+	/* With TLS its own end is a message: anybody on the way can make this one. */
+	if (c->tls && err == 0)
+		client_drop(c, "it closed the connection without a TLS close_notify");
+	else
+		client_input_ended(c, err);
 }
 
 /*
@@ -229,7 +245,7 @@ static size_t output(struct stream *s, void *buf, size_t cap)
 {
 	struct client *c = from_stream(s);
 
-	return c->wire ? wire_output(c, buf, cap) : port_read(&c->member, buf, cap);
+	return c->wire || c->tls ? wire_output(c, buf, cap) : port_read(&c->member, buf, cap);
 }
 
 static void await_room(struct client *c)
@@ -392,6 +408,7 @@ static void join(struct client *c, const struct client_args *args)
 	if (args->replay)
 		options.replay = *args->replay;
 	port_join(args->owner->args.port, &c->member, &client_member_ops, &options);
+	c->member.tls = c->tls ? tls_facts(c->tls) : NULL;
 	attachment_log(args->owner, LOG_LEVEL_INFO, "client %u (%s) joined%s", c->member.id,
 		       c->member.what,
 		       port_is_writer(&c->member) ? ""
@@ -445,7 +462,8 @@ int client_make(const struct client_args *args, struct client **ret_client)
 	err = stream_init(&c->stream, loop, args->in_fd, args->out_fd, &stream_ops);
 	if (err < 0)
 		goto fail;
-	c->socket = !args->telnet && stream_is_socket(&c->stream);
+	c->tls = args->tls;
+	c->socket = !args->telnet && !c->tls && stream_is_socket(&c->stream);
 	*ret_client = c;
 	return 0;
 fail:
@@ -483,8 +501,5 @@ uint64_t client_n_received(const struct client *c)
 
 uint64_t client_position(const struct client *c)
 {
-	const struct stream *s = &c->stream;
-	uint64_t unwritten = s->out_len - s->out_done;
-
-	return c->member.pos - min_u64(unwritten, c->member.pos);
+	return c->member.pos - min_u64(wire_unwritten(c), c->member.pos);
 }
