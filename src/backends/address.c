@@ -68,6 +68,13 @@ static const char *split(const char *text, const char *default_host, char host[H
 	return colon + 1;
 }
 
+bool address_host(const char *text, char *ret_host, size_t cap)
+{
+	char host[HOST_MAX];
+
+	return split(text, NULL, host) && (size_t)snprintf(ret_host, cap, "%s", host) < cap;
+}
+
 static int resolve(const char *host, const char *service, bool may_wait, struct addrinfo **ret_list)
 {
 	struct addrinfo hints = {

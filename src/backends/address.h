@@ -32,6 +32,9 @@ struct addresses {
 int address_parse_tcp(const char *text, const char *default_host, bool may_wait,
 		      struct addresses *ret_addresses, char *ret_why, size_t why_cap);
 
+/* The HOST of "HOST:PORT", without brackets; false: there is none, or no room for it. */
+bool address_host(const char *text, char *ret_host, size_t cap);
+
 /* A path, or "@NAME" in the abstract namespace. */
 int address_parse_unix(const char *text, struct address *ret_address, char *ret_why,
 		       size_t why_cap);

@@ -74,8 +74,15 @@ struct attachment_ops {
 	/* Writes down, into the open group, what open() makes it from in another process. */
 	void (*save)(const struct attachment *a, struct handover_out *out);
 
-	/* Opens its file anew: it may have been moved away (SIGHUP). May be NULL. */
+	/* Opens its files anew: they may have been moved away, or changed (SIGHUP). May be NULL. */
 	void (*reopen)(struct attachment *a);
+
+	/*
+	 * Another program is about to go on here: who cannot go along is told and
+	 * leaves, and nobody like that joins. With false it will not after all. May
+	 * be NULL.
+	 */
+	void (*part)(struct attachment *a, bool parting);
 };
 
 /* The first member of every attachment; open() fills ops and copies args. */

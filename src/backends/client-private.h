@@ -36,7 +36,9 @@ struct client {
 	struct timer full;   /* runs once it was full, and now and then for nothing */
 	unsigned int n_full; /* times it was full */
 	unsigned int n_full_at_arm;
-	struct wire *wire;    /* NULL: the bytes are the port's */
+	struct wire *wire;    /* telnet's; NULL: none */
+	struct tls *tls;      /* NULL: in the clear */
+	size_t sealed;	      /* bytes of the port in the last record that was encrypted */
 	char *in;	      /* CLIENT_INPUT_SIZE bytes, of which few clients ever touch many */
 	size_t in_at, in_len; /* input that the port has had no room for yet */
 	bool passing;	      /* the port is being given some of it */
@@ -61,6 +63,31 @@ void client_unmake(struct client *c);
 
 /* It has sent its last byte: see linger_done(). */
 void client_linger(struct client *c);
+
+/* Its last byte has come (err 0), or none can. */
+void client_input_ended(struct client *c, int err);
+
+/*
+ * client-wire.c. Telnet and TLS on it: bytes of the connection become bytes of
+ * the port and back. wire_new(): -ENOMEM, -EOPNOTSUPP.
+ */
+int wire_new(struct client *c);
+void wire_free(struct client *c);
+
+/* Where the next bytes of the connection go; 0: nowhere now. wire_input(): telnet's are there. */
+size_t wire_input_space(struct client *c, void **ret_buf);
+void wire_input(struct client *c, size_t len);
+
+/* Of what came encrypted, makes more input while the port takes it; false: there is none. */
+bool wire_decrypt(struct client *c);
+
+size_t wire_output(struct client *c, void *buf, size_t cap);
+
+/* Bytes of the port that it has read and that have not reached the connection in full. */
+uint64_t wire_unwritten(const struct client *c);
+
+/* Tells a peer of TLS that nothing more comes, if that goes without waiting. */
+void wire_farewell(struct client *c);
 
 /*
  * client-record.c. A port with a journal has the transfers of its first client of

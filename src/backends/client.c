@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "backends/client-private.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +59,7 @@ void client_drop(struct client *c, const char *why)
 			       c->member.what, why);
 	c->member.gives_now = false;
 	stop_output_now(c);
+	wire_farewell(c);
 	stream_close(&c->stream, stream_closed);
 }
 
@@ -132,34 +132,33 @@ static size_t input_space(struct stream *s, void **ret_buf)
 
 	if (c->member.port->frozen)
 		return 0;
-	if (!input_passed(c)) {
-		if (c->deaf)
-			client_linger(c);
-		return 0;
-	}
-	if (!c->wire) {
-		*ret_buf = c->in;
-		return CLIENT_INPUT_SIZE;
-	}
-	if (c->wire->out_len > WIRE_SIZE / 2)
-		return 0; /* it does not read our answers: output() comes back here */
-	*ret_buf = c->wire->raw;
-	return sizeof(c->wire->raw);
+	do {
+		if (!input_passed(c)) {
+			if (c->deaf)
+				client_linger(c);
+			return 0;
+		}
+	} while (wire_decrypt(c));
+	if (c->wire || c->tls)
+		return wire_input_space(c, ret_buf);
+	*ret_buf = c->in;
+	return CLIENT_INPUT_SIZE;
 }
 
 static void input(struct stream *s, size_t len)
 {
 	struct client *c = from_stream(s);
 
+	if (c->tls) {
+		tls_came(c->tls, len); /* input_space() is asked next, and decrypts it */
+		return;
+	}
 	c->n_received += len;
 	s->bulk = c->socket && len == CLIENT_INPUT_SIZE && port_is_writer(&c->member);
 	c->in_at = 0;
 	c->in_len = c->wire ? 0 : len;
-	if (c->wire) {
-		telnet_receive(c->wire->telnet, c->wire->raw, len);
-		if (c->wire->out_len > 0)
-			stream_write(s);
-	}
+	if (c->wire)
+		wire_input(c, len);
 	input_passed(c);
 }
 
@@ -198,19 +197,28 @@ static size_t input_now(struct port_client *m, const struct iovec *iov, unsigned
 	return len;
 }
 
-static void input_ended(struct stream *s, int err)
+void client_input_ended(struct client *c, int err)
 {
-	struct client *c = from_stream(s);
-
 	if (err < 0) {
 		client_drop(c, strerror(-err));
-	} else if (c->deaf || s->out_fd < 0) {
+	} else if (c->deaf || c->stream.out_fd < 0) {
 		client_drop(c, "it closed the connection");
 	} else {
 		port_end_input(&c->member);
 		if (!c->stays)
 			client_linger(c);
 	}
+}
+
+static void input_ended(struct stream *s, int err)
+{
+	struct client *c = from_stream(s);
+
+	/* With TLS its own end is a message: anybody on the way can make this one. */
+	if (c->tls && err == 0)
+		client_drop(c, "it closed the connection without a TLS close_notify");
+	else
+		client_input_ended(c, err);
 }
 
 /*
@@ -236,23 +244,8 @@ static void linger_done(struct op *op, int res)
 static size_t output(struct stream *s, void *buf, size_t cap)
 {
 	struct client *c = from_stream(s);
-	struct wire *w = c->wire;
-	size_t n;
 
-	if (!w)
-		return port_read(&c->member, buf, cap);
-	if (w->out_len == 0) {
-		n = port_read(&c->member, w->plain, sizeof(w->plain));
-		if (n > 0)
-			telnet_output(w->telnet, w->plain, n);
-	}
-	n = min_size(w->out_len, cap);
-	memcpy(buf, w->out + w->out_at, n);
-	w->out_at += n;
-	w->out_len -= n;
-	if (n > 0)
-		stream_read(s); /* it may have stopped for the answers that are gone now */
-	return n;
+	return c->wire || c->tls ? wire_output(c, buf, cap) : port_read(&c->member, buf, cap);
 }
 
 static void await_room(struct client *c)
@@ -402,67 +395,6 @@ const struct port_client_ops client_member_ops = {
 	.guest_changed = input_room, /* it may have been the one that takes */
 };
 
-/* Telnet's side */
-
-static void telnet_input(void *arg, const void *data, size_t len)
-{
-	struct client *c = arg;
-
-	/* RAW_SIZE at a time, into an empty buffer that is much larger. */
-	assert(len <= CLIENT_INPUT_SIZE - c->in_len);
-	memcpy(c->in + c->in_len, data, len);
-	c->in_len += len;
-}
-
-static void telnet_send(void *arg, const void *data, size_t len)
-{
-	struct client *c = arg;
-	struct wire *w = c->wire;
-
-	if (w->out_at > 0) {
-		memmove(w->out, w->out + w->out_at, w->out_len);
-		w->out_at = 0;
-	}
-	/* A chunk of output into an empty buffer, or the answers to RAW_SIZE bytes into half of it.
-	 */
-	assert(len <= sizeof(w->out) - w->out_len);
-	memcpy(w->out + w->out_len, data, len);
-	w->out_len += len;
-}
-
-static void telnet_resized(void *arg, uint16_t cols, uint16_t rows)
-{
-	client_resize(arg, cols, rows);
-}
-
-static void telnet_failed(void *arg, const char *why)
-{
-	client_drop(arg, why);
-}
-
-static const struct telnet_ops telnet_ops = {
-	.input = telnet_input,
-	.send = telnet_send,
-	.resized = telnet_resized,
-	.failed = telnet_failed,
-};
-
-static int wire_new(struct client *c)
-{
-	struct wire *w = calloc(1, sizeof(*w));
-	int err;
-
-	if (!w)
-		return -ENOMEM;
-	c->wire = w;
-	err = telnet_new(&telnet_ops, c, &w->telnet); /* sends already */
-	if (err < 0) {
-		c->wire = NULL;
-		free(w);
-	}
-	return err;
-}
-
 /* The start */
 
 static void join(struct client *c, const struct client_args *args)
@@ -476,6 +408,7 @@ static void join(struct client *c, const struct client_args *args)
 	if (args->replay)
 		options.replay = *args->replay;
 	port_join(args->owner->args.port, &c->member, &client_member_ops, &options);
+	c->member.tls = c->tls ? tls_facts(c->tls) : NULL;
 	attachment_log(args->owner, LOG_LEVEL_INFO, "client %u (%s) joined%s", c->member.id,
 		       c->member.what,
 		       port_is_writer(&c->member) ? ""
@@ -494,9 +427,7 @@ static char *map_input(void)
 
 void client_unmake(struct client *c)
 {
-	if (c->wire)
-		telnet_end(c->wire->telnet);
-	free(c->wire);
+	wire_free(c);
 	free(c->stream.out);
 	if (!c->journal)
 		munmap(c->in, CLIENT_INPUT_SIZE);
@@ -531,7 +462,8 @@ int client_make(const struct client_args *args, struct client **ret_client)
 	err = stream_init(&c->stream, loop, args->in_fd, args->out_fd, &stream_ops);
 	if (err < 0)
 		goto fail;
-	c->socket = !args->telnet && stream_is_socket(&c->stream);
+	c->tls = args->tls;
+	c->socket = !args->telnet && !c->tls && stream_is_socket(&c->stream);
 	*ret_client = c;
 	return 0;
 fail:
@@ -569,8 +501,5 @@ uint64_t client_n_received(const struct client *c)
 
 uint64_t client_position(const struct client *c)
 {
-	const struct stream *s = &c->stream;
-	uint64_t unwritten = s->out_len - s->out_done;
-
-	return c->member.pos - min_u64(unwritten, c->member.pos);
+	return c->member.pos - min_u64(wire_unwritten(c), c->member.pos);
 }

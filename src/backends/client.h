@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * A connection as a client of a port: one read and one write in flight, input
- * in a buffer of its own until the port takes it, telnet if it is asked for.
+ * in a buffer of its own until the port takes it, telnet and TLS if asked for.
  * Servers, connectors, pseudo-terminals and inherited descriptors are made of it.
  */
 #ifndef VHU_BACKENDS_CLIENT_H
@@ -10,6 +10,7 @@
 #include "backends/attachment.h"
 #include "backends/stream.h"
 #include "backends/telnet.h"
+#include "backends/tls.h"
 #include "handover.h"
 
 enum {
@@ -22,12 +23,16 @@ enum {
 	CLIENT_LINGER_MS = 500,
 };
 
+/* Why a client of TLS leaves before another program goes on in our place. */
+#define CLIENT_PARTS "the daemon is upgraded, and a TLS session cannot go along"
+
 struct client;
 
 struct client_args {
 	struct attachment *owner;
 	int in_fd, out_fd; /* lent until gone() was called; may be the same; -1: none */
 	bool telnet;
+	struct tls *tls;  /* NULL, or a session whose handshake is over; taken on success */
 	bool stays;	  /* the end of input is not the end of the client (a pipe, a file) */
 	const char *what; /* see port_client_options; copied */
 	/* Bytes of old output it is given; NULL: as the attachment's options say. Read at once. */

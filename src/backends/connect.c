@@ -16,6 +16,8 @@
 
 #include "backends/address.h"
 #include "backends/client.h"
+#include "backends/greeting.h"
+#include "backends/reach.h"
 #include "clock.h"
 #include "fd.h"
 #include "histogram.h"
@@ -49,18 +51,22 @@ struct connector {
 	struct scope scope;
 	struct op connecting;
 	struct timer pause;
-	int fd;		       /* of the connection, made or in the making */
-	struct client *client; /* NULL: not connected */
-	uint64_t pause_ms;     /* the next one */
-	uint64_t pause_end;    /* of the one under way, monotonic ns */
-	uint64_t since;	       /* when the connection was made */
-	uint64_t pos;	       /* output up to here has been sent */
+	int fd;			       /* of the connection, made or in the making */
+	struct tls_credentials *creds; /* NULL: in the clear */
+	struct greeting *greeting;     /* NULL: not in the handshake of TLS */
+	struct client *client;	       /* NULL: not connected */
+	uint64_t pause_ms;	       /* the next one */
+	uint64_t pause_end;	       /* of the one under way, monotonic ns */
+	uint64_t since;		       /* when the connection was made */
+	uint64_t pos;		       /* output up to here has been sent */
 	bool was_connected;
 	bool failing; /* it was said that connecting fails */
 	bool closing, hurried;
+	bool parting; /* see attachment_ops */
 };
 
 static void try_peers(struct connector *c);
+static void scope_is_idle(struct scope *scope);
 
 static struct connector *to_connector(struct attachment *a)
 {
@@ -69,7 +75,8 @@ static struct connector *to_connector(struct attachment *a)
 
 static void describe(const struct connector *c, char *buf, size_t cap)
 {
-	snprintf(buf, cap, "%s %s", c->kind, c->base.args.options->address);
+	snprintf(buf, cap, "%s %s%s", c->kind, c->base.args.options->address,
+		 c->creds ? ", TLS" : "");
 }
 
 static void begin_pause(struct connector *c)
@@ -90,7 +97,7 @@ static void reset_pause(struct connector *c)
 }
 
 /* Nobody is reached at this address; only the first time is worth a line. */
-static void attempt_failed(struct connector *c, int err)
+static void attempt_failed_for(struct connector *c, const char *why)
 {
 	char where[WHERE_MAX];
 
@@ -103,17 +110,24 @@ static void attempt_failed(struct connector *c, int err)
 	describe(c, where, sizeof(where));
 	if (!c->failing)
 		attachment_log(&c->base, LOG_LEVEL_WARNING,
-			       "cannot connect to %s: %s; it is tried again and again", where,
-			       strerror(-err));
+			       "cannot connect to %s: %s; it is tried again and again", where, why);
 	c->failing = true;
 	begin_pause(c);
+}
+
+static void attempt_failed(struct connector *c, int err)
+{
+	attempt_failed_for(c, strerror(-err));
 }
 
 /* The connection */
 
 static void settle(struct scope *scope)
 {
-	attachment_end(&container_of(scope, struct connector, scope)->base);
+	struct connector *c = container_of(scope, struct connector, scope);
+
+	tls_credentials_drop(c->creds);
+	attachment_end(&c->base);
 }
 
 static void client_gone(void *arg)
@@ -147,7 +161,8 @@ static uint64_t replay_of(const struct connector *c)
 	return o->replay.set ? min_u64(missed, o->replay.value) : missed;
 }
 
-static void connected(struct connector *c)
+/* There is a connection, and a session on it if there is to be one. */
+static void begin_client(struct connector *c, struct tls *tls)
 {
 	uint64_t replay = replay_of(c);
 	char where[WHERE_MAX];
@@ -155,6 +170,7 @@ static void connected(struct connector *c)
 		.owner = &c->base,
 		.in_fd = c->fd,
 		.out_fd = c->fd,
+		.tls = tls,
 		.what = where,
 		.replay = &replay,
 		.gone = client_gone,
@@ -162,19 +178,60 @@ static void connected(struct connector *c)
 	};
 	int err;
 
-	/* A socket that blocks saves a poll per read: the loop itself never waits for it. */
-	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
-	address_tune(c->fd);
 	describe(c, where, sizeof(where));
 	c->since = monotonic_ns();
 	c->peer_idx = 0;
 	err = client_new(&args, &c->client);
 	if (err < 0) {
+		tls_free(tls);
 		attempt_failed(c, err);
 		return;
 	}
 	c->failing = false;
 	c->was_connected = true;
+}
+
+static void greeted(void *arg, struct tls *tls, const char *why)
+{
+	struct connector *c = arg;
+
+	c->greeting = NULL;
+	if (tls && !c->closing && !c->hurried && !c->parting) {
+		begin_client(c, tls);
+		return;
+	}
+	tls_free(tls);
+	if (c->closing)
+		scope_cancel(&c->scope, scope_is_idle);
+	else if (!c->hurried)
+		attempt_failed_for(c, tls ? "another program goes on here" : why);
+}
+
+static void begin_greeting(struct connector *c)
+{
+	const struct greeting_args args = {
+		.loop = c->base.args.loop,
+		.fd = c->fd,
+		.creds = c->creds,
+		.timeout_ms = c->base.args.options->tls_timeout,
+		.done = greeted,
+		.arg = c,
+	};
+	int err = greeting_new(&args, &c->greeting);
+
+	if (err < 0)
+		attempt_failed(c, err);
+}
+
+static void connected(struct connector *c)
+{
+	/* A socket that blocks saves a poll per read: the loop itself never waits for it. */
+	fcntl(c->fd, F_SETFL, fcntl(c->fd, F_GETFL) & ~O_NONBLOCK);
+	address_tune(c->fd);
+	if (c->creds)
+		begin_greeting(c);
+	else
+		begin_client(c, NULL);
 }
 
 /*
@@ -243,7 +300,7 @@ static void connector_describe(const struct attachment *a, char *buf, size_t cap
 	describe(c, where, sizeof(where));
 	if (c->client)
 		snprintf(buf, cap, "%s, connected", where);
-	else if (op_armed(&c->connecting))
+	else if (op_armed(&c->connecting) || c->greeting)
 		snprintf(buf, cap, "%s, connecting", where);
 	else
 		snprintf(buf, cap, "%s, next try in %" PRIu64 " ms", where,
@@ -255,7 +312,7 @@ static void scope_is_idle(struct scope *scope)
 	struct connector *c = container_of(scope, struct connector, scope);
 
 	c->fd = fd_close(c->fd);
-	attachment_end(&c->base);
+	settle(scope);
 }
 
 static void connector_close(struct attachment *a)
@@ -265,6 +322,8 @@ static void connector_close(struct attachment *a)
 	c->closing = true;
 	if (c->client)
 		client_finish(c->client);
+	else if (c->greeting)
+		greeting_drop(c->greeting, "its attachment is closed");
 	else
 		scope_cancel(&c->scope, scope_is_idle);
 }
@@ -278,26 +337,54 @@ static void connector_hurry(struct attachment *a)
 		client_drop(c->client, "it did not take the rest in time");
 }
 
+static void connector_reopen(struct attachment *a)
+{
+	struct connector *c = to_connector(a);
+	struct tls_credentials *creds;
+	char where[WHERE_MAX], why[TLS_WHY_MAX];
+
+	if (tls_credentials_read(a->args.options, &creds, why, sizeof(why)) < 0) {
+		describe(c, where, sizeof(where));
+		log_error(a->args.who, "%s: %s; it goes on as before", where, why);
+		return;
+	}
+	tls_credentials_drop(c->creds);
+	c->creds = creds;
+}
+
 /* Another process. */
+
+static void connector_part(struct attachment *a, bool parting)
+{
+	struct connector *c = to_connector(a);
+
+	c->parting = parting;
+	if (parting && c->client)
+		client_drop(c->client, CLIENT_PARTS);
+}
 
 static void connector_save(const struct attachment *a, struct handover_out *out)
 {
 	const struct connector *c = container_of(a, const struct connector, base);
 	struct state_writer *w = &out->state;
+	/* A session of TLS cannot go along: another is made at once. */
+	const bool anew = c->creds != NULL;
 
+	if (c->parting && c->client)
+		handover_busy(out, "the client of %s is leaving", a->args.options->address);
 	if (c->closing || c->hurried)
 		handover_busy(out, "%s %s is being closed", c->kind, a->args.options->address);
 	state_put_bytes(w, TAG_PEERS, &c->peers, sizeof(c->peers));
 	state_put_number(w, TAG_PEER, c->peer_idx);
-	handover_put_fd(out, TAG_FD, c->fd);
+	handover_put_fd(out, TAG_FD, anew ? -1 : c->fd);
 	state_put_number(w, TAG_PAUSE, c->pause_ms);
-	state_put_number(w, TAG_PAUSE_END, c->pause_end);
+	state_put_number(w, TAG_PAUSE_END, anew ? 0 : c->pause_end);
 	state_put_number(w, TAG_SINCE, c->since);
 	state_put_number(w, TAG_POS, c->pos);
 	state_put_number(w, TAG_FLAGS,
 			 (uint64_t)c->was_connected << FLAG_WAS_CONNECTED |
 				 (uint64_t)c->failing << FLAG_FAILING);
-	if (c->client)
+	if (c->client && !anew)
 		client_save(c->client, out, TAG_CLIENT);
 }
 
@@ -344,17 +431,42 @@ static void load(struct connector *c, struct handover_in *in)
 		timer_arm(&c->pause, c->pause_end > now ? c->pause_end - now : 0);
 }
 
+/* What is wrong with a hand-over is the reader's to say. */
+static int fail_open(const struct attachment_args *args, int err, const char *why)
+{
+	if (args->from)
+		state_fail(&args->from->state, "%.100s", why);
+	return err;
+}
+
+static const struct attachment_ops tls_connector_ops = {
+	.describe = connector_describe,
+	.close = connector_close,
+	.hurry = connector_hurry,
+	.save = connector_save,
+	.part = connector_part,
+	.reopen = connector_reopen,
+};
+
 static int connector_new(const struct attachment_args *args, const char *kind,
 			 const struct attachment_ops *ops, const struct addresses *peers,
 			 struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
 	struct connector *c = calloc(1, sizeof(*c));
+	int err;
 
 	if (!c) {
 		snprintf(ret_why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
-	c->base.ops = ops;
+	if (tls_wanted(args->options)) {
+		err = tls_credentials_read(args->options, &c->creds, ret_why, why_cap);
+		if (err < 0) {
+			free(c);
+			return fail_open(args, err, ret_why);
+		}
+	}
+	c->base.ops = c->creds ? &tls_connector_ops : ops;
 	c->base.args = *args;
 	c->kind = kind;
 	c->fd = -1;
@@ -384,6 +496,9 @@ static int tcp_open(const struct attachment_args *args, struct attachment **ret_
 				     ret_why, why_cap);
 	err = address_parse_tcp(text, NULL, !loop_running(args->loop), &peers, ret_why, why_cap);
 
+	if (err < 0)
+		return err;
+	err = reach_check(args->options, text, peers.item, peers.n, ret_why, why_cap);
 	if (err < 0)
 		return err;
 	if (address_port(&peers.item[0]) == 0) {

@@ -20,6 +20,7 @@
 #include "backends/address.h"
 #include "backends/client.h"
 #include "backends/nature.h"
+#include "backends/reach.h"
 #include "backends/server.h"
 #include "fd.h"
 #include "systemd.h"
@@ -410,23 +411,49 @@ static int serve_many(const struct attachment_args *args, int number,
 	struct address own = { .len = sizeof(own.sa) };
 	char text[ADDRESS_TEXT_MAX] = "", where[ADDRESS_TEXT_MAX + 32];
 	struct server_args server = {
-		.fd = fcntl(number, F_DUPFD_CLOEXEC, 0),
 		.where = where,
 		.ended = forget_number,
 		.ended_arg = number,
 	};
-	int err;
+	int err = 0;
 
+	if (getsockname(number, (struct sockaddr *)&own.sa, &own.len) == 0) {
+		address_format(&own, text, sizeof(text));
+		snprintf(where, sizeof(where), "%d, %s,", number, text);
+		err = reach_check(args->options, where, &own, 1, ret_why, why_cap);
+	}
+	if (err == 0)
+		err = server_read_tls(args, &server, ret_why, why_cap);
+	if (err < 0)
+		return err;
+	server.fd = fcntl(number, F_DUPFD_CLOEXEC, 0);
 	if (server.fd < 0) {
 		snprintf(ret_why, why_cap, "cannot use descriptor %d: %s", number, strerror(errno));
+		tls_credentials_drop(server.creds);
 		return -EMFILE;
 	}
-	if (getsockname(server.fd, (struct sockaddr *)&own.sa, &own.len) == 0)
-		address_format(&own, text, sizeof(text));
-	snprintf(where, sizeof(where), "descriptor %d, %s", number, text);
+	snprintf(where, sizeof(where), "descriptor %d, %s%s", number, text,
+		 server.creds ? ", TLS" : "");
 	err = server_new(args, &server, ret_attachment, ret_why, why_cap);
 	numbers[number].attached = err == 0;
 	return err;
+}
+
+/* What is connected already has no one to begin TLS with. */
+static int check_connected(const struct attachment_args *args, int number, char *ret_why,
+			   size_t why_cap)
+{
+	struct address peer = { .len = sizeof(peer.sa) };
+	const bool remote = getpeername(number, (struct sockaddr *)&peer.sa, &peer.len) == 0 &&
+			    !address_is_local(&peer);
+
+	if (!remote && !tls_wanted(args->options))
+		return 0;
+	snprintf(ret_why, why_cap,
+		 "descriptor %d%s is no listening socket, and TLS is spoken with those who connect "
+		 "to one",
+		 number, remote ? " leads to another machine, which needs TLS; but it" : "");
+	return -EPERM;
 }
 
 /* Words */
@@ -466,6 +493,10 @@ static int open_pair(const struct attachment_args *args, int in, int out,
 	err = check_number(in, ret_why, why_cap);
 	if (err == 0)
 		err = check_number(out, ret_why, why_cap);
+	if (err == 0)
+		err = check_connected(args, in, ret_why, why_cap);
+	if (err == 0)
+		err = check_connected(args, out, ret_why, why_cap);
 	if (err < 0)
 		return err;
 	err = nature_find(in, &in_nature, &text);
@@ -499,6 +530,9 @@ static int open_single(const struct attachment_args *args, int number,
 		return fault(ret_why, why_cap, number, text, err);
 	if (n.listens)
 		return serve_many(args, number, ret_attachment, ret_why, why_cap);
+	err = check_connected(args, number, ret_why, why_cap);
+	if (err < 0)
+		return err;
 	err = serve_one(args, number, &n, -1, NULL, ret_attachment);
 	if (err < 0)
 		snprintf(ret_why, why_cap, "cannot use descriptor %d: %s", number, strerror(-err));

@@ -12,6 +12,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/client-handover.c \
 	%reldir%/client-private.h \
 	%reldir%/client-record.c \
+	%reldir%/client-wire.c \
 	%reldir%/client.c \
 	%reldir%/client.h \
 	%reldir%/connect.c \
@@ -19,6 +20,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/escape.c \
 	%reldir%/escape.h \
 	%reldir%/file.c \
+	%reldir%/greeting.c \
+	%reldir%/greeting.h \
 	%reldir%/log-file-handover.c \
 	%reldir%/log-file-private.h \
 	%reldir%/log-file.c \
@@ -46,6 +49,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/pty-device.c \
 	%reldir%/pty-device.h \
 	%reldir%/pty.c \
+	%reldir%/reach.c \
+	%reldir%/reach.h \
 	%reldir%/replay.c \
 	%reldir%/replay.h \
 	%reldir%/server.c \
@@ -56,4 +61,16 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/telnet.h \
 	%reldir%/terminal-modes.c \
 	%reldir%/terminal-modes.h \
-	%reldir%/terminal.c
+	%reldir%/terminal.c \
+	%reldir%/tls-private.h \
+	%reldir%/tls-words.c \
+	%reldir%/tls.h
+
+if HAVE_GNUTLS
+%canon_reldir%_libbackends_a_SOURCES += \
+	%reldir%/tls-credentials.c \
+	%reldir%/tls-files.c \
+	%reldir%/tls.c
+else
+%canon_reldir%_libbackends_a_SOURCES += %reldir%/tls-none.c
+endif

@@ -97,6 +97,12 @@ struct port_client_options {
 	const char *what;
 };
 
+/* How a client's connection is protected. */
+struct port_client_tls {
+	const char *version, *cipher; /* "TLS1.3", "AES-256-GCM" */
+	char peer[PORT_WHAT_MAX];     /* who it has proved to be; "": anybody */
+};
+
 /* One reader of the output, perhaps the writer of the input. Embedded in its owner. */
 struct port_client {
 	struct list_node link; /* in port->clients, in the order of joining */
@@ -104,10 +110,11 @@ struct port_client {
 	struct port *port;
 	unsigned int id; /* unique in the port, from 1 */
 	bool writes, holds, passive, shows;
-	bool takes_now, full; /* see output_now() */
-	bool gives_now;	      /* see input_now(); set it with port_input_offer() */
-	bool keeps;	      /* output is kept for it until it was sent: see `sent` */
-	bool stopping;	      /* see input_stop() */
+	bool takes_now, full;		   /* see output_now() */
+	bool gives_now;			   /* see input_now(); set it with port_input_offer() */
+	bool keeps;			   /* output is kept for it until it was sent: see `sent` */
+	bool stopping;			   /* see input_stop() */
+	const struct port_client_tls *tls; /* its owner's; NULL: not at all */
 	char what[PORT_WHAT_MAX];
 	uint64_t pos;	     /* next byte to read, as a position in the whole stream */
 	uint64_t sent;	     /* of a client that keeps: next byte to send; it sets it */

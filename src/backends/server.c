@@ -13,6 +13,8 @@
 
 #include "backends/address.h"
 #include "backends/client.h"
+#include "backends/greeting.h"
+#include "backends/reach.h"
 #include "fd.h"
 #include "listener.h"
 #include "log.h"
@@ -26,7 +28,9 @@ struct server {
 	char where[SERVER_WHERE_MAX];
 	bool telnet;
 	bool closing, listening;
-	bool hurried; /* nobody is waited for any more */
+	bool hurried;		       /* nobody is waited for any more */
+	bool parting;		       /* see attachment_ops */
+	struct tls_credentials *creds; /* NULL: in the clear */
 	struct listener listener;
 	struct list_node clients;
 	unsigned int n_clients;
@@ -38,9 +42,17 @@ struct server {
 struct connection {
 	struct list_node link;
 	struct server *server;
-	struct client *client;
+	struct greeting *greeting; /* NULL: over, or none with this server */
+	struct client *client;	   /* NULL: not yet */
 	int fd;
+	char what[PORT_WHAT_MAX];
 };
+
+/*
+ * So many can be in the handshake of TLS at once: whoever holds it up takes no
+ * place from those who have proved who they are, and costs no more than that.
+ */
+enum { GREETINGS_MAX = 16 };
 
 static struct server *to_server(struct attachment *a)
 {
@@ -53,6 +65,7 @@ static void settle(struct server *s)
 		return;
 	if (s->ended)
 		s->ended(s->ended_arg);
+	tls_credentials_drop(s->creds);
 	attachment_end(&s->base);
 }
 
@@ -88,31 +101,79 @@ static void describe_peer(const struct server *s, int fd, char *buf, size_t cap)
 		snprintf(buf, cap, "unix pid %d uid %u", cred.pid, cred.uid);
 }
 
-/* from: NULL, or where the client is in a hand-over. */
-static int serve(struct server *s, int fd, struct handover_in *from)
+/* from: NULL, or where the client is in a hand-over. tls is taken on success. */
+static int begin_client(struct connection *conn, struct tls *tls, struct handover_in *from)
 {
-	char what[PORT_WHAT_MAX];
-	struct connection *conn = calloc(1, sizeof(*conn));
 	const struct client_args args = {
-		.owner = &s->base,
-		.in_fd = fd,
-		.out_fd = fd,
-		.telnet = s->telnet,
-		.what = what,
+		.owner = &conn->server->base,
+		.in_fd = conn->fd,
+		.out_fd = conn->fd,
+		.telnet = conn->server->telnet,
+		.tls = tls,
+		.what = conn->what,
 		.from = from,
 		.from_tag = CLIENT_STATE,
 		.gone = client_gone,
 		.arg = conn,
 	};
+
+	return client_new(&args, &conn->client);
+}
+
+/* Why a client of TLS that has been let in so far may not join. NULL: it may. */
+static const char *unwanted(const struct server *s)
+{
+	return s->closing || s->hurried ? "its attachment is closed"
+	       : s->parting		? "another program goes on here, and TLS begins anew there"
+					: NULL;
+}
+
+static void greeted(void *arg, struct tls *tls, const char *why)
+{
+	struct connection *conn = arg;
+	struct server *s = conn->server;
+	int err;
+
+	conn->greeting = NULL;
+	if (tls)
+		why = unwanted(s);
+	if (!why) {
+		err = begin_client(conn, tls, NULL);
+		if (err == 0)
+			return;
+		why = strerror(-err);
+	}
+	tls_free(tls);
+	attachment_log(&s->base, LOG_LEVEL_INFO, "%s: no TLS: %s", conn->what, why);
+	client_gone(conn);
+}
+
+static int begin_greeting(struct connection *conn)
+{
+	const struct greeting_args args = {
+		.loop = conn->server->base.args.loop,
+		.fd = conn->fd,
+		.creds = conn->server->creds,
+		.timeout_ms = conn->server->base.args.options->tls_timeout,
+		.done = greeted,
+		.arg = conn,
+	};
+
+	return greeting_new(&args, &conn->greeting);
+}
+
+static int serve(struct server *s, int fd, struct handover_in *from)
+{
+	struct connection *conn = calloc(1, sizeof(*conn));
 	int err;
 
 	if (!conn)
 		return -ENOMEM;
-	describe_peer(s, fd, what, sizeof(what));
+	describe_peer(s, fd, conn->what, sizeof(conn->what));
 	address_tune(fd);
 	conn->server = s;
 	conn->fd = fd;
-	err = client_new(&args, &conn->client);
+	err = s->creds ? begin_greeting(conn) : begin_client(conn, NULL, from);
 	if (err < 0) {
 		free(conn);
 		return err;
@@ -122,10 +183,48 @@ static int serve(struct server *s, int fd, struct handover_in *from)
 	return 0;
 }
 
+/* The one that has been in its handshake for longest; NULL: nobody is. */
+static struct greeting *oldest_greeting(struct server *s, unsigned int *ret_n)
+{
+	struct greeting *oldest = NULL;
+	struct list_node *node, *tmp;
+
+	*ret_n = 0;
+	list_for_each (node, tmp, &s->clients) {
+		struct greeting *g = list_entry(node, struct connection, link)->greeting;
+
+		if (!g)
+			continue;
+		++*ret_n;
+		if (!oldest && !greeting_failed(g))
+			oldest = g;
+	}
+	return oldest;
+}
+
+/* Whether one more client may come; one who has proved nothing makes room for it. */
+static bool has_room(struct server *s)
+{
+	const uint64_t most = s->base.args.options->clients;
+	struct greeting *oldest;
+	unsigned int n;
+
+	if (!s->creds)
+		return s->n_clients < most;
+	oldest = oldest_greeting(s, &n);
+	if (s->n_clients < most && n < GREETINGS_MAX)
+		return true;
+	/* Those that are on their way out count, too: there is an end to it. */
+	if (!oldest || n >= 2 * GREETINGS_MAX)
+		return false;
+	greeting_drop(oldest, "others came while it was in its handshake, and it was first");
+	return true;
+}
+
 static void accepted(struct listener *l, int fd)
 {
 	struct server *s = container_of(l, struct server, listener);
-	bool full = s->n_clients >= s->base.args.options->clients;
+	bool full = !has_room(s);
 	int err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 
 	if (err == 0)
@@ -162,9 +261,12 @@ static void server_hurry(struct attachment *a)
 	struct list_node *node, *tmp;
 
 	s->hurried = true;
-	list_for_each (node, tmp, &s->clients)
-		client_drop(list_entry(node, struct connection, link)->client,
-			    "it did not take the rest in time");
+	list_for_each (node, tmp, &s->clients) {
+		struct connection *conn = list_entry(node, struct connection, link);
+
+		if (conn->client)
+			client_drop(conn->client, "it did not take the rest in time");
+	}
 }
 
 static void server_close(struct attachment *a)
@@ -173,12 +275,57 @@ static void server_close(struct attachment *a)
 	struct list_node *node, *tmp;
 
 	s->closing = true;
-	list_for_each (node, tmp, &s->clients)
-		client_finish(list_entry(node, struct connection, link)->client);
+	list_for_each (node, tmp, &s->clients) {
+		struct connection *conn = list_entry(node, struct connection, link);
+
+		if (conn->client)
+			client_finish(conn->client);
+		else
+			greeting_drop(conn->greeting, "its attachment is closed");
+	}
 	listener_close(&s->listener, listener_closed);
 }
 
+/* The files of TLS are read again; who is connected keeps what there was. */
+static void server_reopen(struct attachment *a)
+{
+	struct server *s = to_server(a);
+	struct tls_credentials *creds;
+	char why[TLS_WHY_MAX];
+
+	if (tls_credentials_read(a->args.options, &creds, why, sizeof(why)) < 0) {
+		log_error(a->args.who, "%s: %s; TLS goes on as before", s->where, why);
+		return;
+	}
+	tls_credentials_drop(s->creds);
+	s->creds = creds;
+}
+
 /* Another process. */
+
+static void server_part(struct attachment *a, bool parting)
+{
+	struct server *s = to_server(a);
+	struct list_node *node, *tmp;
+
+	s->parting = parting;
+	if (!parting)
+		return;
+	list_for_each (node, tmp, &s->clients) {
+		struct connection *conn = list_entry(node, struct connection, link);
+
+		if (conn->client)
+			client_drop(conn->client, CLIENT_PARTS);
+	}
+}
+
+/* The keys of a TLS session are GnuTLS's own: it ends here, at the latest when we part. */
+static void save_no_clients(const struct server *s, struct handover_out *out)
+{
+	for (const struct list_node *node = s->clients.next; node != &s->clients; node = node->next)
+		if (s->parting && list_entry(node, const struct connection, link)->client)
+			handover_busy(out, "a client of %s is leaving", s->where);
+}
 
 static void server_save(const struct attachment *a, struct handover_out *out)
 {
@@ -190,6 +337,10 @@ static void server_save(const struct attachment *a, struct handover_out *out)
 	handover_put_text(out, TAG_WHERE, s->where);
 	handover_put_fd(out, TAG_LISTENER, s->listener.fd);
 	state_put_number(&out->state, TAG_HAS_PATH, s->listener.path[0] != '\0');
+	if (s->creds) {
+		save_no_clients(s, out);
+		return;
+	}
 	for (; node != &s->clients; node = node->next) {
 		const struct connection *conn = list_entry(node, const struct connection, link);
 
@@ -207,18 +358,38 @@ static const struct attachment_ops server_ops = {
 	.save = server_save,
 };
 
+/* SIGHUP is nothing to be done about for any other. */
+static const struct attachment_ops tls_server_ops = {
+	.describe = server_describe,
+	.close = server_close,
+	.hurry = server_hurry,
+	.save = server_save,
+	.part = server_part,
+	.reopen = server_reopen,
+};
+
+int server_read_tls(const struct attachment_args *args, struct server_args *server, char *ret_why,
+		    size_t why_cap)
+{
+	const struct attachment_options *o = args->options;
+
+	return tls_wanted(o) ? tls_credentials_read(o, &server->creds, ret_why, why_cap) : 0;
+}
+
 int server_new(const struct attachment_args *args, const struct server_args *server,
 	       struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
 	if (!s) {
+		tls_credentials_drop(server->creds);
 		fd_close(server->fd);
 		snprintf(ret_why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
-	s->base.ops = &server_ops;
+	s->base.ops = server->creds ? &tls_server_ops : &server_ops;
 	s->base.args = *args;
+	s->creds = server->creds;
 	snprintf(s->where, sizeof(s->where), "%s", server->where);
 	s->telnet = server->telnet;
 	s->ended = server->ended;
@@ -249,14 +420,20 @@ int server_load(const struct attachment_args *args, const struct server_args *se
 	char where[SERVER_WHERE_MAX];
 	struct server_args own = *server;
 	bool has_path;
-	int err;
+	int err = server_read_tls(args, &own, ret_why, why_cap);
 
+	if (err < 0) {
+		state_fail(&in->state, "%.100s", ret_why);
+		return err;
+	}
 	handover_take_text(in, TAG_WHERE, "where", where, sizeof(where));
 	own.where = where;
 	own.fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
 	has_path = state_take_flag(&in->state, TAG_HAS_PATH, "has a path");
-	if (own.fd < 0)
+	if (own.fd < 0) {
+		tls_credentials_drop(own.creds);
 		return -EINVAL;
+	}
 	if (!has_path)
 		own.path = NULL;
 	err = server_new(args, &own, ret_attachment, ret_why, why_cap);
@@ -284,20 +461,29 @@ static int open_tcp(const struct attachment_args *args, bool telnet,
 				why_cap);
 	if (err < 0)
 		return err;
+	err = reach_check(args->options, args->options->address, a, 1, ret_why, why_cap);
+	if (err == 0)
+		err = server_read_tls(args, &server, ret_why, why_cap);
+	if (err < 0)
+		return err;
 	address_format(a, text, sizeof(text));
 	server.fd = listener_tcp_socket((struct sockaddr *)&a->sa, a->len, may_wait, text, ret_why,
 					why_cap);
-	if (server.fd < 0)
+	if (server.fd < 0) {
+		tls_credentials_drop(server.creds);
 		return server.fd;
+	}
 	if (address_port(a) == 0) {
 		/* The kernel chose one. */
 		getsockname(server.fd, (struct sockaddr *)&a->sa, &a->len);
 		address_format(a, text, sizeof(text));
 	}
-	if (!address_is_local(a))
-		log_warning(args->who, "%s %s: everybody who can reach it may read%s", kind, text,
-			    args->options->ro ? "" : " and type");
-	snprintf(where, sizeof(where), "%s %s", kind, text);
+	if (!address_is_local(a) && !tls_knows_peers(args->options))
+		log_warning(args->who,
+			    "%s %s: everybody who can reach it may read%s; with tls-ca or tls-psk "
+			    "they have to prove who they are",
+			    kind, text, args->options->ro ? "" : " and type");
+	snprintf(where, sizeof(where), "%s %s%s", kind, text, server.creds ? ", TLS" : "");
 	server.where = where;
 	return server_new(args, &server, ret_attachment, ret_why, why_cap);
 }
@@ -346,13 +532,19 @@ static int unix_open(const struct attachment_args *args, struct attachment **ret
 		.path = path[0] == '@' ? NULL : path,
 		.where = where,
 	};
+	int err;
 
 	if (args->from)
 		return server_load(args, &server, ret_attachment, ret_why, why_cap);
+	err = server_read_tls(args, &server, ret_why, why_cap);
+	if (err < 0)
+		return err;
 	server.fd = attachment_unix_socket(args->options, path, ret_why, why_cap);
-	if (server.fd < 0)
+	if (server.fd < 0) {
+		tls_credentials_drop(server.creds);
 		return server.fd;
-	snprintf(where, sizeof(where), "Unix %s", path);
+	}
+	snprintf(where, sizeof(where), "Unix %s%s", path, server.creds ? ", TLS" : "");
 	return server_new(args, &server, ret_attachment, ret_why, why_cap);
 }
 

@@ -102,7 +102,7 @@ void stream_read(struct stream *s)
 	if (!may_read(s))
 		return;
 	len = s->ops->input_space(s, &buf);
-	if (len == 0 || closing(s))
+	if (len == 0 || !may_read(s))
 		return;
 	if (!s->bulk && !s->recorded) {
 		op_read(&s->rd, s->in_fd, buf, len);
@@ -134,6 +134,12 @@ void stream_resume(struct stream *s)
 	s->input_paused = false;
 	s->input_over = false;
 	stream_read(s);
+}
+
+void stream_end_input(struct stream *s)
+{
+	s->input_over = true;
+	op_cancel(&s->rd);
 }
 
 static void write_chunk(struct stream *s)

@@ -97,6 +97,9 @@ void stream_resume(struct stream *s);
  */
 bool stream_halt(struct stream *s);
 
+/* Its owner has found the end of input in what came: nothing more is read, or told of. */
+void stream_end_input(struct stream *s);
+
 /* Writes if there is output and nothing is being written. */
 void stream_write(struct stream *s);
 /* Whether something is on its way out. */

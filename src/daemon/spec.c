@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/reach.h"
 #include "backends/telnet.h"
+#include "backends/tls.h"
 #include "daemon/spec-words.h"
 #include "daemon/spec.h"
 #include "virtio/console.h"
@@ -106,7 +108,9 @@ static int check_attachment(const struct reader *r, const struct attachment_opti
 	if (o->reconnect_max < o->reconnect)
 		return fail(r, "reconnect-max=%llu is less than reconnect=%llu",
 			    (unsigned long long)o->reconnect_max, (unsigned long long)o->reconnect);
-	return 0;
+	if (tls_check(o, r->why, r->why_cap) < 0)
+		return -EINVAL;
+	return reach_check_words(o, r->why, r->why_cap) < 0 ? -EINVAL : 0;
 }
 
 static int read_attachment(const struct reader *r, struct spec_words *w,

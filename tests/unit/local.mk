@@ -249,6 +249,12 @@ unit_tests += %reldir%/test_server
 %canon_reldir%_test_server_SOURCES = %reldir%/test_server.c %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_server_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+if HAVE_GNUTLS
+unit_tests += %reldir%/test_tls
+%canon_reldir%_test_tls_SOURCES = %reldir%/test_tls.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_tls_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+endif
+
 unit_tests += %reldir%/test_file
 %canon_reldir%_test_file_SOURCES = %reldir%/test_file.c %reldir%/backend_rig.h
 %canon_reldir%_test_file_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS) -lutil
@@ -405,10 +411,10 @@ unit_tests += %reldir%/test_console_options
 %canon_reldir%_test_console_options_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_setup
-%canon_reldir%_test_setup_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+%canon_reldir%_test_setup_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_spec
-%canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
+%canon_reldir%_test_spec_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_frontend_migrate
 %canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
