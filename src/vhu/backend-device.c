@@ -45,8 +45,8 @@ void vhu_backend_note_rings(struct vhu_backend *b, const struct vhu_msg *msg)
 void vhu_backend_note_departure(const struct vhu_backend *b)
 {
 	if (b->told_n_queues && !b->rings_set_up && b->n_named == 0)
-		log_info(
-			b->who,
+		vhu_log_limited(
+			&b->limits->sessions, LOG_LEVEL_INFO, b->who,
 			"it left after it was told of %u queues: if it wants more, it must ask for "
 			"%u (num_vqs), or the device needs more ports",
 			b->n_vqs, b->n_vqs);
@@ -61,13 +61,14 @@ static void warn_few_queues(struct vhu_backend *b)
 		return;
 	b->warned_few_queues = true;
 	if (seen == usable_rings(b))
-		log_info(b->who,
-			 "the front-end can use %u of the device's %u queues, so num_vqs=%u at "
-			 "most: more need in-band notifications",
-			 seen, b->n_vqs, seen);
+		vhu_log_limited(
+			&b->limits->sessions, LOG_LEVEL_INFO, b->who,
+			"the front-end can use %u of the device's %u queues, so num_vqs=%u at "
+			"most: more need in-band notifications",
+			seen, b->n_vqs, seen);
 	else
-		log_info(
-			b->who,
+		vhu_log_limited(
+			&b->limits->sessions, LOG_LEVEL_INFO, b->who,
 			"the front-end has %u queues, the device %u: give it num_vqs=%u for all of "
 			"them",
 			seen, b->n_vqs, b->n_vqs);

@@ -170,19 +170,28 @@ static unsigned int add_port_words(const struct run_daemon *d, const char **argv
 	return n;
 }
 
-static void daemon_exec(const struct run_daemon *d)
+static unsigned int add_device_words(const struct run_daemon *d, const char **argv, unsigned int n)
 {
-	const char *argv[2 * RUN_MAX_PORTS + 16];
-	char device[256];
-	unsigned int n = 0;
+	static char device[256];
 
 	snprintf(device, sizeof(device), "socket=%s,name=vm,max-ports=%u", d->socket, d->max_ports);
-	argv[n++] = d->program;
 	argv[n++] = "--device";
 	argv[n++] = device;
 	argv[n++] = "--port";
 	argv[n++] = "console,null";
-	n = add_port_words(d, argv, n);
+	return add_port_words(d, argv, n);
+}
+
+static void daemon_exec(const struct run_daemon *d)
+{
+	const char *argv[RUN_MAX_WORDS + 16];
+	unsigned int n = 0;
+
+	argv[n++] = d->program;
+	if (!d->words)
+		n = add_device_words(d, argv, n);
+	for (unsigned int i = 0; d->words && d->words[i] && i < RUN_MAX_WORDS; i++)
+		argv[n++] = d->words[i];
 	if (d->option) {
 		argv[n++] = d->option;
 		argv[n++] = d->value;

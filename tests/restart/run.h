@@ -11,6 +11,7 @@
 enum {
 	RUN_WAIT_MS = 10000, /* for whatever must happen */
 	RUN_MAX_PORTS = 64,
+	RUN_MAX_WORDS = 512,
 };
 
 /* Everything that is random follows from seed, which is shown when the test fails. */
@@ -31,8 +32,9 @@ struct run_daemon {
 	char socket[100], control[100];
 	char log[100]; /* what it says */
 	unsigned int n_ports, max_ports;
-	bool controlled; /* it has a control socket */
-	pid_t pid;	 /* 0: it does not run */
+	const char *const *words; /* NULL: as above; else what it serves, as its command line */
+	bool controlled;	  /* it has a control socket */
+	pid_t pid;		  /* 0: it does not run */
 };
 
 /* Its folder and the names in it. */

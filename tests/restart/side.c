@@ -215,6 +215,11 @@ void side_leave(struct side *s)
 	s->fd = fd_close(s->fd);
 }
 
+void side_input(const struct side *s, uint8_t *ret_bytes, size_t len)
+{
+	fill(&s->in, ret_bytes, len);
+}
+
 void side_client_send(struct side *s)
 {
 	uint8_t buf[SIDE_CHUNK];

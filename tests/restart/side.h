@@ -64,6 +64,9 @@ void side_leave(struct side *s);
 /* Everything that is there; false: the daemon has closed the connection. */
 bool side_client_receive(struct side *s);
 
+/* The bytes that the client sends next, for whoever sends them himself. */
+void side_input(const struct side *s, uint8_t *ret_bytes, size_t len);
+
 /* At most SIDE_CHUNK bytes, as far as they are taken. */
 void side_client_send(struct side *s);
 

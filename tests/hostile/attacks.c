@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "attacks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fd.h"
+#include "vhu/codec.h"
+#include "vhu/frontend-log.h"
+
+enum {
+	TX = GUEST_PORT_TX(INTRUDER_PORT),
+	RX = GUEST_PORT_RX(INTRUDER_PORT),
+	RACES = 20,
+	RACE_NS = 400 * 1000, /* within which the daemon is likely to be at it */
+	HUGE_PAGE = 2 << 20,
+	STATE_BYTES = 1 << 20,
+};
+
+/* Some time in which the daemon does something. */
+static void let_it_work(void)
+{
+	uint64_t end = monotonic_ns() + run_random() % RACE_NS;
+
+	while (monotonic_ns() < end)
+		continue;
+}
+
+/* Memory that goes */
+
+static void cut_before_kick(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, 8, false);
+	intruder_cut(in, in->fe.mem_map);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+static void cut_while_idle(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, 8, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer");
+	intruder_cut(in, in->fe.mem_map);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+static void cut_in_processing(struct intruder *in)
+{
+	for (unsigned int i = 0; i < RACES; i++) {
+		intruder_boot(in);
+		intruder_offer_output(in, INTRUDER_CHAINS, i % 2);
+		intruder_show(in, TX);
+		intruder_kick(in, TX);
+		let_it_work();
+		intruder_cut(in, in->fe.mem_map);
+		intruder_kick(in, TX);
+		intruder_await_end(in);
+	}
+}
+
+static void cut_buffers(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, INTRUDER_CHAINS, false);
+	intruder_show(in, TX);
+	intruder_cut(in, in->hosts[0]);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+static void send_input(const struct intruder *in, size_t len)
+{
+	static const uint8_t zeroes[GUEST_PAGE];
+
+	for (size_t at = 0; at < len; at += sizeof(zeroes))
+		if (send(in->client, zeroes, sizeof(zeroes), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+			return; /* as much as it takes */
+}
+
+static void cut_rooms(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_room(in, INTRUDER_CHAINS);
+	intruder_show(in, RX);
+	intruder_cut(in, in->hosts[0]);
+	intruder_kick(in, RX);
+	send_input(in, GUEST_PAGE);
+	intruder_await_end(in);
+}
+
+static void read_some_output(const struct intruder *in)
+{
+	uint8_t buf[GUEST_PAGE];
+
+	while (recv(in->client, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		continue;
+}
+
+static void cut_to_socket(struct intruder *in)
+{
+	for (unsigned int i = 0; i < RACES; i++) {
+		intruder_boot(in);
+		intruder_offer_output(in, INTRUDER_CHAINS, false);
+		intruder_show(in, TX);
+		intruder_kick(in, TX);
+		read_some_output(in);
+		let_it_work();
+		intruder_cut(in, in->hosts[i % INTRUDER_CHAINS]);
+		read_some_output(in);
+		intruder_cut(in, in->fe.mem_map);
+		intruder_kick(in, TX);
+		intruder_await_end(in);
+	}
+}
+
+static void cut_from_socket(struct intruder *in)
+{
+	for (unsigned int i = 0; i < RACES; i++) {
+		intruder_boot(in);
+		intruder_offer_room(in, INTRUDER_CHAINS);
+		intruder_show(in, RX);
+		intruder_kick(in, RX);
+		send_input(in, (INTRUDER_CHAINS / 2) * GUEST_PAGE);
+		let_it_work();
+		intruder_cut(in, in->hosts[i % INTRUDER_CHAINS]);
+		send_input(in, (INTRUDER_CHAINS / 2) * GUEST_PAGE);
+		intruder_cut(in, in->fe.mem_map);
+		intruder_kick(in, RX);
+		intruder_await_end(in);
+	}
+}
+
+static void cut_table(struct intruder *in)
+{
+	void *tables;
+
+	intruder_boot(in);
+	tables = intruder_move_tables(in);
+	intruder_offer_output(in, 8, true);
+	intruder_show(in, TX);
+	intruder_cut(in, tables);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+/* The used area lies behind the others; a packed ring has it all in one page. */
+static void cut_used(struct intruder *in)
+{
+	const struct driverq *q;
+
+	intruder_boot(in);
+	q = &in->fe.rings[TX].q;
+	intruder_offer_output(in, 1, false);
+	intruder_show(in, TX);
+	intruder_cut(in, vhu_frontend_host(&in->fe, q->packed ? q->desc_addr : q->used_addr));
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+static void cut_control(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_cut(in, vhu_frontend_host(&in->fe, in->fe.rings[GUEST_CTRL_RX].q.desc_addr));
+	intruder_kick(in, GUEST_CTRL_RX);
+	intruder_kick(in, GUEST_CTRL_TX);
+	intruder_await_end(in);
+}
+
+/* Files beside memory */
+
+static int file_of(size_t len)
+{
+	int fd = memfd_create("hostile", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
+		die("no file in memory: %s", strerror(errno));
+	return fd;
+}
+
+static void cut_file(int fd)
+{
+	if (ftruncate(fd, 0) < 0)
+		die("a file cannot be cut off: %s", strerror(errno));
+}
+
+/* The daemon's own file is sealed: this one is like it. */
+static void cut_record(struct intruder *in)
+{
+	struct vhu_frontend_inflight record = VHU_FRONTEND_INFLIGHT_NONE;
+
+	intruder_negotiate(in);
+	must(&in->fe,
+	     vhu_frontend_set_u64(&in->fe, VHU_FE_SET_FEATURES,
+				  vhu_style_features(&in->fe, &in->plan), true),
+	     "features, which the record's layout follows");
+	must(&in->fe,
+	     vhu_frontend_inflight_get(&in->fe, &record, in->plan.n_set_up, INTRUDER_RING_SIZE),
+	     "a record of requests in flight");
+	fd_close(record.fd);
+	record.fd = file_of(record.wire.mmap_size);
+	if (pwrite(record.fd, record.map, record.wire.mmap_size, 0) < 0)
+		die("a record cannot be copied: %s", strerror(errno));
+	intruder_go_on(in, &record);
+	cut_file(record.fd);
+	intruder_offer_output(in, 8, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+	vhu_frontend_inflight_fini(&record);
+}
+
+static void cut_log(struct intruder *in)
+{
+	struct vhu_frontend_log log;
+
+	intruder_boot(in);
+	must(&in->fe, vhu_frontend_log_make(&in->fe, &log, 0), "a log");
+	fd_close(log.fd);
+	log.fd = file_of(log.map_len);
+	must(&in->fe, vhu_frontend_log_give(&in->fe, &log), "giving the log");
+	must(&in->fe, vhu_frontend_log_switch(&in->fe, in->plan.n_set_up, true), "logging");
+	cut_file(log.fd);
+	intruder_offer_output(in, 8, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+	vhu_frontend_log_fini(&log);
+}
+
+/* Messages after memory has gone */
+
+static void cut_then_table(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, 8, false);
+	intruder_show(in, TX);
+	intruder_cut(in, in->fe.mem_map);
+	(void)vhu_frontend_set_mem_table(&in->fe, 0,
+					 true); /* refused: it is longer than its file */
+	intruder_kick(in, TX);
+	intruder_await_end(in);
+}
+
+static void cut_and_gone(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, INTRUDER_CHAINS, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	intruder_cut(in, in->fe.mem_map);
+	intruder_leave(in);
+}
+
+static void cut_and_stop(struct intruder *in)
+{
+	uint32_t base;
+
+	intruder_boot(in);
+	intruder_offer_output(in, INTRUDER_CHAINS, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	intruder_cut(in, in->fe.mem_map);
+	for (unsigned int i = 0; i < in->plan.n_set_up; i++)
+		if (vhu_frontend_vring_base(&in->fe, i, &base) < 0)
+			break; /* the session has ended by then */
+	intruder_leave(in);
+}
+
+/* Memory that is other than it was */
+
+static void punch_rings(struct intruder *in)
+{
+	const struct vhu_frontend_ring *ring;
+
+	intruder_boot(in);
+	ring = &in->fe.rings[TX];
+	intruder_offer_output(in, INTRUDER_CHAINS, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	let_it_work();
+	intruder_punch(in, ring->block, driverq_bytes(INTRUDER_RING_SIZE));
+	intruder_kick(in, TX);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer after rings were replaced by zeroes");
+	intruder_leave(in);
+}
+
+static void punch_buffers(struct intruder *in)
+{
+	intruder_boot(in);
+	intruder_offer_output(in, INTRUDER_CHAINS, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	intruder_punch(in, in->hosts[0], (size_t)INTRUDER_CHAINS * GUEST_PAGE);
+	must(&in->fe, vhu_frontend_ping(&in->fe),
+	     "an answer after buffers were replaced by zeroes");
+	intruder_leave(in);
+}
+
+/* Where the machine has such pages, it is a plain session. */
+static void huge_pages_missing(struct intruder *in)
+{
+	const struct vhu_region region = {
+		.guest_addr = HUGE_PAGE,
+		.size = HUGE_PAGE,
+		.user_addr = HUGE_PAGE,
+	};
+	struct vhu_mem_table table = { .n_regions = 1, .regions = { region } };
+	int fd = memfd_create("hostile", MFD_CLOEXEC | MFD_HUGETLB);
+	struct vhu_msg msg;
+	int err;
+
+	if (fd < 0 || ftruncate(fd, HUGE_PAGE) < 0)
+		die("no file of huge pages: %s", strerror(errno));
+	intruder_negotiate(in);
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_MEM_TABLE);
+	vhu_msg_put(&msg, &table, offsetof(struct vhu_mem_table, regions) + sizeof(region));
+	msg.flags |= VHU_FLAG_NEED_REPLY;
+	msg.fds.fd[msg.fds.n_fds++] = fd;
+	err = vhu_frontend_request(&in->fe, &msg, NULL, RUN_WAIT_MS);
+	if (err < 0 && err != -EREMOTEIO)
+		must(&in->fe, err, "a refusal of memory that is not there");
+	fd_close(fd);
+	intruder_leave(in);
+}
+
+/* The device's state */
+
+static void move_state(struct intruder *in, bool load, int fd)
+{
+	const struct vhu_device_state payload = { .direction = load };
+	struct vhu_msg msg, reply;
+
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_DEVICE_STATE_FD);
+	vhu_msg_put(&msg, &payload, sizeof(payload));
+	msg.fds.fd[msg.fds.n_fds++] = fd;
+	must(&in->fe, vhu_frontend_request(&in->fe, &msg, &reply, RUN_WAIT_MS), "moving state");
+	fdset_close(&reply.fds);
+}
+
+static void state_to_nobody(struct intruder *in)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		die("no pipe: %s", strerror(errno));
+	intruder_negotiate(in);
+	move_state(in, false, fds[1]);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while state is saved");
+	fd_close(fds[0]); /* what is written now finds nobody */
+	fd_close(fds[1]);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer after state was saved to nobody");
+	intruder_leave(in);
+}
+
+static void state_from_nobody(struct intruder *in)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		die("no pipe: %s", strerror(errno));
+	intruder_negotiate(in);
+	move_state(in, true, fds[0]);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while state is loaded");
+	intruder_leave(in); /* the daemon waits for bytes: its session ends without them */
+	fd_close(fds[0]);
+	fd_close(fds[1]);
+}
+
+static void state_from_cut_file(struct intruder *in)
+{
+	int fd = file_of(STATE_BYTES);
+
+	intruder_negotiate(in);
+	move_state(in, true, fd);
+	cut_file(fd);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while state is loaded");
+	intruder_leave(in);
+	fd_close(fd);
+}
+
+const struct attack attacks[] = {
+#define ATTACK(name, text) { text, name },
+#include "attacks.def"
+	{ 0 },
+};
