@@ -31,6 +31,7 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 # A daemon that is killed again and again.
 check_PROGRAMS += %reldir%/restart/restart
 %canon_reldir%_restart_restart_SOURCES = %reldir%/restart/restart.c \
+	%reldir%/restart/pattern.c %reldir%/restart/pattern.h \
 	%reldir%/restart/side.c %reldir%/restart/side.h %reldir%/restart/run.c %reldir%/restart/run.h
 %canon_reldir%_restart_restart_LDADD = $(LIBGUEST)
 
@@ -38,6 +39,7 @@ check_PROGRAMS += %reldir%/restart/restart
 check_PROGRAMS += %reldir%/migrate/migrate
 %canon_reldir%_migrate_migrate_SOURCES = %reldir%/migrate/migrate.c %reldir%/migrate/migrate.h \
 	%reldir%/migrate/memory.c %reldir%/migrate/control.c %reldir%/migrate/clients.c \
+	%reldir%/restart/pattern.c %reldir%/restart/pattern.h \
 	%reldir%/restart/side.c %reldir%/restart/side.h %reldir%/restart/run.c %reldir%/restart/run.h
 %canon_reldir%_migrate_migrate_LDADD = $(LIBGUEST)
 

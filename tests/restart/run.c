@@ -24,6 +24,8 @@ enum { ANSWER_MAX = 256 * 1024, PATH_LEN = 128, MAX_DAEMONS = 4 };
 static struct {
 	uint64_t seed, random;
 	struct run_daemon *daemons[MAX_DAEMONS]; /* that run */
+	void (*tell)(const char *sentence);	 /* of a child */
+	void (*end)(void);
 } run;
 
 void run_begin(uint64_t seed)
@@ -40,6 +42,18 @@ uint64_t run_random(void)
 	return run.random;
 }
 
+void run_be_child(void (*tell)(const char *sentence))
+{
+	memset(run.daemons, 0, sizeof(run.daemons));
+	run.end = NULL;
+	run.tell = tell;
+}
+
+void run_on_death(void (*end)(void))
+{
+	run.end = end;
+}
+
 static void print_log(const struct run_daemon *d)
 {
 	char line[1100];
@@ -53,13 +67,19 @@ static void print_log(const struct run_daemon *d)
 
 __attribute__((noreturn)) void die(const char *fmt, ...)
 {
+	char sentence[1024];
 	va_list args;
 
-	printf("Bail out! seed %" PRIu64 ": ", run.seed);
 	va_start(args, fmt);
-	vprintf(fmt, args);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
 	va_end(args);
-	printf("\n");
+	if (run.tell) {
+		run.tell(sentence);
+		_exit(1);
+	}
+	printf("Bail out! seed %" PRIu64 ": %s\n", run.seed, sentence);
+	if (run.end)
+		run.end();
 	for (unsigned int i = 0; i < MAX_DAEMONS; i++) {
 		if (!run.daemons[i])
 			continue;
@@ -188,8 +208,12 @@ static void daemon_exec(const struct run_daemon *d)
 	unsigned int n = 0;
 
 	argv[n++] = d->program;
-	if (!d->words)
+	if (d->config) {
+		argv[n++] = "--config";
+		argv[n++] = d->config;
+	} else if (!d->words) {
 		n = add_device_words(d, argv, n);
+	}
 	for (unsigned int i = 0; d->words && d->words[i] && i < RUN_MAX_WORDS; i++)
 		argv[n++] = d->words[i];
 	if (d->option) {

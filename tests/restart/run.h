@@ -21,12 +21,22 @@ uint64_t run_random(void);
 /* Nothing can go on: says so as TAP, ends the daemons, leaves. */
 __attribute__((noreturn)) PRINTF_LIKE(1, 2) void die(const char *fmt, ...);
 
+/*
+ * In a child of the test: daemons are its parent's, and what die() has to say is told by
+ * tell() instead.
+ */
+void run_be_child(void (*tell)(const char *sentence));
+
+/* Something else that must end when the test dies: children. */
+void run_on_death(void (*end)(void));
+
 /* Dies if err is negative, with what the front-end expected. */
 void must(const struct vhu_frontend *fe, int err, const char *what);
 
 /* A daemon with port 0, a console without anybody, and ports that hold, each a Unix socket. */
 struct run_daemon {
 	const char *program;
+	const char *config;	    /* a file that says all about devices; NULL: as above */
 	const char *option, *value; /* one more of the command line; NULL: none */
 	char dir[64];		    /* of its sockets and other files, made by daemon_make() */
 	char socket[100], control[100];

@@ -12,57 +12,37 @@
 
 #include "fd.h"
 
-/* Two stretches of a few bytes are never the same: mixed twice, or they nearly repeat. */
-static uint8_t byte_at(const struct line *l, uint64_t pos)
-{
-	uint64_t x = (pos + 1) * UINT64_C(0x9e3779b97f4a7c15) + l->salt;
-
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	return (uint8_t)(x >> 56);
-}
-
-static void fill(const struct line *l, uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		bytes[i] = byte_at(l, l->sent + i);
-}
-
 void side_init(struct side *s, struct vhu_frontend *fe, unsigned int id)
 {
 	*s = (struct side){
 		.fe = fe,
 		.id = id,
 		.fd = -1,
-		.out.salt = 2 * id - 1,
-		.in.salt = 2 * id,
+		.out.pattern.salt = 2 * id - 1,
+		.in.pattern.salt = 2 * id,
 	};
 }
 
-/* Where in the stream the bytes would be right, which says whether some are missing or come again.
- */
+/* Whether some are missing or come again. */
 static void say_where(const struct line *l, const uint8_t *bytes, size_t len)
 {
-	for (uint64_t pos = 0; pos < l->sent; pos++) {
-		size_t n = 0;
+	uint64_t pos;
 
-		while (n < len && bytes[n] == byte_at(l, pos + n))
-			n++;
-		if (n == len || n >= 16) {
-			printf("# what came is from byte %" PRIu64 " on\n", pos);
-			return;
-		}
-	}
+	if (pattern_locate(&l->pattern, bytes, len < PATTERN_LOCATE ? len : PATTERN_LOCATE, &pos))
+		printf("# what came is from byte %" PRIu64 " on\n", pos);
 }
 
 void side_compare(const struct side *s, struct line *l, const uint8_t *bytes, size_t len,
 		  const char *who)
 {
-	for (size_t i = 0; i < len; i++, l->got++)
-		if (bytes[i] != byte_at(l, l->got))
-			say_where(l, bytes + i, len - i),
-				die("port %u, %s: byte %" PRIu64 " of %" PRIu64
-				    " sent is 0x%02x, expected 0x%02x",
-				    s->id, who, l->got, l->sent, bytes[i], byte_at(l, l->got));
+	size_t n = pattern_match(&l->pattern, l->got, bytes, len);
+
+	l->got += n;
+	if (n < len) {
+		say_where(l, bytes + n, len - n);
+		die("port %u, %s: byte %" PRIu64 " of %" PRIu64 " sent is 0x%02x, expected 0x%02x",
+		    s->id, who, l->got, l->sent, bytes[n], pattern_byte(&l->pattern, l->got));
+	}
 	if (l->got > l->sent)
 		die("port %u, %s: more bytes than were sent", s->id, who);
 }
@@ -144,7 +124,7 @@ static void send_page(struct side *s, struct side_page *page)
 		len += bufs[i].len;
 	}
 	page->buf.len = len;
-	fill(&s->out, page->host, len);
+	pattern_fill(&s->out.pattern, s->out.sent, page->host, len);
 	must(s->fe, driverq_add(tx_queue(s), bufs, n, 0, false, page), "offering output");
 	page->out = true;
 	page->written = true;
@@ -189,6 +169,18 @@ void side_receive(struct side *s, unsigned int max)
 		die("port %u: %s", s->id, driverq_result_text(result));
 }
 
+void side_drain(struct side *s)
+{
+	uint32_t len;
+	void *token;
+
+	while (driverq_get(rx_queue(s), &token, &len) == DRIVERQ_USED) {
+		const struct side_page *page = token;
+
+		take_input(s, page, len);
+	}
+}
+
 /* The client */
 
 void side_connect(struct side *s, const struct run_daemon *d)
@@ -226,7 +218,7 @@ void side_client_send(struct side *s)
 	size_t len = 1 + run_random() % SIDE_CHUNK;
 	ssize_t n;
 
-	fill(&s->in, buf, len);
+	pattern_fill(&s->in.pattern, s->in.sent, buf, len);
 	n = send(s->fd, buf, len, MSG_NOSIGNAL);
 	if (n > 0)
 		s->in.sent += (uint64_t)n;

@@ -8,6 +8,7 @@
 #define VHU_TESTS_SIDE_H
 
 #include "guest/guest.h"
+#include "pattern.h"
 #include "run.h"
 
 enum {
@@ -18,7 +19,7 @@ enum {
 
 /* One direction. */
 struct line {
-	uint32_t salt;
+	struct pattern pattern;
 	uint64_t sent, got;
 };
 
@@ -56,6 +57,9 @@ void side_send(struct side *s);
 
 /* Takes at most max pieces of input, and gives their buffers back to the device. */
 void side_receive(struct side *s, unsigned int max);
+
+/* Takes input that has come from a device that has stopped; offers nothing again. */
+void side_drain(struct side *s);
 
 /* The client: connects to the daemon; leaves, after it has read what is there. */
 void side_connect(struct side *s, const struct run_daemon *d);
