@@ -3,7 +3,7 @@
 # Each target is one file with the libFuzzer entry point, and a corpus:
 #
 #	fuzz_tests += %reldir%/fuzz_NAME
-#	%canon_reldir%_fuzz_NAME_SOURCES = %reldir%/fuzz_NAME.c $(FUZZ_MAIN)
+#	%canon_reldir%_fuzz_NAME_SOURCES = %reldir%/fuzz_NAME.c %reldir%/fuzz.h $(FUZZ_MAIN)
 #	%canon_reldir%_fuzz_NAME_LDADD = $(LIB...)
 #	%canon_reldir%_fuzz_NAME_LDFLAGS = $(FUZZ_LINK)
 #	EXTRA_DIST += %reldir%/corpus-NAME
@@ -47,6 +47,45 @@ fuzz_tests += %reldir%/fuzz_capture
 %canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE)
 %canon_reldir%_fuzz_capture_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-capture
+
+fuzz_tests += %reldir%/fuzz_telnet
+%canon_reldir%_fuzz_telnet_SOURCES = %reldir%/fuzz_telnet.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_telnet_LDADD = $(LIBBACKENDS)
+%canon_reldir%_fuzz_telnet_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-telnet
+
+fuzz_tests += %reldir%/fuzz_control
+%canon_reldir%_fuzz_control_SOURCES = %reldir%/fuzz_control.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_control_LDADD = $(LIBDEVICE)
+%canon_reldir%_fuzz_control_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-control
+
+fuzz_tests += %reldir%/fuzz_spec
+%canon_reldir%_fuzz_spec_SOURCES = %reldir%/fuzz_spec.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_spec_LDADD = $(LIBSETUP)
+%canon_reldir%_fuzz_spec_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-spec
+
+fuzz_tests += %reldir%/fuzz_config
+%canon_reldir%_fuzz_config_SOURCES = %reldir%/fuzz_config.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_config_LDADD = $(LIBSETUP)
+%canon_reldir%_fuzz_config_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-config
+
+fuzz_tests += %reldir%/fuzz_iotlb
+%canon_reldir%_fuzz_iotlb_SOURCES = %reldir%/fuzz_iotlb.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_iotlb_LDADD = $(LIBVIRTIO)
+%canon_reldir%_fuzz_iotlb_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-iotlb
+
+if HAVE_JSON_C
+fuzz_tests += %reldir%/fuzz_request
+%canon_reldir%_fuzz_request_SOURCES = %reldir%/fuzz_request.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_request_LDADD = $(LIBDAEMON)
+%canon_reldir%_fuzz_request_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-request
+
+endif
 
 if ENABLE_FUZZ
 FUZZ_MAIN =
