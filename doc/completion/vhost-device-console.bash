@@ -16,15 +16,15 @@ __vhu_kinds='terminal tcp: telnet: unix: tcp-connect: unix-connect: pty file: fd
 __vhu_kinds_with_file=' unix unix-connect pty file log '
 __vhu_kind_words() {
 	case $1 in
-	terminal) echo 'ro replay= escape=' ;;
-	tcp) echo 'ro steal replay= clients=' ;;
-	telnet) echo 'ro steal replay= clients=' ;;
-	unix) echo 'ro steal replay= clients= mode= owner= group=' ;;
-	tcp-connect) echo 'ro steal replay= reconnect= reconnect-max=' ;;
-	unix-connect) echo 'ro steal replay= reconnect= reconnect-max=' ;;
-	pty) echo 'ro steal replay= mode= owner= group=' ;;
+	terminal) echo 'ro replay= sanitize= escape=' ;;
+	tcp) echo 'ro steal replay= clients= sanitize=' ;;
+	telnet) echo 'ro steal replay= clients= sanitize=' ;;
+	unix) echo 'ro steal replay= clients= mode= owner= group= sanitize=' ;;
+	tcp-connect) echo 'ro steal replay= sanitize= reconnect= reconnect-max=' ;;
+	unix-connect) echo 'ro steal replay= sanitize= reconnect= reconnect-max=' ;;
+	pty) echo 'ro steal replay= mode= owner= group= sanitize=' ;;
 	file) echo 'replay= mode= owner= group= input= truncate' ;;
-	fd) echo 'ro steal replay= clients=' ;;
+	fd) echo 'ro steal replay= clients= sanitize=' ;;
 	log) echo 'mode= owner= group= max-size= keep= timestamps record=' ;;
 	null) echo '' ;;
 	esac
@@ -38,6 +38,7 @@ __vhu_values() {
 	resize-order=) echo 'auto spec linux-legacy' ;;
 	iommu=) echo 'off on' ;;
 	replay=) echo 'all none' ;;
+	sanitize=) echo 'off safe plain' ;;
 	record=) echo 'output input both' ;;
 	esac
 }

@@ -69,23 +69,23 @@ set -g __vhu_kinds terminal tcp: telnet: unix: tcp-connect: unix-connect: pty fi
 function __vhu_kind_words
 	switch $argv[1]
 	case terminal
-		echo 'ro replay= escape='
+		echo 'ro replay= sanitize= escape='
 	case tcp
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= sanitize='
 	case telnet
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= sanitize='
 	case unix
-		echo 'ro steal replay= clients= mode= owner= group='
+		echo 'ro steal replay= clients= mode= owner= group= sanitize='
 	case tcp-connect
-		echo 'ro steal replay= reconnect= reconnect-max='
+		echo 'ro steal replay= sanitize= reconnect= reconnect-max='
 	case unix-connect
-		echo 'ro steal replay= reconnect= reconnect-max='
+		echo 'ro steal replay= sanitize= reconnect= reconnect-max='
 	case pty
-		echo 'ro steal replay= mode= owner= group='
+		echo 'ro steal replay= mode= owner= group= sanitize='
 	case file
 		echo 'replay= mode= owner= group= input= truncate'
 	case fd
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= sanitize='
 	case log
 		echo 'mode= owner= group= max-size= keep= timestamps record='
 	case null
@@ -102,6 +102,8 @@ function __vhu_values
 		echo 'off on'
 	case replay
 		echo 'all none'
+	case sanitize
+		echo 'off safe plain'
 	case record
 		echo 'output input both'
 	end

@@ -92,6 +92,7 @@ struct port_client_options attachment_client_options(const struct attachment *a,
 		.steals = o->steal,
 		.holds = !o->ro,
 		.shows = port->console,
+		.sanitize = o->sanitize,
 		.replay = o->replay.set	  ? o->replay.value
 			  : port->console ? PORT_REPLAY_ALL
 					  : 0,

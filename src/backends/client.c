@@ -313,7 +313,8 @@ static void drained(struct stream *s)
 		finished(c);
 		return;
 	}
-	c->member.takes_now = c->socket && !c->member.shows && !c->deaf && !c->stream.half_closed;
+	c->member.takes_now = c->socket && !c->member.shows && !c->member.sanitize.level &&
+			      !c->deaf && !c->stream.half_closed;
 	if (c->member.full)
 		port_output_again(&c->member);
 }
@@ -501,5 +502,10 @@ uint64_t client_n_received(const struct client *c)
 
 uint64_t client_position(const struct client *c)
 {
-	return c->member.pos - min_u64(wire_unwritten(c), c->member.pos);
+	uint64_t unwritten = wire_unwritten(c);
+
+	/* How much of the last read it was before something was taken out, nobody knows. */
+	if (c->member.sanitize.level && unwritten > 0)
+		return c->member.pos_before;
+	return c->member.pos - min_u64(unwritten, c->member.pos);
 }

@@ -53,6 +53,8 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/reach.h \
 	%reldir%/replay.c \
 	%reldir%/replay.h \
+	%reldir%/sanitize.c \
+	%reldir%/sanitize.h \
 	%reldir%/server.c \
 	%reldir%/server.h \
 	%reldir%/stream.c \

@@ -75,6 +75,7 @@ void port_forget(struct port *port)
 
 		c->pos = c->replay_end = port->out.head;
 		c->replay = (struct replay){ 0 };
+		sanitize_restart(&c->sanitize);
 		if (c->ops->input_forget)
 			c->ops->input_forget(c);
 	}

@@ -47,6 +47,8 @@ enum client_tag {
 	CLIENT_WRITTEN,
 	CLIENT_LOST,
 	CLIENT_SENT,
+	CLIENT_SANITIZE, /* as struct sanitize is, if it is on; then these */
+	CLIENT_POS_BEFORE,
 };
 
 enum client_flag {
@@ -189,6 +191,10 @@ void port_client_save(const struct port_client *c, struct handover_out *out, uns
 	state_put_number(w, CLIENT_WRITTEN, c->n_written);
 	state_put_number(w, CLIENT_LOST, c->n_lost);
 	state_put_number(w, CLIENT_SENT, c->sent);
+	if (c->sanitize.level) {
+		state_put_bytes(w, CLIENT_SANITIZE, &c->sanitize, sizeof(c->sanitize));
+		state_put_number(w, CLIENT_POS_BEFORE, c->pos_before);
+	}
 	state_end(w);
 }
 
@@ -202,6 +208,16 @@ static void insert(struct port *port, struct port_client *c)
 	list_append(node, &c->link); /* before it */
 	port->n_clients++;
 	port->n_openers += !c->passive;
+}
+
+static void load_sanitize(struct port_client *c, struct handover_in *in)
+{
+	struct state_reader *r = &in->state;
+
+	handover_take_exact(in, CLIENT_SANITIZE, "sanitize", &c->sanitize, sizeof(c->sanitize));
+	if (!sanitize_is_valid(&c->sanitize))
+		state_fail(r, "the filter is in no state that it has");
+	c->pos_before = state_take_number(r, CLIENT_POS_BEFORE, "position before", c->pos);
 }
 
 static void load_client(struct port_client *c, struct handover_in *in)
@@ -223,6 +239,8 @@ static void load_client(struct port_client *c, struct handover_in *in)
 	c->n_written = state_take_number(r, CLIENT_WRITTEN, "written", UINT64_MAX);
 	c->n_lost = state_take_number(r, CLIENT_LOST, "lost", UINT64_MAX);
 	c->sent = state_take_number(r, CLIENT_SENT, "sent", c->port->out.head);
+	if (state_has(r, CLIENT_SANITIZE))
+		load_sanitize(c, in);
 }
 
 bool port_client_load(struct port *port, struct port_client *c, const struct port_client_ops *ops,

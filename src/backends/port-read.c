@@ -11,7 +11,7 @@ enum {
 	DISCARD_SIZE = 4096,
 };
 
-_Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + REPLAY_HELD_MAX + 2,
+_Static_assert(PORT_READ_MIN >= 2 * LINE_MAX_LEN + SANITIZE_HELD_MAX + REPLAY_HELD_MAX + 2,
 	       "a read has room for lines, held bytes, and new ones");
 
 bool port_readable(const struct port_client *client)
@@ -69,6 +69,21 @@ static size_t read_on(struct port_client *c, char *buf, size_t cap)
 	return n;
 }
 
+/* The same without what the client is not to be given; 0 when there is no more. */
+static size_t read_sane(struct port_client *c, char *buf, size_t cap)
+{
+	char *raw = buf + SANITIZE_HELD_MAX; /* so that nothing is written over before it is read */
+	size_t len = 0, n;
+
+	if (c->sanitize.level == SANITIZE_OFF)
+		return read_on(c, buf, cap);
+	do {
+		n = read_on(c, raw, cap - SANITIZE_HELD_MAX);
+		len = sanitize_filter(&c->sanitize, raw, n, buf);
+	} while (len == 0 && n > 0);
+	return len;
+}
+
 /* Moves a client on to the oldest byte there is. Returns how many it will never see. */
 static uint64_t skip_lost(struct port_client *c)
 {
@@ -80,6 +95,7 @@ static uint64_t skip_lost(struct port_client *c)
 	/* A sequence that was held has no end any more. */
 	lost = port->out.tail - c->pos + c->replay.n_held;
 	c->replay = (struct replay){ 0 };
+	sanitize_restart(&c->sanitize);
 	c->pos = port->out.tail;
 	c->n_lost += lost;
 	port->counters.output_lost += lost;
@@ -94,8 +110,9 @@ size_t port_read(struct port_client *client, void *buf, size_t cap)
 	if (client->port->frozen)
 		return 0;
 	line = put_line(client, buf, skip_lost(client));
-	n = read_on(client, (char *)buf + line, cap - line);
-	client->n_read += n;
+	client->pos_before = client->pos;
+	n = read_sane(client, (char *)buf + line, cap - line);
+	client->n_read += client->pos - client->pos_before;
 	if (client->port->delivered < client->pos)
 		client->port->delivered = client->pos;
 	port_wake_stalled(client->port);

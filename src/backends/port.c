@@ -540,6 +540,7 @@ void port_join(struct port *port, struct port_client *client, const struct port_
 		.shows = options->shows,
 		.pos = replay_start(port, options),
 		.replay_end = port->out.head,
+		.sanitize = { .level = (uint8_t)options->sanitize },
 	};
 	snprintf(client->what, sizeof(client->what), "%s", options->what ? options->what : "");
 	if (client->holds && !client->passive)

@@ -8,6 +8,7 @@
 #define VHU_BACKENDS_PORT_H
 
 #include "backends/replay.h"
+#include "backends/sanitize.h"
 #include "base.h"
 #include "bytering.h"
 #include "histogram.h"
@@ -93,6 +94,7 @@ struct port_client_options {
 	bool passive;	 /* it does not make the host side open: a log */
 	bool shows;	 /* to people: it is told in words what was lost, and of its role */
 	uint64_t replay; /* bytes of old output it is given, or PORT_REPLAY_ALL */
+	enum sanitize_level sanitize; /* what of the output it is not given */
 	/* What is shown in lists and logs, as "tcp 127.0.0.1:4711"; copied. */
 	const char *what;
 };
@@ -120,6 +122,8 @@ struct port_client {
 	uint64_t sent;	     /* of a client that keeps: next byte to send; it sets it */
 	uint64_t replay_end; /* what is before it was there when the client joined */
 	struct replay replay;
+	struct sanitize sanitize; /* with a level, it never takes_now */
+	uint64_t pos_before; /* pos before the last read */
 	const char *notice;  /* a line to be told with the next read, or NULL; static */
 	uint16_t cols, rows; /* of its terminal; 0: unknown */
 	uint64_t n_read, n_written, n_lost; /* bytes */

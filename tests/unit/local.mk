@@ -180,6 +180,9 @@ unit_tests += %reldir%/test_restart_kill
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_sanitize
+%canon_reldir%_test_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_escape
 %canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
