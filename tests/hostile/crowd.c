@@ -121,8 +121,8 @@ static void boot(struct innocent *p, const struct run_daemon *d, unsigned int i)
 	must(&p->fe, guest_start(&p->guest, RUN_WAIT_MS), "an innocent's start");
 	must(&p->fe, guest_await_port(&p->guest, PORT, RUN_WAIT_MS), "an innocent's port");
 	side_init(&p->side, &p->fe, PORT);
-	p->side.out.salt += 2 * i;
-	p->side.in.salt += 2 * i;
+	p->side.out.pattern.salt += 2 * i;
+	p->side.in.pattern.salt += 2 * i;
 	side_open(&p->side, &p->guest);
 	p->side.fd = dial_client(d, i);
 	must(&p->fe, guest_await_port_host_open(&p->guest, PORT, true, RUN_WAIT_MS),

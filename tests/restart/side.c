@@ -209,7 +209,7 @@ void side_leave(struct side *s)
 
 void side_input(const struct side *s, uint8_t *ret_bytes, size_t len)
 {
-	fill(&s->in, ret_bytes, len);
+	pattern_fill(&s->in.pattern, s->in.sent, ret_bytes, len);
 }
 
 void side_client_send(struct side *s)
