@@ -284,6 +284,16 @@ unit_tests += %reldir%/test_console_overflow
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 
+# Calls that fail in turn: fail_rig.h.
+fail_flags = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray \
+	-Wl,--wrap=mmap -Wl,--wrap=eventfd -Wl,--wrap=memfd_create -Wl,--wrap=ftruncate \
+	-Wl,--wrap=pipe2 -Wl,--wrap=socketpair
+
+unit_tests += %reldir%/test_session_scarce
+%canon_reldir%_test_session_scarce_SOURCES = %reldir%/test_session_scarce.c %reldir%/fail_rig.h $(session_rig)
+%canon_reldir%_test_session_scarce_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+%canon_reldir%_test_session_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
+
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
