@@ -284,11 +284,6 @@ unit_tests += %reldir%/test_console_overflow
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 
-# Calls that fail in turn: fail_rig.h.
-fail_flags = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray \
-	-Wl,--wrap=mmap -Wl,--wrap=eventfd -Wl,--wrap=memfd_create -Wl,--wrap=ftruncate \
-	-Wl,--wrap=pipe2 -Wl,--wrap=socketpair
-
 unit_tests += %reldir%/test_session_scarce
 %canon_reldir%_test_session_scarce_SOURCES = %reldir%/test_session_scarce.c %reldir%/fail_rig.h $(session_rig)
 %canon_reldir%_test_session_scarce_LDADD = $(LIBALL) $(CMOCKA_LIBS)
@@ -535,6 +530,16 @@ unit_tests += %reldir%/test_trace_text
 unit_tests += %reldir%/test_gmem_read
 %canon_reldir%_test_gmem_read_SOURCES = %reldir%/test_gmem_read.c %reldir%/ring_rig.h
 %canon_reldir%_test_gmem_read_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+# Calls that fail in turn: fail_rig.h.
+fail_flags = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray \
+	-Wl,--wrap=mmap -Wl,--wrap=eventfd -Wl,--wrap=memfd_create -Wl,--wrap=ftruncate \
+	-Wl,--wrap=pipe2 -Wl,--wrap=socketpair
+
+unit_tests += %reldir%/test_scarce
+%canon_reldir%_test_scarce_SOURCES = %reldir%/test_scarce.c %reldir%/fail_rig.h %reldir%/picture_rig.h
+%canon_reldir%_test_scarce_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+%canon_reldir%_test_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
 
 unit_tests += %reldir%/test_picture
 %canon_reldir%_test_picture_SOURCES = %reldir%/test_picture.c %reldir%/picture_rig.h
