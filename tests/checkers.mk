@@ -84,5 +84,5 @@ clean-local:
 	rm -rf check-tidy check-analyzer check-cppcheck check-cppcheck.log
 	find . '(' -name '*.gcda' -o -name '*.gcno' ')' -exec rm -f {} +
 
-EXTRA_DIST += tests/coverage.sh tests/checkers/each.sh tests/checkers/analyze.sh \
+EXTRA_DIST += src/conform/cases/.clang-tidy tests/coverage.sh tests/checkers/each.sh tests/checkers/analyze.sh \
 	tests/checkers/analyzer-known

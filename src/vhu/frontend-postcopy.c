@@ -131,6 +131,20 @@ static void serve_backend(struct vhu_frontend_postcopy *pc)
 		note_failure(pc, -EFAULT); /* a fault outside of what it told us of */
 }
 
+struct vhu_frontend_faults vhu_frontend_postcopy_faults(struct vhu_frontend_postcopy *pc)
+{
+	struct vhu_frontend_faults faults;
+
+	pthread_mutex_lock(&pc->lock);
+	faults = (struct vhu_frontend_faults){
+		.n_backend = pc->n_backend_faults,
+		.n_own = pc->n_own_faults,
+		.n_pages = pc->n_pages,
+	};
+	pthread_mutex_unlock(&pc->lock);
+	return faults;
+}
+
 static void *serve_faults(void *arg)
 {
 	struct vhu_frontend_postcopy *pc = arg;

@@ -55,6 +55,12 @@ int vhu_frontend_postcopy_table(struct vhu_frontend *fe, struct vhu_frontend_pos
 int vhu_frontend_postcopy_fill(struct vhu_frontend *fe, struct vhu_frontend_postcopy *pc, size_t n,
 			       size_t *ret_left);
 
+/* Served so far: faults of the back-end, and ours; pages that were put in place. */
+struct vhu_frontend_faults {
+	uint64_t n_backend, n_own, n_pages;
+};
+struct vhu_frontend_faults vhu_frontend_postcopy_faults(struct vhu_frontend_postcopy *pc);
+
 /* All that is missing, then POSTCOPY_END; the thread ends. */
 int vhu_frontend_postcopy_end(struct vhu_frontend *fe, struct vhu_frontend_postcopy *pc);
 

@@ -13,7 +13,8 @@ print_inputs() {
 	inputs=$1
 	shift
 	echo "$@" $CHECK_FLAGS
-	cat .clang-tidy tests/checkers/*
+	cat .clang-tidy "${inputs%/*}/.clang-tidy" tests/checkers/*.sh
+	grep -h "^$inputs " tests/checkers/*-known
 	$CC -M $CHECK_FLAGS "$inputs" | sed 's/^[^ ]*://; s/\\$//' | xargs cat
 }
 

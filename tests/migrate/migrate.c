@@ -250,14 +250,16 @@ static int load(enum ending ending)
 /* The guest works while its memory comes. */
 static void await_memory(void)
 {
+	struct vhu_frontend_faults faults;
 	size_t left = 1;
 
 	while (left > 0) {
 		step(true);
 		must(&m.fe, vhu_frontend_postcopy_fill(&m.fe, &t.pc, FILL, &left), "filling");
 	}
-	t.n_late += t.pc.n_pages;
-	t.n_faults += t.pc.n_backend_faults + t.pc.n_own_faults;
+	faults = vhu_frontend_postcopy_faults(&t.pc);
+	t.n_late += faults.n_pages;
+	t.n_faults += faults.n_backend + faults.n_own;
 	must(&m.fe, vhu_frontend_postcopy_end(&m.fe, &t.pc), "the end of postcopy");
 }
 

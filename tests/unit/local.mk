@@ -1,5 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 
+# Calls that fail in turn: fail_rig.h.
+fail_flags = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=reallocarray \
+	-Wl,--wrap=mmap -Wl,--wrap=eventfd -Wl,--wrap=memfd_create -Wl,--wrap=ftruncate \
+	-Wl,--wrap=pipe2 -Wl,--wrap=socketpair
+
+# For children that leave with _exit() and write down what they have reached.
+if ENABLE_COVERAGE
+dump_flags = -Wl,-u,__gcov_dump
+endif
+
 # One program per module, linked with its own layer and those below.
 EXTRA_DIST += %reldir%/driver_ring.h %reldir%/packed_rig.h %reldir%/ring_rig.h %reldir%/unit.h %reldir%/wild_rig.h %reldir%/no-cmocka.sh
 
@@ -319,6 +329,17 @@ unit_tests += %reldir%/test_console_overflow
 # Both ends of a session in one process, a guest's driver on one of them.
 session_rig = %reldir%/session_rig.c %reldir%/session_rig.h
 
+unit_tests += %reldir%/test_session_scarce
+%canon_reldir%_test_session_scarce_SOURCES = %reldir%/test_session_scarce.c %reldir%/fail_rig.h $(session_rig)
+%canon_reldir%_test_session_scarce_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+%canon_reldir%_test_session_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
+
+unit_tests += %reldir%/test_session_handover
+%canon_reldir%_test_session_handover_SOURCES = %reldir%/test_session_handover.c %reldir%/fail_rig.h \
+	%reldir%/iommu_rig.h $(session_rig)
+%canon_reldir%_test_session_handover_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+%canon_reldir%_test_session_handover_LDFLAGS = $(AM_LDFLAGS) $(fail_flags) $(dump_flags)
+
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)
@@ -565,6 +586,11 @@ unit_tests += %reldir%/test_trace_text
 unit_tests += %reldir%/test_gmem_read
 %canon_reldir%_test_gmem_read_SOURCES = %reldir%/test_gmem_read.c %reldir%/ring_rig.h
 %canon_reldir%_test_gmem_read_LDADD = $(LIBTRACE) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_scarce
+%canon_reldir%_test_scarce_SOURCES = %reldir%/test_scarce.c %reldir%/fail_rig.h %reldir%/picture_rig.h
+%canon_reldir%_test_scarce_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+%canon_reldir%_test_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
 
 unit_tests += %reldir%/test_picture
 %canon_reldir%_test_picture_SOURCES = %reldir%/test_picture.c %reldir%/picture_rig.h

@@ -31,7 +31,7 @@ static int pump(void *arg)
 	return loop_step(rig->loop, true);
 }
 
-static void ended(struct vhu_backend *b, void *arg)
+void rig_ended(struct vhu_backend *b, void *arg)
 {
 	struct session_rig *rig = arg;
 
@@ -121,9 +121,9 @@ void rig_connect(struct session_rig *rig)
 	if (rig->b)
 		rig_disconnect(rig);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(
-		vhu_backend_new(rig->loop, &rig->con.vdev, fds[0], &options, ended, rig, &rig->b),
-		0);
+	assert_int_equal(vhu_backend_new(rig->loop, &rig->con.vdev, fds[0], &options, rig_ended,
+					 rig, &rig->b),
+			 0);
 	vhu_frontend_attach(&rig->fe, fds[1]);
 }
 

@@ -51,6 +51,9 @@ int rig_setup_ports(void **state, unsigned int max_ports);
 /* A new session, nothing sent on it. An older one is ended first. */
 void rig_connect(struct session_rig *rig);
 
+/* What a session tells when it has ended: arg is the rig. */
+void rig_ended(struct vhu_backend *b, void *arg);
+
 /* The front-end hangs up; returns when the session has ended. */
 void rig_disconnect(struct session_rig *rig);
 

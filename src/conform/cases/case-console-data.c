@@ -94,7 +94,7 @@ int case_vc_data_byte(struct trial *t)
 		err = con_peer_write(t, &c, 1);
 		if (err == 0)
 			err = con_take_input(t, id, &page, &len, TRIAL_ANSWER_MS);
-		if (err == 0 && (!page || len != 1 || page->host[0] != c))
+		if (err == 0 && (!page || len != 1 || page->host[0] != (uint8_t)c))
 			err = trial_fail(t,
 					 "one byte of input, and no more: expected a buffer with "
 					 "it alone, but %u bytes came",
@@ -372,7 +372,8 @@ static int read_backlog(struct trial *t, unsigned int id, char *text)
 	if (err == 0)
 		err = con_peer_read_some(t, text, BULK - 1, TRIAL_QUIET_MS, &n);
 	for (size_t i = 0; i < n; i++)
-		text[i] = text[i] ? text[i] : ' ';
+		if (!text[i])
+			text[i] = ' ';
 	if (err == 0)
 		err = check_lines(t, text, lines, 3, &any);
 	if (err == 0 && !any)
