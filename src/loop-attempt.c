@@ -52,6 +52,7 @@ static void *address(const struct op_request *r)
 	return (void *)(uintptr_t)r->addr;
 }
 
+/* seccomp: poll */
 static bool is_ready(const struct op_request *r)
 {
 	struct pollfd fd = { .fd = r->fd, .events = loop_attempt_events(r) };
@@ -60,6 +61,7 @@ static bool is_ready(const struct op_request *r)
 }
 
 /* A file is always ready, and its reader waits for the disk at most. */
+/* seccomp: fstat newfstatat */
 static bool is_file(int fd)
 {
 	struct stat st;
@@ -67,6 +69,7 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
+/* seccomp: read write accept4 */
 static int guarded_call(const struct op_request *r)
 {
 	size_t len = r->len <= GUARDED_MAX || is_file(r->fd) ? r->len : GUARDED_MAX;
@@ -96,6 +99,7 @@ static int guarded(struct loop_guard *g, const struct op_request *r, bool ready)
 	return res == -EINTR ? -EAGAIN : res;
 }
 
+/* seccomp: recvfrom sendto */
 static int by_socket(const struct op_request *r)
 {
 	if (r->code == OP_READ)
@@ -103,6 +107,7 @@ static int by_socket(const struct op_request *r)
 	return result(send(r->fd, r->addr, r->len, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+/* seccomp: preadv2 pwritev2 */
 static int by_nowait(const struct op_request *r)
 {
 	struct iovec iov = { .iov_base = address(r), .iov_len = r->len };
@@ -133,6 +138,7 @@ static int transfer(struct loop_guard *g, struct op *op, bool ready)
 	return guarded(g, r, ready);
 }
 
+/* seccomp: recvmsg sendmsg */
 int loop_attempt(struct loop_guard *g, struct op *op, bool ready)
 {
 	const struct op_request *r = &op->request;

@@ -11,6 +11,7 @@ enum { TICK_NS = 5 * 1000 * 1000 };
 /* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
 enum { GUARD_SIGNAL = SIGURG };
 
+/* seccomp: timer_settime rt_sigreturn */
 static void set_ticking(struct loop_guard *g, bool on)
 {
 	struct itimerspec spec = {
@@ -40,6 +41,7 @@ static void tick(int number, siginfo_t *info, void *context)
 }
 
 /* Without SA_RESTART: the call is to end. */
+/* seccomp(start): rt_sigaction rt_sigprocmask */
 static int take_signal(void)
 {
 	struct sigaction action = { .sa_sigaction = tick, .sa_flags = SA_SIGINFO };
@@ -53,6 +55,7 @@ static int take_signal(void)
 	return 0;
 }
 
+/* seccomp(start): timer_create gettid */
 int loop_guard_open(struct loop_guard *g)
 {
 	struct sigevent event = {
@@ -69,6 +72,7 @@ int loop_guard_open(struct loop_guard *g)
 	return timer_create(CLOCK_MONOTONIC, &event, &g->timer) < 0 ? -errno : 0;
 }
 
+/* seccomp: timer_delete */
 void loop_guard_close(struct loop_guard *g)
 {
 	timer_delete(g->timer);

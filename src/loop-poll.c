@@ -200,6 +200,7 @@ static void poll_cancel_all(struct loop *loop)
 
 /* Waiting */
 
+/* seccomp: ppoll */
 static int look_for(struct loop_poller *p, uint64_t wait_ns)
 {
 	struct timespec wait = {
@@ -373,6 +374,7 @@ static void poll_reap(struct loop *loop)
 	}
 }
 
+/* seccomp: recvmsg sendmsg */
 static int poll_message_now(struct loop *loop, enum op_code code, int fd, const struct msghdr *msg)
 {
 	ssize_t n;

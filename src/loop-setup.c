@@ -131,6 +131,7 @@ static int equip_ring(struct io_uring *ring, bool *ret_restricted, const char **
 	return err < 0 ? err : 0;
 }
 
+/* seccomp(start): io_uring_setup io_uring_register mmap munmap */
 int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, bool *ret_restricted,
 		    const char **ret_why)
 {

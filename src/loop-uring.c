@@ -39,11 +39,13 @@ static int uring_open(struct loop *loop, unsigned int n_ops, const char **ret_wh
 	return loop_setup_ring(&loop->ring, cq_entries, &loop->restricted, ret_why);
 }
 
+/* seccomp: io_uring_register:21 munmap */
 static void uring_close(struct loop *loop)
 {
 	io_uring_queue_exit(&loop->ring);
 }
 
+/* seccomp: io_uring_enter */
 static int uring_submit(struct loop *loop)
 {
 	return io_uring_submit(&loop->ring);

@@ -26,7 +26,7 @@ void loop_choose_engine(enum loop_choice choice)
 
 bool loop_engine_lacks(int err)
 {
-	return err < 0 && err != -EMFILE && err != -ENFILE;
+	return err < 0 && err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -EAGAIN;
 }
 
 static void say_once(const char *why)

@@ -126,14 +126,12 @@ struct loop_turns {
 	void (*submit)(void *arg);
 };
 
-/* What is below loops. The numbers are places in LOOP_ENGINE_WORDS. */
+/* What is below loops, in the order of the words of --engine. */
 enum loop_choice {
 	LOOP_AUTO,  /* an io_uring; where there is none to be had, poll(2), and a line says why */
 	LOOP_URING, /* an io_uring, or no loop */
 	LOOP_POLL,
 };
-
-#define LOOP_ENGINE_WORDS "auto|uring|poll"
 
 /* For all loops of this process that are made from now on; LOOP_AUTO at first. */
 void loop_choose_engine(enum loop_choice choice);

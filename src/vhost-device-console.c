@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/setup.h"
 #include "log.h"
+#include "loop.h"
 #include "systemd.h"
 
 enum {
@@ -70,5 +71,6 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	log_set_level((enum log_level)setup->options.log_level);
+	loop_choose_engine((enum loop_choice)setup->options.engine);
 	return daemon_run(argc, argv, setup, upgrades ? &from : NULL);
 }

@@ -22,6 +22,7 @@
 enum {
 	EXIT_BROKEN = 1,
 	EXIT_USAGE = 2,
+	EXIT_NO_ENGINE = 3,
 	N_OPS = 512,
 	WHY_MAX = 512,
 };
@@ -224,12 +225,16 @@ static int run_proxy(const struct trace_command *c)
 	struct watch w = { .fd = catch_signals() };
 	const char *why = "cannot receive signals";
 	struct trace_hub *hub;
-	int err = w.fd < 0 ? w.fd : loop_new(N_OPS, &w.loop, &why);
+	int err;
 
+	loop_choose_engine((enum loop_choice)c->options.engine);
+	err = w.fd < 0 ? w.fd : loop_new(N_OPS, &w.loop, &why);
 	if (err < 0) {
 		log_error(NULL, "%s", why);
 		fd_close(w.fd);
-		return EXIT_FAILURE;
+		return c->options.engine == LOOP_URING && w.fd >= 0 && loop_engine_lacks(err)
+			       ? EXIT_NO_ENGINE
+			       : EXIT_FAILURE;
 	}
 	raise_fd_limit();
 	gmem_fault_guard_install();

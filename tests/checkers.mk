@@ -63,12 +63,17 @@ check-valgrind: $(check_PROGRAMS)
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"
 
+# All tests where io_uring is forbidden, as in most containers: on poll(2).
+check-poll: $(check_PROGRAMS) $(bin_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS LOG_COMPILER='$(abs_top_builddir)/tests/tools/no-uring' \
+		SH_LOG_COMPILER='$(abs_top_builddir)/tests/tools/no-uring $(SHELL)'
+
 # Instructions and system calls of a message, against tests/budget/budgets.
 check-budget: $(check_PROGRAMS) $(bin_PROGRAMS)
 	top_srcdir='$(abs_top_srcdir)' top_builddir='$(abs_top_builddir)' \
 		$(SHELL) $(top_srcdir)/tests/budget/run.sh
 
-.PHONY: check-format check-tidy check-analyzer check-cppcheck check-valgrind check-budget coverage
+.PHONY: check-format check-tidy check-analyzer check-cppcheck check-valgrind check-poll check-budget coverage
 
 # Runs the tests and says, by file, how many lines of src they reach.
 coverage:

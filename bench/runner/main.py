@@ -137,8 +137,9 @@ def _measure(options, build, programs, chosen):
 
 def _tables(found, chosen):
     found.table = table.main_table(found.results, found.other is not None)
-    has_sweep = any(w.group == "poll" for w in chosen)
-    found.sweep = table.sweep_table(found.runs) if has_sweep else []
+    groups = {w.group for w in chosen}
+    found.sweep = table.sweep_table(found.runs) if "poll" in groups else []
+    found.engine = table.engine_table(found.runs) if "engine" in groups else []
 
 
 def _write_json(path, found):

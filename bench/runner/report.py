@@ -59,6 +59,11 @@ other, with a polling driver; the kick comes 1000 times a second, whatever
 became of the last one; tx is a stream.
 """
 
+ENGINE = """\
+What an io_uring is worth: the same runs where the daemon has poll(2) instead, as it
+does where io_uring is forbidden.
+"""
+
 GUEST = "What `bench/guest` printed, in a Linux guest of QEMU without KVM:"
 
 
@@ -86,6 +91,8 @@ def sections(found):
     parts = [_summary(found.results, found.violations), "", *found.table]
     if found.sweep:
         parts += ["", "## Polling before sleep", "", *SWEEP.splitlines(), "", *found.sweep]
+    if found.engine:
+        parts += ["", "## Without io_uring", "", *ENGINE.splitlines(), "", *found.engine]
     if found.guest:
         parts += ["", "## In a real guest", "", GUEST, "", "```", *found.guest, "```"]
     return parts

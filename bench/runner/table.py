@@ -5,7 +5,7 @@ from typing import Optional
 
 from . import rows as row_table
 from .figures import Figure, cell, divided, figure, number
-from .workloads import POLL_US
+from .workloads import ENGINES, POLL_US
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,25 @@ def main_table(all_results, has_other):
     return lines + (["", "Runs that failed:", "", *failures] if failures else [])
 
 
-def sweep_table(rounds):
-    lines = _head(["`--poll-us`"] + [column[0] for column in row_table.SWEEP])
-    for us in POLL_US:
-        cells = [str(us)]
-        for _, end, name, scale in row_table.SWEEP:
-            get = row_table.key(f"poll-{us}-{end}", name, scale)
+def _option_table(rounds, option, values, columns, prefix):
+    """A line for each value of an option; workloads are named by prefix, value and column."""
+    lines = _head([f"`{option}`"] + [column[0] for column in columns])
+    for value in values:
+        cells = [str(value)]
+        for _, end, name, scale in columns:
+            get = row_table.key(f"{prefix}{value}-{end}", name, scale)
             fig = _over_rounds(rounds, "ours", get)
             cells.append(cell(fig) if fig else "failed")
         lines.append(_line(cells))
     return lines
+
+
+def sweep_table(rounds):
+    return _option_table(rounds, "--poll-us", POLL_US, row_table.SWEEP, "poll-")
+
+
+def engine_table(rounds):
+    return _option_table(rounds, "--engine", ENGINES, row_table.ENGINE, "")
 
 
 def _plain(fig):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 CONSOLE = "console"
 DATA = "data"
 
+ENGINES = ("uring", "poll")
 POLL_US = (0, 10, 20, 50, 100, 200)
 MANY = (1, 64, 256)
 # Messages under way for each of many guests: one guest alone has a batch, too.
@@ -78,8 +79,24 @@ def _sweep():
             for us in POLL_US for name, args, device in modes]
 
 
+def _engines():
+    """Each kind of work on both engines, one beside the other."""
+    modes = (
+        ("kick", "kick --asleep", CONSOLE, 1),
+        ("echo", "echo --wait poll", CONSOLE, 1),
+        ("tx", "tx --chunk 4K", DATA, 1),
+        ("rx", "rx --chunk 4K", DATA, 1),
+        ("many", f"many --depth {MANY_DEPTH}", CONSOLE, 64),
+        ("crowd", f"many --depth {MANY_DEPTH}", CONSOLE, 256),
+        ("idle", "idle", CONSOLE, 64),
+    )
+    return [Workload(f"{engine}-{name}", "engine", args=args, device=device, guests=guests,
+                     daemon_args=f"--engine {engine}", ours_only=True, seconds=1.1 + guests / 800)
+            for name, args, device, guests in modes for engine in ENGINES]
+
+
 ALL = (_latencies() + _streams() + _crowds()
-       + [Workload("ring", "ring", "ring", ours_only=True, seconds=2.0)] + _sweep())
+       + [Workload("ring", "ring", "ring", ours_only=True, seconds=2.0)] + _sweep() + _engines())
 GROUPS = tuple(dict.fromkeys(w.group for w in ALL))
 
 

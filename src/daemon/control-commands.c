@@ -136,7 +136,7 @@ static void add_number(struct call *call, const char *name, unsigned int number)
 
 static int run_status(struct call *call)
 {
-	control_status(call->result, call->args->guests, call->guest);
+	control_status(call->result, call->args->loop, call->args->guests, call->guest);
 	return 0;
 }
 

@@ -192,8 +192,8 @@ static struct json_object *device(const struct guest *g)
 	return o;
 }
 
-void control_status(struct json_object *object, const struct list_node *guests,
-		    const struct guest *only)
+void control_status(struct json_object *object, const struct loop *loop,
+		    const struct list_node *guests, const struct guest *only)
 {
 	struct json_object *devices = json_object_new_array();
 	const struct list_node *node = guests->next;
@@ -206,5 +206,6 @@ void control_status(struct json_object *object, const struct list_node *guests,
 	}
 	add_text(object, "version", PACKAGE_VERSION);
 	add_number(object, "pid", (uint64_t)getpid());
+	add_text(object, "engine", loop_engine_name(loop));
 	add(object, "devices", devices);
 }

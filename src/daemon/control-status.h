@@ -10,8 +10,8 @@
 /* A string that may have come from anywhere; what is no UTF-8 is replaced. */
 struct json_object *control_json_text(const char *text);
 
-/* Adds the daemon, and guests (struct guest), or only one of them, to object. */
-void control_status(struct json_object *object, const struct list_node *guests,
-		    const struct guest *only);
+/* Adds the daemon with its loop, and guests (struct guest), or only one of them, to object. */
+void control_status(struct json_object *object, const struct loop *loop,
+		    const struct list_node *guests, const struct guest *only);
 
 #endif

@@ -266,10 +266,16 @@ static void print_counters(struct json_object *device, struct json_object *port,
 void ctl_status_print(struct json_object *result, bool verbose, FILE *out)
 {
 	char *version = text_for_terminal(text(result, "version") ? text(result, "version") : "-");
+	const char *named = text(result, "engine"); /* not by older daemons */
+	char *engine = named ? text_for_terminal(named) : NULL;
 
-	fprintf(out, "vhost-device-console %s, pid %" PRIu64 "\n", version ? version : "",
+	fprintf(out, "vhost-device-console %s, pid %" PRIu64, version ? version : "",
 		number(result, "pid"));
+	if (engine)
+		fprintf(out, ", engine %s", engine);
+	fputc('\n', out);
 	free(version);
+	free(engine);
 	print_devices(result, out);
 	print_ports(result, out);
 	print_attachments(result, out);

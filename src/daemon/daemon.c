@@ -575,7 +575,7 @@ static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from)
 {
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
-	int ret = EXIT_FAILURE;
+	int ret = EXIT_FAILURE, err;
 	unsigned int n_ops;
 	const char *why;
 	uint64_t n_fds;
@@ -586,10 +586,13 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
 	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
-		if (open_loops(&d, n_ops, &why) == 0)
+		err = open_loops(&d, n_ops, &why);
+		if (err == 0)
 			ret = run(&d, from);
 		else
 			log_error(NULL, "%s", why);
+		if (loop_engine_lacks(err) && setup->options.engine == LOOP_URING)
+			ret = DAEMON_EXIT_NO_ENGINE;
 	}
 	free_all(&d);
 	return ret;

@@ -39,6 +39,9 @@ struct daemon {
 	struct signalfd_siginfo siginfo;
 };
 
+/* The engine that was asked for is not to be had here. */
+enum { DAEMON_EXIT_NO_ENGINE = 3 };
+
 /*
  * Serves until it is told to end. setup is taken. from: NULL, or what it goes on
  * from. Returns the exit status.

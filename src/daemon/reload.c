@@ -72,6 +72,8 @@ static void warn_of_options(const struct setup *old, const struct setup *new)
 		log_warning(NULL, "another --max-queue-size counts for devices that are new");
 	if (old->options.loops != new->options.loops)
 		log_warning(NULL, "another --loops counts when the daemon is started again");
+	if (old->options.engine != new->options.engine)
+		log_warning(NULL, "another --engine counts when the daemon is started again");
 	if (!same_text(old->options.journal, new->options.journal))
 		log_warning(NULL, "another --journal counts when the daemon is started again");
 	if (!same_text(old->options.trace, new->options.trace))

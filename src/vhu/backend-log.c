@@ -23,8 +23,11 @@ static void write_done(struct op *op, int res)
 {
 	struct vhu_log_signal *s = container_of(op, struct vhu_log_signal, write);
 
+	if (res == -EDEADLK) /* it held up the loop, and so all others */
+		vhu_backend_close(s->b, LOG_LEVEL_WARNING,
+				  "the dirty log's descriptor was ready, and then made us wait");
 	/* A descriptor that takes no more was signalled and not read: told already. */
-	if (res < 0 && res != -EAGAIN && res != -ECANCELED && res != -EINTR)
+	else if (res < 0 && res != -EAGAIN && res != -ECANCELED && res != -EINTR)
 		vhu_backend_warn(s->b, s->b->who,
 				 "cannot signal that the dirty log has changed (error %d)", -res);
 	if (s->again && !scope_cancelling(&s->scope)) {

@@ -203,10 +203,25 @@ void vqio_service_now(struct vqio *v)
 	make_ready(v);
 }
 
+/* It held up the loop, and so all others: no session may do that twice. */
+static bool blocked(struct vqio *v, const char *what, int res)
+{
+	char why[96];
+
+	if (res != -EDEADLK)
+		return false;
+	snprintf(why, sizeof(why), "the %s descriptor of ring %u was ready, and then made us wait",
+		 what, v->q.idx);
+	vhu_backend_close(v->b, LOG_LEVEL_WARNING, why);
+	return true;
+}
+
 static void kick_done(struct op *op, int res)
 {
 	struct vqio *v = container_of(op, struct vqio, kick);
 
+	if (blocked(v, "kick", res))
+		return;
 	if (res == -ECANCELED || res == -EINTR) {
 		if (listens(v))
 			arm_kick(v);
@@ -243,6 +258,8 @@ static void call_done(struct op *op, int res)
 {
 	struct vqio *v = container_of(op, struct vqio, call);
 
+	if (blocked(v, "call", res))
+		return;
 	/* A descriptor that takes no more was written to and not read: told already (VU-130). */
 	if (res == -ECANCELED || res == -EINTR)
 		v->call_again = true;
@@ -254,8 +271,7 @@ static void call_done(struct op *op, int res)
 
 static void err_done(struct op *op, int res)
 {
-	(void)op;
-	(void)res;
+	blocked(container_of(op, struct vqio, err), "error", res);
 }
 
 bool vqio_map_ring(struct vqio *v, struct virtq_ring *ret_ring)

@@ -97,17 +97,43 @@ wrong_fd() {
 }
 check "descriptor that is a datagram socket" wrong_fd
 
-# forbidden ERRNO: io_uring cannot be had.
+# forbidden ERRNO: io_uring was asked for and cannot be had.
 forbidden() {
 	program=$daemon
 	daemon=$no_uring
-	fails 1 'io_uring' "$1" "$program" -s "$tmp/s" -b network -p "$((port + 1))"
+	fails 3 'io_uring' "$1" "$program" -s "$tmp/s" -b network -p "$((port + 1))" --engine uring
 	result=$?
 	daemon=$program
 	return $result
 }
-check "io_uring that is forbidden" forbidden 1
-check "io_uring that is hidden" forbidden 38
+check "io_uring that is forbidden and asked for" forbidden 1
+check "io_uring that is hidden and asked for" forbidden 38
+
+# ends_well PROGRAM...: a daemon that starts, and ends as it is told to. Says so in $tmp/err.
+ends_well() {
+	rm -f "$tmp/s0"
+	"$@" -s "$tmp/s" -b network -p "$((port + 1))" 2>"$tmp/err" </dev/null &
+	daemon_pid=$!
+	there() { [ -S "$tmp/s0" ]; }
+	wait_for 10 there
+	end_daemon
+	cat "$tmp/err"
+	[ "$daemon_status" -eq 0 ]
+}
+
+# without ERRNO OPTION...: where io_uring cannot be had, and nobody insists.
+without() {
+	ends_well "$no_uring" "$1" "$daemon" && said "$tmp/err" 'io_uring.*; poll(2) takes its place' &&
+		[ "$(grep -c 'takes its place' "$tmp/err")" -eq 1 ]
+}
+check "io_uring that is forbidden: poll(2) takes its place, and one line says why" without 1
+check "io_uring that is hidden: poll(2) takes its place" without 38
+
+# Nobody needs a reason for what he asked for.
+wanted() {
+	ends_well "$no_uring" "$daemon" --engine poll && ! grep -q 'io_uring' "$tmp/err"
+}
+check "poll(2) that is asked for" wanted
 
 # A closed standard stream does not become something else of ours.
 closed_streams() {

@@ -136,11 +136,24 @@ unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
+unit_tests += %reldir%/test_loop_setup
+%canon_reldir%_test_loop_setup_SOURCES = %reldir%/test_loop_setup.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_setup_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_attempt
+%canon_reldir%_test_loop_attempt_SOURCES = %reldir%/test_loop_attempt.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_attempt_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil -lpthread
+
 # The same on poll(2).
 unit_tests += %reldir%/test_loop_by_poll
 %canon_reldir%_test_loop_by_poll_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
 %canon_reldir%_test_loop_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_attempt_by_poll
+%canon_reldir%_test_loop_attempt_by_poll_SOURCES = %reldir%/test_loop_attempt.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_attempt_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_attempt_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil -lpthread
 
 unit_tests += %reldir%/test_loop_cancel_by_poll
 %canon_reldir%_test_loop_cancel_by_poll_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h
