@@ -30,12 +30,15 @@ struct tls {
 	uint8_t out[TLS_OUT_SIZE];
 };
 
-/* Text of others in our lines: what could be more than text becomes question marks. */
+/*
+ * Text of others amid our lines: what could be more than text becomes question
+ * marks, and a full stop at the end goes.
+ */
 static void make_plain(char *text)
 {
 	size_t len = strlen(text);
 
-	while (len > 0 && text[len - 1] == ' ')
+	while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '.'))
 		text[--len] = '\0';
 	for (; *text; text++)
 		if (*text < ' ' || *text > '~')
@@ -331,15 +334,17 @@ static int fail_with_alert(struct tls *t, int err)
 
 int tls_handshake(struct tls *t)
 {
+	size_t left;
 	int err;
 
 	look_at_first(t);
 	if (t->plain)
 		return fail(t, "what it says is not TLS");
 	do {
+		left = t->raw_len;
 		err = gnutls_handshake(t->session);
-	} while (err < 0 && !gnutls_error_is_fatal(err) && err != GNUTLS_E_AGAIN);
-	if (err == GNUTLS_E_AGAIN)
+	} while (err < 0 && !gnutls_error_is_fatal(err) && t->raw_len < left);
+	if (err < 0 && !gnutls_error_is_fatal(err))
 		return -EAGAIN;
 	if (err < 0)
 		return fail_with_alert(t, err);
@@ -372,17 +377,23 @@ void tls_came(struct tls *t, size_t len)
 
 ssize_t tls_read(struct tls *t, void *buf, size_t cap)
 {
+	size_t left;
 	ssize_t n;
 
 	/* Answers to the peer's own requests wait until there is room for more. */
 	if (t->out_len > TLS_OUT_SIZE - TLS_ANSWERS_MAX)
 		return -EAGAIN;
+	/* A record that holds no data of the peer's own is no end of what came. */
 	do {
+		left = t->raw_len;
 		n = gnutls_record_recv(t->session, buf, cap);
-	} while (n == GNUTLS_E_INTERRUPTED || n == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	} while ((n == GNUTLS_E_AGAIN || n == GNUTLS_E_WARNING_ALERT_RECEIVED) &&
+		 t->raw_len < left);
 	if (n >= 0)
 		return n;
-	return n == GNUTLS_E_AGAIN ? -EAGAIN : fail_with_alert(t, (int)n);
+	if (n == GNUTLS_E_AGAIN || n == GNUTLS_E_WARNING_ALERT_RECEIVED)
+		return -EAGAIN;
+	return fail_with_alert(t, (int)n);
 }
 
 int tls_write(struct tls *t, const void *data, size_t len)

@@ -112,6 +112,19 @@ static const char *role(const struct port_client *c)
 	return c->passive ? "passive" : "watcher";
 }
 
+static struct json_object *tls(const struct port_client_tls *facts)
+{
+	struct json_object *o;
+
+	if (!facts)
+		return NULL;
+	o = json_object_new_object();
+	add_text(o, "version", facts->version);
+	add_text(o, "cipher", facts->cipher);
+	add_text(o, "peer", facts->peer);
+	return o;
+}
+
 static struct json_object *client(const struct port_client *c)
 {
 	const struct bytering *out = &c->port->out;
@@ -126,6 +139,7 @@ static struct json_object *client(const struct port_client *c)
 	add_number(o, "lost", c->n_lost);
 	add_number(o, "behind", out->head - (c->pos > out->tail ? c->pos : out->tail));
 	add_size(o, c->cols, c->rows);
+	add(o, "tls", tls(c->tls));
 	return o;
 }
 

@@ -163,6 +163,18 @@ static void print_attachments(struct json_object *result, FILE *out)
 	table_fini(&t);
 }
 
+/* "TLS1.3 AES-256-GCM, CN=alice" */
+static void cell_tls(struct table *t, struct json_object *tls)
+{
+	const char *version = text(tls, "version"), *cipher = text(tls, "cipher");
+	const char *peer = text(tls, "peer");
+
+	if (version && cipher)
+		table_cell_f(t, "%s %s%s%s", version, cipher, peer ? ", " : "", peer ? peer : "");
+	else
+		table_cell(t, NULL);
+}
+
 static void add_clients(struct json_object *device, struct json_object *port, void *arg)
 {
 	struct table *t = arg;
@@ -178,6 +190,7 @@ static void add_clients(struct json_object *device, struct json_object *port, vo
 		cell_number(t, number(c, "behind"));
 		cell_number(t, number(c, "lost"));
 		table_cell(t, text(c, "size"));
+		cell_tls(t, member(c, "tls"));
 		table_cell(t, text(c, "what"));
 	}
 }
@@ -185,9 +198,9 @@ static void add_clients(struct json_object *device, struct json_object *port, vo
 static void print_clients(struct json_object *result, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{ "PORT", false }, { "CLIENT", true },	{ "ROLE", false },
-		{ "READ", true },  { "WRITTEN", true }, { "BEHIND", true },
-		{ "LOST", true },  { "SIZE", false },	{ "WHO", false },
+		{ "PORT", false },   { "CLIENT", true }, { "ROLE", false }, { "READ", true },
+		{ "WRITTEN", true }, { "BEHIND", true }, { "LOST", true },  { "SIZE", false },
+		{ "TLS", false },    { "WHO", false },
 	};
 	struct table t;
 

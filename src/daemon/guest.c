@@ -320,6 +320,13 @@ static bool reopen(struct guest_attachment *a, const void *arg)
 	return false;
 }
 
+static bool part(struct guest_attachment *a, const void *arg)
+{
+	if (a->attachment->ops->part)
+		a->attachment->ops->part(a->attachment, *(const bool *)arg);
+	return false;
+}
+
 bool guest_has_kind(const struct guest *g, enum attachment_kind kind)
 {
 	return any_attachment(g, is_of_kind, &kind);
@@ -338,4 +345,9 @@ void guest_terminal_changed(struct guest *g)
 void guest_reopen_logs(struct guest *g)
 {
 	any_attachment(g, reopen, NULL);
+}
+
+void guest_part(struct guest *g, bool parting)
+{
+	any_attachment(g, part, &parting);
 }

@@ -146,6 +146,9 @@ void guest_describe_port(const struct guest_port *p, char *buf, size_t cap);
 void guest_terminal_changed(struct guest *g);
 void guest_reopen_logs(struct guest *g);
 
+/* Another program is about to go on in our place, or will not after all: attachment_ops' part(). */
+void guest_part(struct guest *g, bool parting);
+
 /* For a hand-over, as a group, with everything of it (guest-handover.c). */
 void guest_save(const struct guest *g, struct handover_out *out, unsigned int tag);
 

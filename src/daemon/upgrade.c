@@ -42,9 +42,19 @@ static char program[PROGRAM_MAX];
 
 /* The old program. */
 
+/* Clients that cannot go along leave when it is sure that another program goes on. */
+static void part(struct daemon *d, bool parting)
+{
+	struct list_node *node, *tmp;
+
+	list_for_each (node, tmp, &d->guests)
+		guest_part(list_entry(node, struct guest, link), parting);
+}
+
 static void refused(struct daemon *d, const char *why)
 {
 	d->upgrading = d->probed = false;
+	part(d, false);
 	d->n_upgrade_tries = 0;
 	log_error(NULL, "not upgraded: %.200s: %s; all goes on as before", program, why);
 	daemon_notify_ready(d);
@@ -79,6 +89,7 @@ static void end_first_probe(struct daemon *d)
 		return;
 	}
 	d->probed = true;
+	part(d, true);
 	loop_stop(d->loop);
 }
 

@@ -279,6 +279,14 @@ if HAVE_GNUTLS
 unit_tests += %reldir%/test_tls
 %canon_reldir%_test_tls_SOURCES = %reldir%/test_tls.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_tls_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_tls_client
+%canon_reldir%_test_tls_client_SOURCES = %reldir%/test_tls_client.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_tls_client_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_tls_connect
+%canon_reldir%_test_tls_connect_SOURCES = %reldir%/test_tls_connect.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_tls_connect_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 endif
 
 unit_tests += %reldir%/test_file

@@ -217,6 +217,8 @@ static inline bool peer_shakes(struct peer *p)
 static inline void peer_handshake(struct peer *p)
 {
 	PUMP_UNTIL(peer_shakes(p));
+	if (p->err < 0)
+		gnutls_alert_send_appropriate(p->session, p->err);
 }
 
 static inline void peer_end(struct peer *p)
