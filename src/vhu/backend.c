@@ -305,13 +305,20 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 	read_next(b);
 }
 
-/* Held by us it would keep the connection open when the front-end is gone. */
-static bool brings_our_socket(const struct vhu_backend *b, const struct vhu_msg *msg)
+/*
+ * Held by us it would keep the connection open when the front-end is gone, even
+ * if nothing but the beginning of its message ever comes.
+ */
+static bool on_fds(struct vhu_conn *conn, const struct fdset *fds)
 {
-	for (unsigned int i = 0; i < msg->fds.n_fds; i++)
-		if (fd_leads_to(msg->fds.fd[i], b->conn.fd))
-			return true;
-	return false;
+	for (unsigned int i = 0; i < fds->n_fds; i++) {
+		if (!fd_leads_to(fds->fd[i], conn->fd))
+			continue;
+		vhu_backend_close(to_backend(conn), LOG_LEVEL_WARNING,
+				  "a descriptor leads to this very socket: expected another one");
+		return false;
+	}
+	return true;
 }
 
 static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
@@ -323,11 +330,6 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	b->msg = msg;
 	log_message(b, "<-", msg);
-	if (brings_our_socket(b, msg)) {
-		vhu_backend_close(b, LOG_LEVEL_WARNING,
-				  "a descriptor leads to this very socket: expected another one");
-		return;
-	}
 	rule = vhu_postcopy_is_leave(b, msg) ? VHU_OK : vhu_check_request(&b->nego, msg);
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE) {
 		refuse_rule(b, rule);
@@ -372,6 +374,7 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 
 const struct vhu_conn_ops vhu_backend_conn_ops = {
 	.header = on_header,
+	.fds = on_fds,
 	.message = on_message,
 	.sent = on_sent,
 	.ended = on_ended,

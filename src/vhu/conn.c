@@ -113,6 +113,9 @@ static void rx_done(struct op *op, int res)
 		end(conn, 0, first ? VHU_RULE_FDS_TOO_MANY : VHU_RULE_FDS_PLACE);
 		return;
 	}
+	if (first && conn->msg.fds.n_fds > 0 && conn->ops->fds &&
+	    !conn->ops->fds(conn, &conn->msg.fds))
+		return;
 	conn->rx_got += (size_t)res;
 	if (conn->rx_in_payload ? conn->rx_got < conn->msg.size : conn->rx_got < VHU_HDR_LEN)
 		arm_rx(conn);

@@ -42,6 +42,12 @@ struct vhu_conn_ops {
 	enum vhu_rule (*header)(struct vhu_conn *conn, const struct vhu_msg *msg);
 
 	/*
+	 * Descriptors have come, with the first bytes of a message that may never be
+	 * whole; they are lent. False: the callee has closed the connection. May be NULL.
+	 */
+	bool (*fds)(struct vhu_conn *conn, const struct fdset *fds);
+
+	/*
 	 * A whole message. Its fds that are left in msg->fds when the next read
 	 * begins are closed. Nothing more is read until vhu_conn_read().
 	 */

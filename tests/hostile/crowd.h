@@ -15,7 +15,7 @@ struct crowd_shared;
 struct crowd {
 	const struct run_daemon *daemon;
 	unsigned int n; /* at most CROWD_MAX */
-	bool bulk;	/* output alone, as fast as it goes and not compared: for measuring */
+	bool bulk;	/* output alone, to nobody, as fast as it goes: for measuring */
 	int cpu;	/* where they run; -1: anywhere */
 	pid_t pid;
 	struct crowd_shared *shared;

@@ -6,8 +6,14 @@
 #include "crowd.h"
 #include "intruder.h"
 
-/* Starts it with n innocent guests; d has its program alone. */
-void guests_start(struct run_daemon *d, unsigned int n);
+/* Starts it with n innocent guests; d has its program alone. bulk: their ports lead nowhere. */
+void guests_start(struct run_daemon *d, unsigned int n, bool bulk);
+
+/* Where it serves TCP, or telnet, for "DEVICE: port N". */
+unsigned int guests_tcp_port(const struct run_daemon *d, const char *who);
+
+/* For a process that was forked off: it is killed when its parent ends. */
+void guests_end_with_parent(void);
 
 /* The intruder of that daemon, without a session. */
 void guests_intruder(const struct run_daemon *d, struct intruder *ret_intruder);

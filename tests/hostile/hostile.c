@@ -4,7 +4,7 @@
  * all the while, and every byte of it is compared.
  *
  *   hostile [--innocents N] [--seed N] [--only TEXT] [--conform VHU-CONFORM] DAEMON
- *   hostile --floods [--innocents N] [--seconds N] DAEMON
+ *   hostile --floods [--innocents N] [--rounds N] [--window MS] [--only TEXT] DAEMON
  *
  * The intruder cuts off the memory that it shares, in each phase of its use, with rings
  * of either kind; then vhu-conform, if it is given, runs its hostile cases on the same
@@ -25,6 +25,7 @@
 #include "attacks.h"
 #include "clock.h"
 #include "crowd.h"
+#include "floods.h"
 #include "guests.h"
 
 enum { LAYOUTS = 2 };
@@ -34,6 +35,8 @@ static struct {
 	struct crowd crowd;
 	struct intruder intruder;
 	const char *conform, *only;
+	bool measures; /* floods, by that plan */
+	struct floods_plan floods;
 	uint64_t seed;
 	unsigned int n_tried, n_points;
 } t;
@@ -122,7 +125,7 @@ static void conform(void)
 
 static void run(void)
 {
-	guests_start(&t.daemon, t.crowd.n);
+	guests_start(&t.daemon, t.crowd.n, false);
 	crowd_start(&t.crowd);
 	guests_intruder(&t.daemon, &t.intruder);
 	intruder_try_service(&t.intruder);
@@ -143,7 +146,9 @@ static void run(void)
 static void usage(void)
 {
 	fprintf(stderr, "usage: hostile [--innocents N] [--seed N] [--only TEXT] "
-			"[--conform VHU-CONFORM] DAEMON\n");
+			"[--conform VHU-CONFORM] DAEMON\n"
+			"       hostile --floods [--innocents N] [--rounds N] [--window MS] "
+			"[--only TEXT] DAEMON\n");
 	exit(2);
 }
 
@@ -154,12 +159,17 @@ static void parse(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "conform", required_argument, NULL, 'c' },
+		{ "floods", no_argument, NULL, 'f' },
+		{ "rounds", required_argument, NULL, 'r' },
+		{ "window", required_argument, NULL, 'w' },
 		{ 0 },
 	};
 	int c;
 
 	t.crowd.n = CROWD_MAX;
 	t.seed = monotonic_ns();
+	t.floods.n_rounds = 5;
+	t.floods.window_ms = 300;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'n')
 			t.crowd.n = (unsigned int)strtoul(optarg, NULL, 10);
@@ -169,12 +179,20 @@ static void parse(int argc, char **argv)
 			t.only = optarg;
 		else if (c == 'c')
 			t.conform = optarg;
+		else if (c == 'f')
+			t.measures = true;
+		else if (c == 'r')
+			t.floods.n_rounds = (unsigned int)strtoul(optarg, NULL, 10);
+		else if (c == 'w')
+			t.floods.window_ms = (unsigned int)strtoul(optarg, NULL, 10);
 		else
 			usage();
 	}
 	if (optind + 1 != argc || t.crowd.n < 1 || t.crowd.n > CROWD_MAX || t.seed == 0)
 		usage();
-	t.daemon.program = argv[optind];
+	t.daemon.program = t.floods.program = argv[optind];
+	t.floods.n_innocents = t.crowd.n;
+	t.floods.only = t.only;
 }
 
 int main(int argc, char **argv)
@@ -183,6 +201,9 @@ int main(int argc, char **argv)
 	run_begin(t.seed);
 	t.crowd.daemon = &t.daemon;
 	t.crowd.cpu = -1;
-	run();
+	if (t.measures)
+		floods_measure(&t.floods);
+	else
+		run();
 	return 0;
 }

@@ -45,6 +45,22 @@ void intruder_negotiate(struct intruder *in)
 	must(&in->fe, vhu_style_begin(&in->fe, &in->plan), "the intruder's negotiation");
 }
 
+void intruder_await_turn(const struct intruder *in)
+{
+	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
+	struct vhu_frontend fe;
+	uint64_t features;
+	int err;
+
+	do {
+		vhu_frontend_init(&fe, daemon_dial_patiently(in->daemon, in->socket));
+		err = vhu_frontend_get_u64(&fe, VHU_FE_GET_FEATURES, &features);
+		if (err < 0 && monotonic_ms() > deadline)
+			die("the daemon serves no session any more: %s", fe.error);
+		vhu_frontend_fini(&fe);
+	} while (err < 0);
+}
+
 static void take_pages(struct intruder *in)
 {
 	for (unsigned int i = 0; i < INTRUDER_CHAINS; i++) {

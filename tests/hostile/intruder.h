@@ -51,6 +51,9 @@ void intruder_kick(struct intruder *in, unsigned int idx);
 void intruder_cut(struct intruder *in, const void *host);
 void intruder_punch(struct intruder *in, const void *host, size_t len);
 
+/* Until the daemon has done with connections that were made before, and serves a new one. */
+void intruder_await_turn(const struct intruder *in);
+
 /* The daemon ends the session, before a deadline; or the intruder does. */
 void intruder_await_end(struct intruder *in);
 void intruder_leave(struct intruder *in);
