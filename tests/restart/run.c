@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -247,6 +248,7 @@ int daemon_start(struct run_daemon *d)
 	if (d->pid == 0) {
 		int fd = open(d->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* however this process ends */
 		dup2(fd, STDERR_FILENO);
 		daemon_exec(d);
 	}

@@ -259,12 +259,14 @@ static void receive(struct client *c, size_t max)
 
 static bool in_haste(const struct client *c)
 {
-	return c->state != HERE || soak.shared->phase != SOAK_LOAD;
+	return c->state != HERE || soak.shared->phase > SOAK_LOAD;
 }
 
 static bool reads_at(const struct client *c, int64_t at)
 {
-	return c->fd >= 0 && (in_haste(c) || (c->pace != STOPPED && at >= c->read_at));
+	if (c->fd < 0 || (soak.shared->phase == SOAK_FILL && c->state == HERE))
+		return false;
+	return in_haste(c) || (c->pace != STOPPED && at >= c->read_at);
 }
 
 static void read_at_its_pace(struct client *c)
@@ -352,6 +354,8 @@ static void step(struct client *c, int64_t at)
 		come(c);
 	else if (c->state == HERE && load)
 		live(c, at);
+	else if (c->state == HERE && soak.shared->phase == SOAK_FILL && soak_lossless(c->stream))
+		send_some(c, SEND_MAX);
 	else if (c->state == HERE && soak.shared->phase == SOAK_TAIL)
 		send_rest_of_tail(c);
 	else if (c->state == LEAVING)

@@ -34,10 +34,8 @@ static void start(unsigned int id)
 
 void fronts_start(void)
 {
-	for (unsigned int id = 0; id < soak.o.n_guests; id++) {
-		soak.shared->guests[id].id = id;
+	for (unsigned int id = 0; id < soak.o.n_guests; id++)
 		start(id);
-	}
 }
 
 void fronts_end(void)
