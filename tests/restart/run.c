@@ -79,8 +79,12 @@ __attribute__((noreturn)) void die(const char *fmt, ...)
 		_exit(1);
 	}
 	printf("Bail out! seed %" PRIu64 ": %s\n", run.seed, sentence);
-	if (run.end)
-		run.end();
+	if (run.end) {
+		void (*end)(void) = run.end;
+
+		run.end = NULL; /* it may come here, too */
+		end();
+	}
 	for (unsigned int i = 0; i < MAX_DAEMONS; i++) {
 		if (!run.daemons[i])
 			continue;

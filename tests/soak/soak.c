@@ -31,7 +31,8 @@ enum {
 	STEP_MS = 10,
 	SAMPLE_MS = 1000,
 	SETTLE_MS = 60000,
-	FILL_MS = 3000,
+	FILL_MS = 20000,
+	STUCK_STEPS = 50, /* in which nothing moves: all is full */
 	ROUND_S = 20,
 	FEWEST_ROUNDS = 6,
 };
@@ -225,16 +226,20 @@ static void settle(const char *what)
 /* With as many ports as there can be, so that what grows later has another reason. */
 static void fill(void)
 {
-	int64_t end;
+	int64_t end = monotonic_ms() + FILL_MS;
+	unsigned int still = 0;
 
 	soak.shared->phase = SOAK_FILL;
 	for (unsigned int id = 0; id < soak.o.n_guests; id++)
 		for (unsigned int hot = 0; hot < SOAK_HOT; hot++)
 			ports_plug(id, hot);
 	await_phase(SOAK_FILL);
-	end = monotonic_ms() + FILL_MS;
-	while (monotonic_ms() < end)
+	while (still < STUCK_STEPS && monotonic_ms() < end) {
+		uint64_t before = clients_moved();
+
 		tick();
+		still = clients_moved() == before ? still + 1 : 0;
+	}
 	settle("filled");
 }
 

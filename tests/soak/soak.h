@@ -156,6 +156,8 @@ bool clients_hot_is_over(unsigned int guest, unsigned int hot);
 bool clients_are_there(void);
 unsigned int clients_due(unsigned int guest); /* how many of it there are */
 void clients_begin_tail(void);
+/* Bytes that ports that hold were offered from both sides: while that grows, they are not full. */
+uint64_t clients_moved(void);
 /* Whether all that was sent has come; else what is missing, in static storage. */
 const char *clients_missing(void);
 struct clients_figures {
