@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -78,8 +79,12 @@ __attribute__((noreturn)) void die(const char *fmt, ...)
 		_exit(1);
 	}
 	printf("Bail out! seed %" PRIu64 ": %s\n", run.seed, sentence);
-	if (run.end)
-		run.end();
+	if (run.end) {
+		void (*end)(void) = run.end;
+
+		run.end = NULL; /* it may come here, too */
+		end();
+	}
 	for (unsigned int i = 0; i < MAX_DAEMONS; i++) {
 		if (!run.daemons[i])
 			continue;
@@ -249,6 +254,7 @@ int daemon_start(struct run_daemon *d)
 	if (d->pid == 0) {
 		int fd = open(d->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* however this process ends */
 		dup2(fd, STDERR_FILENO);
 		daemon_exec(d);
 	}

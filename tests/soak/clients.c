@@ -106,9 +106,13 @@ static int dial_tcp(const struct client *c)
 				  .sin_port = htons((uint16_t)(soak.tcp_port + 2 * c->guest + 1)),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int size = 64 * 1024;
 
 	if (fd < 0)
 		die("no socket: %s", strerror(errno));
+	/* More would only keep what is sent from arriving. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
 		return fd_close(fd);
 	return fd;
@@ -259,12 +263,14 @@ static void receive(struct client *c, size_t max)
 
 static bool in_haste(const struct client *c)
 {
-	return c->state != HERE || soak.shared->phase != SOAK_LOAD;
+	return c->state != HERE || soak.shared->phase > SOAK_LOAD;
 }
 
 static bool reads_at(const struct client *c, int64_t at)
 {
-	return c->fd >= 0 && (in_haste(c) || (c->pace != STOPPED && at >= c->read_at));
+	if (c->fd < 0 || (soak.shared->phase == SOAK_FILL && c->state == HERE))
+		return false;
+	return in_haste(c) || (c->pace != STOPPED && at >= c->read_at);
 }
 
 static void read_at_its_pace(struct client *c)
@@ -352,6 +358,8 @@ static void step(struct client *c, int64_t at)
 		come(c);
 	else if (c->state == HERE && load)
 		live(c, at);
+	else if (c->state == HERE && soak.shared->phase == SOAK_FILL && soak_lossless(c->stream))
+		send_some(c, SEND_MAX);
 	else if (c->state == HERE && soak.shared->phase == SOAK_TAIL)
 		send_rest_of_tail(c);
 	else if (c->state == LEAVING)
@@ -392,6 +400,16 @@ void clients_begin_tail(void)
 {
 	for (unsigned int i = 0; i < n_all; i++)
 		all[i].tail_from = all[i].in_sent;
+}
+
+uint64_t clients_moved(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < n_all; i++)
+		if (soak_lossless(all[i].stream))
+			n += all[i].in_sent + stream_of(&all[i])->out.returned;
+	return n;
 }
 
 static bool tail_is_sent(const struct client *c)

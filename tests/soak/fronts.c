@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 #include "clock.h"
 #include "soak.h"
 
-enum { AWAY_MS = 1500 }; /* of a guest that was killed, at most */
+enum { NICER = 10, AWAY_MS = 1500 }; /* of a guest that was killed, at most */
 
 static struct {
 	pid_t pid; /* 0: it is away */
@@ -27,6 +28,8 @@ static void start(unsigned int id)
 	if (pid == 0) {
 		/* What the parent closes is to be closed. */
 		close_range(3, ~0U, 0);
+		/* So many of them would leave the daemon no time. */
+		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + NICER);
 		guest_process(g);
 	}
 	fronts[id].pid = pid;
@@ -34,10 +37,8 @@ static void start(unsigned int id)
 
 void fronts_start(void)
 {
-	for (unsigned int id = 0; id < soak.o.n_guests; id++) {
-		soak.shared->guests[id].id = id;
+	for (unsigned int id = 0; id < soak.o.n_guests; id++)
 		start(id);
-	}
 }
 
 void fronts_end(void)

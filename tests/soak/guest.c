@@ -87,6 +87,14 @@ static void live(void)
 	sleep_for((int)(run_random() % SLEEP_MS));
 }
 
+static void fill(void)
+{
+	front_ports_poll();
+	front_ports_send(true);
+	front.g->phase = SOAK_FILL;
+	sleep_for(SLEEP_MS);
+}
+
 static void be_calm(void)
 {
 	front_ports_poll();
@@ -109,11 +117,11 @@ static void send_tail(void)
 }
 
 /* The rings are looked at, and nobody is told. */
-static void be_still(void)
+static void be_still(unsigned int phase)
 {
 	front_ports_poll();
 	front_ports_receive();
-	front.g->phase = SOAK_STILL;
+	front.g->phase = phase;
 	usleep(STILL_MS * 1000);
 }
 
@@ -130,7 +138,9 @@ _Noreturn void guest_process(struct soak_guest *g)
 	live_on(monotonic_ms());
 	for (;;) {
 		phase = soak.shared->phase;
-		if (phase == SOAK_LOAD) {
+		if (phase == SOAK_FILL) {
+			fill();
+		} else if (phase == SOAK_LOAD) {
 			g->phase = SOAK_LOAD;
 			live();
 		} else if (phase == SOAK_CALM) {
@@ -138,8 +148,7 @@ _Noreturn void guest_process(struct soak_guest *g)
 		} else if (phase == SOAK_TAIL && g->phase != SOAK_TAIL) {
 			send_tail();
 		} else {
-			be_still();
-			g->phase = phase;
+			be_still(phase);
 		}
 	}
 }

@@ -66,6 +66,7 @@ static int dial(const struct place *place, unsigned int guest)
 
 static void babble(int fd)
 {
+	static const char often[] = "\xff\xfa\xfb\xfd\xf0\x1f{}[]\",:\n";
 	uint8_t bytes[GARBAGE];
 	size_t len = 1 + run_random() % sizeof(bytes);
 
@@ -73,8 +74,7 @@ static void babble(int fd)
 		bytes[i] = (uint8_t)run_random();
 		/* Commands of telnet, and what control requests are made of, more often. */
 		if (run_random() % 8 == 0)
-			bytes[i] =
-				(uint8_t) "\xff\xfa\xfb\xfd\xf0\x1f{}[]\",:\n"[run_random() % 16];
+			bytes[i] = (uint8_t)often[run_random() % (sizeof(often) - 1)];
 	}
 	send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

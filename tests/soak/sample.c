@@ -19,18 +19,21 @@ enum {
 	LISTENING = 8, /* sockets of a guest: for its front-end and for clients of its ports */
 };
 
+enum memory { RSS, ANON, N_MEMORY };
+
 struct sample {
-	uint64_t rss, pss; /* KiB */
+	uint64_t rss, anon, pss; /* KiB */
 	uint64_t threads, switches;
+	uint64_t kernel_switches; /* of threads that the kernel keeps for io_uring */
 	unsigned int fds, sockets, eventfds, memory, rings;
 };
 
 static struct {
 	FILE *file;
 	int64_t began;
-	struct sample base;		/* before the first front-end and the first client */
-	uint64_t settled[SETTLED_MAX];	/* RSS, KiB */
-	double settled_at[SETTLED_MAX]; /* seconds */
+	struct sample base; /* before the first front-end and the first client */
+	uint64_t filled[N_MEMORY], settled[N_MEMORY][SETTLED_MAX]; /* KiB */
+	double settled_at[SETTLED_MAX];				   /* seconds */
 	unsigned int n_settled;
 	uint64_t idle_switches;
 	struct sample max;
@@ -65,15 +68,33 @@ static int count_fd(pid_t pid, int fd, void *arg)
 	return 0;
 }
 
+/* io_uring's own threads look every few seconds whether they are still wanted. */
+static bool is_kernels(pid_t pid, const char *task)
+{
+	char name[NAME], comm[NAME] = "";
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s/comm", task);
+	f = proc_open(pid, name);
+	if (!f)
+		return true; /* it has ended: no thread of the program does */
+	if (!fgets(comm, sizeof(comm), f))
+		comm[0] = '\0';
+	fclose(f);
+	return strncmp(comm, "iou-", 4) == 0;
+}
+
 static int add_switches(pid_t pid, int tid, void *arg)
 {
 	struct sample *x = arg;
-	char name[NAME];
+	char task[NAME / 2], name[NAME];
+	uint64_t *sum;
 
-	(void)pid;
-	snprintf(name, sizeof(name), "task/%d/status", tid);
-	add_value(name, "voluntary_ctxt_switches", &x->switches);
-	add_value(name, "nonvoluntary_ctxt_switches", &x->switches);
+	snprintf(task, sizeof(task), "task/%d", tid);
+	snprintf(name, sizeof(name), "%s/status", task);
+	sum = is_kernels(pid, task) ? &x->kernel_switches : &x->switches;
+	add_value(name, "voluntary_ctxt_switches", sum);
+	add_value(name, "nonvoluntary_ctxt_switches", sum);
 	x->threads++;
 	return 0;
 }
@@ -83,6 +104,7 @@ static struct sample look(void)
 	struct sample x = { 0 };
 
 	add_value("status", "VmRSS", &x.rss);
+	add_value("status", "RssAnon", &x.anon);
 	add_value("smaps_rollup", "Pss", &x.pss);
 	proc_each_number(soak.daemon.pid, "task", add_switches, &x);
 	proc_each_number(soak.daemon.pid, "fd", count_fd, &x);
@@ -102,8 +124,9 @@ void samples_open(void)
 	s.file = fopen(soak.o.samples, "we");
 	if (!s.file)
 		die("%s cannot be written: %s", soak.o.samples, strerror(errno));
-	fprintf(s.file, "seconds,what,rss_kib,pss_kib,fds,sockets,eventfds,memory,io_urings,"
-			"threads,switches\n");
+	fprintf(s.file,
+		"seconds,what,rss_kib,anon_kib,pss_kib,fds,sockets,eventfds,memory,io_urings,"
+		"threads,switches,kernel_switches\n");
 }
 
 static void note(const char *what, const struct sample *x)
@@ -114,9 +137,12 @@ static void note(const char *what, const struct sample *x)
 		s.max.fds = x->fds;
 	if (!s.file)
 		return;
-	fprintf(s.file, "%.1f,%s,%" PRIu64 ",%" PRIu64 ",%u,%u,%u,%u,%u,%" PRIu64 ",%" PRIu64 "\n",
-		(double)(monotonic_ms() - s.began) / 1000, what, x->rss, x->pss, x->fds, x->sockets,
-		x->eventfds, x->memory, x->rings, x->threads, x->switches);
+	fprintf(s.file,
+		"%.1f,%s,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%u,%u,%u,%u,%u,%" PRIu64 ",%" PRIu64
+		",%" PRIu64 "\n",
+		(double)(monotonic_ms() - s.began) / 1000, what, x->rss, x->anon, x->pss, x->fds,
+		x->sockets, x->eventfds, x->memory, x->rings, x->threads, x->switches,
+		x->kernel_switches);
 	fflush(s.file);
 }
 
@@ -153,8 +179,18 @@ static bool same_fds(const struct sample *a, const struct sample *b)
 	       a->memory == b->memory && a->rings == b->rings;
 }
 
+static void remember(const struct sample *x, bool filled)
+{
+	const uint64_t memory[N_MEMORY] = { [RSS] = x->rss, [ANON] = x->anon };
+
+	for (unsigned int m = 0; m < N_MEMORY && s.n_settled < SETTLED_MAX; m++)
+		*(filled ? &s.filled[m] : &s.settled[m][s.n_settled]) = memory[m];
+	s.settled_at[s.n_settled] = (double)(monotonic_ms() - s.began) / 1000;
+	s.n_settled += !filled && s.n_settled < SETTLED_MAX - 1;
+}
+
 /* What was closed last may be on its way. */
-void sample_settled(void)
+void sample_settled(const char *what)
 {
 	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
 	struct sample want = due(), x = look();
@@ -168,11 +204,8 @@ void sample_settled(void)
 		poll(NULL, 0, 10);
 		x = look();
 	}
-	note("settled", &x);
-	if (s.n_settled < SETTLED_MAX) {
-		s.settled_at[s.n_settled] = (double)(monotonic_ms() - s.began) / 1000;
-		s.settled[s.n_settled++] = x.rss;
-	}
+	note(what, &x);
+	remember(&x, strcmp(what, "filled") == 0);
 }
 
 bool sample_idle(unsigned int seconds)
@@ -204,53 +237,57 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Of a quarter of the settled samples after the warm-up: its median; and the spread of all in it.
- */
-static uint64_t median(unsigned int from, unsigned int n, uint64_t *ret_spread)
+static uint64_t median(enum memory m, unsigned int from, unsigned int n)
 {
 	uint64_t x[SETTLED_MAX];
 
-	memcpy(x, s.settled + from, n * sizeof(*x));
+	memcpy(x, s.settled[m] + from, n * sizeof(*x));
 	qsort(x, n, sizeof(*x), compare);
-	*ret_spread = x[n - 1] - x[0];
 	return x[n / 2];
 }
 
 /*
- * After a fifth for warming up (rings and buffers that are touched for the first time), the
- * median of the last quarter is held against that of the first. It may be higher by what the
- * samples of the first quarter differ among each other, as who is connected is random even when
- * all is calm, or by 2 %, which is what the allocator may keep here or there.
+ * At the beginning all memory of all ports was touched: what is there then, or in the first
+ * quarter of the rounds after a fifth for warming up, whichever is more, is what a daemon of
+ * this size takes. The median of the last quarter may be 2 % more, which is what an allocator
+ * keeps here or there.
  */
-bool samples_are_flat(void)
+static bool is_flat(const char *what, enum memory m)
 {
 	unsigned int from = s.n_settled / 5, n = (s.n_settled - from) / 4;
-	uint64_t first, last, spread, ignored, allowed;
+	uint64_t first = s.filled[m], last, limit;
 
 	if (n == 0)
 		die("too few rounds to tell whether memory grows: %u", s.n_settled);
-	first = median(from, n, &spread);
-	last = median(s.n_settled - n, n, &ignored);
-	allowed = spread > first / 50 ? spread : first / 50;
-	printf("# RSS when settled: %" PRIu64
-	       " KiB in the first quarter after the warm-up, %" PRIu64 " KiB in the last; %" PRIu64
-	       " KiB more are allowed\n",
-	       first, last, allowed);
-	return last <= first + allowed;
+	for (unsigned int i = from; i < from + n; i++)
+		first = s.settled[m][i] > first ? s.settled[m][i] : first;
+	last = median(m, s.n_settled - n, n);
+	limit = first + first / 50;
+	printf("# %s when settled: at most %" PRIu64 " KiB in the beginning, %" PRIu64
+	       " KiB in the last quarter; %" PRIu64 " KiB are allowed\n",
+	       what, first, last, limit);
+	return last <= limit;
+}
+
+bool samples_are_flat(void)
+{
+	bool rss = is_flat("RSS", RSS), anon = is_flat("anonymous memory", ANON);
+
+	return rss && anon;
 }
 
 /* KiB an hour, of the line that fits the samples after the warm-up best. */
-static double slope(void)
+static double slope(enum memory m)
 {
 	unsigned int from = s.n_settled / 5, n = s.n_settled - from;
 	double mean_x = 0, mean_y = 0, xy = 0, xx = 0;
 
 	for (unsigned int i = from; i < s.n_settled; i++) {
 		mean_x += s.settled_at[i] / n;
-		mean_y += (double)s.settled[i] / n;
+		mean_y += (double)s.settled[m][i] / n;
 	}
 	for (unsigned int i = from; i < s.n_settled; i++) {
-		xy += (s.settled_at[i] - mean_x) * ((double)s.settled[i] - mean_y);
+		xy += (s.settled_at[i] - mean_x) * ((double)s.settled[m][i] - mean_y);
 		xx += (s.settled_at[i] - mean_x) * (s.settled_at[i] - mean_x);
 	}
 	return xx > 0 ? 3600 * xy / xx : 0;
@@ -258,16 +295,16 @@ static double slope(void)
 
 void samples_summary(FILE *f)
 {
+	static const char *const names[N_MEMORY] = { "rss", "anon" };
 	unsigned int from = s.n_settled / 5, n = (s.n_settled - from) / 4;
-	uint64_t spread, ignored;
 
-	fprintf(f, "rss_first_kib=%" PRIu64 "\n", median(from, n, &spread));
-	fprintf(f, "rss_spread_kib=%" PRIu64 "\n", spread);
-	fprintf(f, "rss_last_kib=%" PRIu64 "\n", median(s.n_settled - n, n, &ignored));
-	fprintf(f, "rss_slope_kib_per_hour=%.0f\n", slope());
-	fprintf(f, "rss_max_kib=%" PRIu64 "\n", s.max.rss);
-	fprintf(f, "fds_max=%u\n", s.max.fds);
-	fprintf(f, "fds_base=%u\n", s.base.fds);
-	fprintf(f, "settled=%u\n", s.n_settled);
+	for (unsigned int m = 0; m < N_MEMORY; m++) {
+		fprintf(f, "%s_filled_kib=%" PRIu64 "\n", names[m], s.filled[m]);
+		fprintf(f, "%s_first_kib=%" PRIu64 "\n", names[m], median(m, from, n));
+		fprintf(f, "%s_last_kib=%" PRIu64 "\n", names[m], median(m, s.n_settled - n, n));
+		fprintf(f, "%s_slope_kib_per_hour=%.0f\n", names[m], slope(m));
+	}
+	fprintf(f, "rss_max_kib=%" PRIu64 "\nfds_max=%u\nfds_base=%u\nsettled=%u\n", s.max.rss,
+		s.max.fds, s.base.fds, s.n_settled);
 	fprintf(f, "idle_switches=%" PRIu64 "\n", s.idle_switches);
 }

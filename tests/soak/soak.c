@@ -31,6 +31,8 @@ enum {
 	STEP_MS = 10,
 	SAMPLE_MS = 1000,
 	SETTLE_MS = 60000,
+	FILL_MS = 20000,
+	STUCK_STEPS = 50, /* in which nothing moves: all is full */
 	ROUND_S = 20,
 	FEWEST_ROUNDS = 6,
 };
@@ -112,7 +114,7 @@ static void tick(void)
 {
 	clients_poll(STEP_MS);
 	clients_step();
-	fronts_watch(soak.shared->phase != SOAK_LOAD);
+	fronts_watch(soak.shared->phase > SOAK_LOAD);
 	if (monotonic_ms() < t.sample_at)
 		return;
 	sample_take("load");
@@ -153,6 +155,21 @@ static void load(int64_t ms)
 	}
 }
 
+/* What the daemon has to say before it ends with the test. */
+static void tell_status(void)
+{
+	for (unsigned int id = 0; id < soak.o.n_guests; id++) {
+		const struct soak_guest *g = &soak.shared->guests[id];
+		printf("# guest %u: phase %u\n", id, g->phase);
+		for (unsigned int i = 0; i < SOAK_STREAMS; i++)
+			printf("#   stream %u: out %lu of %lu, in %lu slack %lu\n", i,
+			       g->streams[i].out.returned, g->streams[i].out.offered,
+			       g->streams[i].in.got, g->streams[i].in.slack);
+	}
+	printf("# %s", daemon_ask(&soak.daemon, "{\"command\":\"status\"}"));
+	fronts_end();
+}
+
 static void await_phase(enum soak_phase phase)
 {
 	int64_t deadline = monotonic_ms() + SETTLE_MS;
@@ -161,7 +178,8 @@ static void await_phase(enum soak_phase phase)
 	while (!fronts_are_in(phase) || !clients_are_there()) {
 		tick();
 		if (monotonic_ms() > deadline)
-			die("not all guests and clients are there (phase %u)", phase);
+			die("not all guests and clients are there (phase %u): %s", phase,
+			    clients_missing());
 	}
 }
 
@@ -192,7 +210,7 @@ static void await_bytes(void)
 	}
 }
 
-static void settle(void)
+static void settle(const char *what)
 {
 	rude_end();
 	ports_detach_all();
@@ -202,7 +220,27 @@ static void settle(void)
 	await_phase(SOAK_TAIL);
 	await_bytes();
 	await_phase(SOAK_STILL);
-	sample_settled();
+	sample_settled(what);
+}
+
+/* With as many ports as there can be, so that what grows later has another reason. */
+static void fill(void)
+{
+	int64_t end = monotonic_ms() + FILL_MS;
+	unsigned int still = 0;
+
+	soak.shared->phase = SOAK_FILL;
+	for (unsigned int id = 0; id < soak.o.n_guests; id++)
+		for (unsigned int hot = 0; hot < SOAK_HOT; hot++)
+			ports_plug(id, hot);
+	await_phase(SOAK_FILL);
+	while (still < STUCK_STEPS && monotonic_ms() < end) {
+		uint64_t before = clients_moved();
+
+		tick();
+		still = clients_moved() == before ? still + 1 : 0;
+	}
+	settle("filled");
 }
 
 /* Beginning and end */
@@ -245,11 +283,13 @@ static void set_up(void)
 	soak.shared = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (soak.shared == MAP_FAILED)
 		die("no memory");
+	for (unsigned int id = 0; id < soak.o.n_guests; id++)
+		soak.shared->guests[id].id = id;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	daemon_make(&soak.daemon, "soak");
-	run_on_death(fronts_end);
+	run_on_death(tell_status);
 	find_tcp_ports();
 	snprintf(config, sizeof(config), "%s/config", soak.daemon.dir);
 	soak.daemon.config = config;
@@ -423,9 +463,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	t.all_fine = true;
 	set_up();
+	fill();
 	for (unsigned int i = 0; i < soak.o.rounds; i++) {
 		load((int64_t)soak.o.seconds * 1000 / soak.o.rounds);
-		settle();
+		settle("settled");
 	}
 	print_figures();
 	point(true, "no byte of a port that holds is lost, doubled or moved");

@@ -32,6 +32,7 @@ enum soak_port {
 };
 
 enum soak_phase {
+	SOAK_FILL,  /* everybody sends and nobody takes, so that all memory is touched */
 	SOAK_LOAD,  /* everything happens */
 	SOAK_CALM,  /* nobody reboots or sends, everybody takes what comes */
 	SOAK_TAIL,  /* the last bytes, from which all are seen to be in place */
@@ -155,6 +156,8 @@ bool clients_hot_is_over(unsigned int guest, unsigned int hot);
 bool clients_are_there(void);
 unsigned int clients_due(unsigned int guest); /* how many of it there are */
 void clients_begin_tail(void);
+/* Bytes that ports that hold were offered from both sides: while that grows, they are not full. */
+uint64_t clients_moved(void);
 /* Whether all that was sent has come; else what is missing, in static storage. */
 const char *clients_missing(void);
 struct clients_figures {
@@ -170,7 +173,7 @@ uint64_t rude_count(void);
 /* sample.c: the daemon as /proc has it. */
 void samples_open(void);
 void sample_take(const char *what);
-void sample_settled(void); /* with what must be exact when all is calm */
+void sample_settled(const char *what); /* with what must be exact when all is calm */
 bool sample_idle(unsigned int seconds);
 bool samples_are_flat(void);
 void samples_summary(FILE *f);
