@@ -305,15 +305,6 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 	read_next(b);
 }
 
-/* Held by us it would keep the connection open when the front-end is gone. */
-static bool brings_our_socket(const struct vhu_backend *b, const struct vhu_msg *msg)
-{
-	for (unsigned int i = 0; i < msg->fds.n_fds; i++)
-		if (fd_leads_to(msg->fds.fd[i], b->conn.fd))
-			return true;
-	return false;
-}
-
 static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct vhu_backend *b = to_backend(conn);
@@ -323,11 +314,6 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 
 	b->msg = msg;
 	log_message(b, "<-", msg);
-	if (brings_our_socket(b, msg)) {
-		vhu_backend_close(b, LOG_LEVEL_WARNING,
-				  "a descriptor leads to this very socket: expected another one");
-		return;
-	}
 	rule = vhu_postcopy_is_leave(b, msg) ? VHU_OK : vhu_check_request(&b->nego, msg);
 	if (rule != VHU_OK && vhu_rule_severity(rule) != VHU_NOTE) {
 		refuse_rule(b, rule);
@@ -362,6 +348,9 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 		snprintf(why, sizeof(why), "expected that %s [%s: %s]", vhu_rule_text(rule),
 			 vhu_rule_name(rule), vhu_rule_ref(rule));
 		vhu_backend_close(b, LOG_LEVEL_WARNING, why);
+	} else if (err == -ELOOP) {
+		vhu_backend_close(b, LOG_LEVEL_WARNING,
+				  "a descriptor leads to this very socket: expected another one");
 	} else if (err < 0 && err != -ECONNRESET) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING, strerror(-err));
 	} else {

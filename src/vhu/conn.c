@@ -89,6 +89,15 @@ static void header_complete(struct vhu_conn *conn)
 		arm_rx(conn);
 }
 
+/* Held here it would keep the connection open when the other end is gone. */
+static bool brings_our_socket(const struct vhu_conn *conn)
+{
+	for (unsigned int i = 0; i < conn->msg.fds.n_fds; i++)
+		if (fd_leads_to(conn->msg.fds.fd[i], conn->fd))
+			return true;
+	return false;
+}
+
 static void rx_done(struct op *op, int res)
 {
 	struct vhu_conn *conn = container_of(op, struct vhu_conn, rx);
@@ -107,6 +116,11 @@ static void rx_done(struct op *op, int res)
 		bool inside = conn->rx_in_payload || conn->rx_got > 0;
 
 		end(conn, res, res == 0 && inside ? VHU_RULE_TRUNCATED : VHU_OK);
+		return;
+	}
+	/* At once, as the rest of the message may never come. */
+	if (first && brings_our_socket(conn)) {
+		end(conn, -ELOOP, VHU_OK);
 		return;
 	}
 	if (conn->rx_hdr.msg_flags & MSG_CTRUNC) {

@@ -78,6 +78,13 @@ fuzz_tests += %reldir%/fuzz_iotlb
 %canon_reldir%_fuzz_iotlb_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-iotlb
 
+fuzz_tests += %reldir%/fuzz_session
+%canon_reldir%_fuzz_session_SOURCES = %reldir%/fuzz_session.c %reldir%/session.c \
+	%reldir%/session-messages.c %reldir%/session.h %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_session_LDADD = $(LIBALL)
+%canon_reldir%_fuzz_session_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-session
+
 if HAVE_JSON_C
 fuzz_tests += %reldir%/fuzz_request
 %canon_reldir%_fuzz_request_SOURCES = %reldir%/fuzz_request.c %reldir%/fuzz.h $(FUZZ_MAIN)
