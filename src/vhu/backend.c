@@ -305,22 +305,6 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 	read_next(b);
 }
 
-/*
- * Held by us it would keep the connection open when the front-end is gone, even
- * if nothing but the beginning of its message ever comes.
- */
-static bool on_fds(struct vhu_conn *conn, const struct fdset *fds)
-{
-	for (unsigned int i = 0; i < fds->n_fds; i++) {
-		if (!fd_leads_to(fds->fd[i], conn->fd))
-			continue;
-		vhu_backend_close(to_backend(conn), LOG_LEVEL_WARNING,
-				  "a descriptor leads to this very socket: expected another one");
-		return false;
-	}
-	return true;
-}
-
 static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 {
 	struct vhu_backend *b = to_backend(conn);
@@ -364,6 +348,9 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 		snprintf(why, sizeof(why), "expected that %s [%s: %s]", vhu_rule_text(rule),
 			 vhu_rule_name(rule), vhu_rule_ref(rule));
 		vhu_backend_close(b, LOG_LEVEL_WARNING, why);
+	} else if (err == -ELOOP) {
+		vhu_backend_close(b, LOG_LEVEL_WARNING,
+				  "a descriptor leads to this very socket: expected another one");
 	} else if (err < 0 && err != -ECONNRESET) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING, strerror(-err));
 	} else {
@@ -374,7 +361,6 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 
 const struct vhu_conn_ops vhu_backend_conn_ops = {
 	.header = on_header,
-	.fds = on_fds,
 	.message = on_message,
 	.sent = on_sent,
 	.ended = on_ended,

@@ -89,6 +89,15 @@ static void header_complete(struct vhu_conn *conn)
 		arm_rx(conn);
 }
 
+/* Held here it would keep the connection open when the other end is gone. */
+static bool brings_our_socket(const struct vhu_conn *conn)
+{
+	for (unsigned int i = 0; i < conn->msg.fds.n_fds; i++)
+		if (fd_leads_to(conn->msg.fds.fd[i], conn->fd))
+			return true;
+	return false;
+}
+
 static void rx_done(struct op *op, int res)
 {
 	struct vhu_conn *conn = container_of(op, struct vhu_conn, rx);
@@ -109,13 +118,15 @@ static void rx_done(struct op *op, int res)
 		end(conn, res, res == 0 && inside ? VHU_RULE_TRUNCATED : VHU_OK);
 		return;
 	}
+	/* At once, as the rest of the message may never come. */
+	if (first && brings_our_socket(conn)) {
+		end(conn, -ELOOP, VHU_OK);
+		return;
+	}
 	if (conn->rx_hdr.msg_flags & MSG_CTRUNC) {
 		end(conn, 0, first ? VHU_RULE_FDS_TOO_MANY : VHU_RULE_FDS_PLACE);
 		return;
 	}
-	if (first && conn->msg.fds.n_fds > 0 && conn->ops->fds &&
-	    !conn->ops->fds(conn, &conn->msg.fds))
-		return;
 	conn->rx_got += (size_t)res;
 	if (conn->rx_in_payload ? conn->rx_got < conn->msg.size : conn->rx_got < VHU_HDR_LEN)
 		arm_rx(conn);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base.h"
@@ -103,14 +104,43 @@ static inline char *input_text(struct input *in)
 	return text;
 }
 
-/* How many descriptors below 256 are open: no target has more. */
-static inline unsigned int fuzz_n_fds(void)
-{
-	unsigned int n = 0;
+enum { FUZZ_FDS = 256 }; /* below it are all that a target may have open */
 
-	for (int fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
+/* What is open under each number, by the file's own; 0: nothing. */
+static inline void fuzz_look_at_fds(ino_t files[FUZZ_FDS])
+{
+	struct stat st;
+
+	for (int fd = 0; fd < FUZZ_FDS; fd++)
+		files[fd] = fstat(fd, &st) == 0 ? st.st_ino + 1 : 0;
+}
+
+/*
+ * Around an input: what is open before it is open after it, and no more. The
+ * first input may make what stays.
+ */
+struct fuzz_fds {
+	ino_t before[FUZZ_FDS];
+	bool warm;
+};
+
+static inline void fuzz_fds_begin(struct fuzz_fds *f)
+{
+	fuzz_look_at_fds(f->before);
+}
+
+static inline void fuzz_fds_end(struct fuzz_fds *f)
+{
+	ino_t now[FUZZ_FDS];
+
+	fuzz_look_at_fds(now);
+	for (int fd = 0; f->warm && fd < FUZZ_FDS; fd++) {
+		if (now[fd] != f->before[fd])
+			fprintf(stderr, "descriptor %d: file %ju, before the input %ju\n", fd,
+				(uintmax_t)now[fd], (uintmax_t)f->before[fd]);
+		must(now[fd] == f->before[fd]);
+	}
+	f->warm = true;
 }
 
 /* A file of that size, all zero. */

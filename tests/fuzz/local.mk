@@ -31,10 +31,24 @@ fuzz_tests += %reldir%/fuzz_rules
 EXTRA_DIST += %reldir%/corpus-rules
 
 fuzz_tests += %reldir%/fuzz_virtq
-%canon_reldir%_fuzz_virtq_SOURCES = %reldir%/fuzz_virtq.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_virtq_SOURCES = %reldir%/fuzz_virtq.c %reldir%/ring-side.c \
+	%reldir%/ring-side.h %reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_virtq_LDADD = $(LIBVIRTIO)
 %canon_reldir%_fuzz_virtq_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-virtq
+
+# The ring engine once more, in which each access to shared memory calls hostile.h.
+fuzz_tests += %reldir%/fuzz_chain
+%canon_reldir%_fuzz_chain_SOURCES = %reldir%/fuzz_chain.c %reldir%/hostile.h \
+	%reldir%/ring-side.c %reldir%/ring-side.h %reldir%/fuzz.h $(FUZZ_MAIN) \
+	src/virtio/inflight-packed.c src/virtio/inflight-split.c src/virtio/inflight.c \
+	src/virtio/packed.c src/virtio/virtq-gather.c src/virtio/virtq-inflight.c \
+	src/virtio/virtq-log.c src/virtio/virtq-packed.c src/virtio/virtq-split.c \
+	src/virtio/virtq.c src/virtio/vring.c
+%canon_reldir%_fuzz_chain_CPPFLAGS = $(AM_CPPFLAGS) -include $(srcdir)/%reldir%/hostile.h
+%canon_reldir%_fuzz_chain_LDADD = $(LIBVIRTIO)
+%canon_reldir%_fuzz_chain_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-chain
 
 fuzz_tests += %reldir%/fuzz_state
 %canon_reldir%_fuzz_state_SOURCES = %reldir%/fuzz_state.c $(FUZZ_MAIN)
@@ -77,6 +91,13 @@ fuzz_tests += %reldir%/fuzz_iotlb
 %canon_reldir%_fuzz_iotlb_LDADD = $(LIBVIRTIO)
 %canon_reldir%_fuzz_iotlb_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-iotlb
+
+fuzz_tests += %reldir%/fuzz_session
+%canon_reldir%_fuzz_session_SOURCES = %reldir%/fuzz_session.c %reldir%/session.c \
+	%reldir%/session-messages.c %reldir%/session.h %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_session_LDADD = $(LIBALL)
+%canon_reldir%_fuzz_session_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-session
 
 if HAVE_JSON_C
 fuzz_tests += %reldir%/fuzz_request

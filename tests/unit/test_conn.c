@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include "fd.h"
 #include "loop.h"
 #include "vhu/codec.h"
 #include "vhu/conn.h"
@@ -257,6 +259,51 @@ static void descriptors_left_in_a_message_are_closed(void **state)
 		run_until(&rig.n_messages, i + 1);
 		assert_int_equal(fd_count_open(), n_fds);
 	}
+	end();
+}
+
+/* A connection that was accepted, as a daemon's are; the peer connected to it. */
+static void begin_accepted(void)
+{
+	struct sockaddr_un addr;
+	const char *why = NULL;
+	socklen_t len;
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char name[64];
+
+	snprintf(name, sizeof(name), "@vhu-test-conn-%d", getpid());
+	memset(&rig, 0, sizeof(rig));
+	if (loop_new(16, &rig.loop, &why) < 0)
+		fail_msg("%s", why);
+	assert_true(fd_unix_address(name, &addr, &len));
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	rig.peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(rig.peer, (struct sockaddr *)&addr, len), 0);
+	rig.read_on = true;
+	vhu_conn_init(&rig.conn, rig.loop, accept4(listener, NULL, NULL, SOCK_CLOEXEC), VHU_FE,
+		      &ops);
+	vhu_conn_read(&rig.conn);
+	close(listener);
+}
+
+/* The rest of the message may never come, and nobody would hear that the peer has gone. */
+static void socket_of_the_peer_with_half_a_header_ends_it(void **state)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	uint8_t bytes[VHU_HDR_LEN];
+	struct iovec iov = { bytes, sizeof(bytes) / 2 };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	(void)state;
+	begin_accepted();
+	pack(bytes, 2, NULL, 0);
+	fd_attach(&hdr, control, &rig.peer, 1);
+	assert_int_equal(sendmsg(rig.peer, &hdr, MSG_NOSIGNAL), sizeof(bytes) / 2);
+	rig.peer = fd_close(rig.peer);
+	run_until(&rig.n_ended, 1);
+	assert_int_equal(rig.err, -ELOOP);
+	assert_int_equal(rig.n_messages, 0);
 	end();
 }
 
@@ -580,6 +627,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(descriptor_with_a_later_byte_ends_it),
 	UNIT_TEST(too_many_descriptors_end_it),
 	UNIT_TEST(descriptors_left_in_a_message_are_closed),
+	UNIT_TEST(socket_of_the_peer_with_half_a_header_ends_it),
 	UNIT_TEST(header_that_is_not_wanted_ends_it_before_the_payload),
 	UNIT_TEST(size_beyond_all_bounds_ends_it),
 	UNIT_TEST(largest_payload_arrives),
