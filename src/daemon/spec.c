@@ -99,14 +99,14 @@ static int take_attachment_word(const struct reader *r, const struct spec_words 
 	return spec_store_word(fields, w, r->why, r->why_cap);
 }
 
-static int check_attachment(const struct reader *r, const struct attachment_options *o)
+static int check_attachment(const struct reader *r, struct attachment_options *o)
 {
 	if (o->ro && o->steal)
 		return fail(r, "ro and steal exclude each other");
 	if (o->reconnect_max < o->reconnect)
 		return fail(r, "reconnect-max=%llu is less than reconnect=%llu",
 			    (unsigned long long)o->reconnect_max, (unsigned long long)o->reconnect);
-	return 0;
+	return peer_rules_parse(o->allow_uid, o->allow_gid, &o->allow, r->why, r->why_cap);
 }
 
 static int read_attachment(const struct reader *r, struct spec_words *w,
