@@ -29,6 +29,7 @@ sys_tests += \
 	%reldir%/restart.sh \
 	%reldir%/daemon-upgrade.sh \
 	%reldir%/peers.sh \
+	%reldir%/sanitize.sh \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.

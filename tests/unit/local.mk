@@ -157,6 +157,10 @@ unit_tests += %reldir%/test_replay
 unit_tests += %reldir%/test_sanitize
 %canon_reldir%_test_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_client_sanitize
+%canon_reldir%_test_client_sanitize_SOURCES = %reldir%/test_client_sanitize.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_peer
 %canon_reldir%_test_peer_SOURCES = %reldir%/test_peer.c %reldir%/socket_rig.h %reldir%/backend_rig.h %reldir%/said_rig.h
 %canon_reldir%_test_peer_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
