@@ -63,6 +63,7 @@ static void describe_device(const struct device_spec *spec, char *text, size_t c
 	add_word(text, cap, "fd", o->fd);
 	add_word(text, cap, "name", o->name);
 	add_word(text, cap, "max-ports", number);
+	add_word(text, cap, "iommu", o->iommu == SPEC_IOMMU_ON ? "on" : NULL);
 	add_word(text, cap, "mode", o->mode.set ? mode : NULL);
 	add_word(text, cap, "owner", o->owner);
 	add_word(text, cap, "group", o->group);
