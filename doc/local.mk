@@ -36,7 +36,7 @@ dist_man_MANS += \
 	%reldir%/vhu-load.1 \
 	%reldir%/vhu-protocol.7 \
 	%reldir%/vhu-trace.1
-dist_doc_DATA += README.md CHANGELOG.md %reldir%/architecture.md %reldir%/compatibility.md \
+dist_doc_DATA += README.md CHANGELOG.md SECURITY.md %reldir%/architecture.md %reldir%/compatibility.md \
 	%reldir%/hacking.md %reldir%/performance.md
 examplesdir = $(docdir)/examples
 dist_examples_DATA += %reldir%/examples/vhu-conform.yml

@@ -15,6 +15,7 @@
 enum {
 	BACKLOG = 128, /* one that does not wait is turned away beyond it */
 	PAUSE_NS = 1000 * 1000 * 1000,
+	UNIX_MODE = 0660, /* who is neither owner nor in the group has to be let in by name */
 	BIND_TRIES = 15,
 	BIND_PAUSE_US = 20 * 1000,
 };
@@ -115,7 +116,8 @@ int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 	err = make_way(&addr, ret_why, why_cap);
 	if (err < 0)
 		return err;
-	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+	/* The mode that the file gets, less the umask. */
+	if (fchmod(fd, UNIX_MODE) < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return fail(ret_why, why_cap, "cannot listen on", path, -errno);
 	return fd_take(&fd);
 }

@@ -28,16 +28,16 @@ struct listener {
 
 /*
  * A Unix socket bound to path, where nobody can connect before listener_listen():
- * time to give the file its mode and owner. A file left behind by a dead server
- * is replaced; a live server's never. Returns the fd (close-on-exec), or -errno
- * with one sentence in why.
+ * time to give the file another mode, than what the umask leaves of 0660, and owner. A file left
+ * behind by a dead server is replaced; a live server's never. Returns the fd (close-on-exec), or
+ * -errno with one sentence in why.
  */
 int listener_unix_bind(const char *path, char *ret_why, size_t why_cap);
 
 /* Listens on a bound socket (lent); where names it in the sentence. Zero or -errno. */
 int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap);
 
-/* Both of these, with the mode that the umask leaves. */
+/* Both of these, with the mode that the umask leaves of 0660. */
 int listener_unix_socket(const char *path, char *ret_why, size_t why_cap);
 
 /* A listening Unix socket in the abstract namespace; name is without the "@". */

@@ -11,7 +11,7 @@ __vhu_ctl_options='--control -C --json --verbose -v --help -h'
 __vhu_ctl_options_with_value=' --control -C '
 __vhu_ctl_options_with_file=' --control -C '
 __vhu_port_words='console name= overflow= history='
-__vhu_device_words='socket= fd= name= max-ports= resize-order= iommu= mode= owner= group='
+__vhu_device_words='socket= fd= name= max-ports= resize-order= iommu= mode= owner= group= allow-uid= allow-gid='
 __vhu_kinds='terminal tcp: telnet: unix: tcp-connect: unix-connect: pty file: fd: log: null'
 __vhu_kinds_with_file=' unix unix-connect pty file log '
 __vhu_kind_words() {
@@ -19,12 +19,12 @@ __vhu_kind_words() {
 	terminal) echo 'ro replay= sanitize= escape=' ;;
 	tcp) echo 'ro steal replay= clients= sanitize=' ;;
 	telnet) echo 'ro steal replay= clients= sanitize=' ;;
-	unix) echo 'ro steal replay= clients= mode= owner= group= sanitize=' ;;
+	unix) echo 'ro steal replay= clients= mode= owner= group= allow-uid= allow-gid= sanitize=' ;;
 	tcp-connect) echo 'ro steal replay= sanitize= reconnect= reconnect-max=' ;;
-	unix-connect) echo 'ro steal replay= sanitize= reconnect= reconnect-max=' ;;
+	unix-connect) echo 'ro steal replay= allow-uid= allow-gid= sanitize= reconnect= reconnect-max=' ;;
 	pty) echo 'ro steal replay= mode= owner= group= sanitize=' ;;
 	file) echo 'replay= mode= owner= group= input= truncate' ;;
-	fd) echo 'ro steal replay= clients= sanitize=' ;;
+	fd) echo 'ro steal replay= clients= allow-uid= allow-gid= sanitize=' ;;
 	log) echo 'mode= owner= group= max-size= keep= timestamps record=' ;;
 	null) echo '' ;;
 	esac

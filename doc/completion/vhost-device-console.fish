@@ -64,7 +64,7 @@ complete -c vhost-device-console -n '__fish_is_first_arg' -a ctl -d 'ask or chan
 
 # generated: begin
 set -g __vhu_port_words console name= overflow= history=
-set -g __vhu_device_words socket= fd= name= max-ports= resize-order= iommu= mode= owner= group=
+set -g __vhu_device_words socket= fd= name= max-ports= resize-order= iommu= mode= owner= group= allow-uid= allow-gid=
 set -g __vhu_kinds terminal tcp: telnet: unix: tcp-connect: unix-connect: pty file: fd: log: null
 function __vhu_kind_words
 	switch $argv[1]
@@ -75,17 +75,17 @@ function __vhu_kind_words
 	case telnet
 		echo 'ro steal replay= clients= sanitize='
 	case unix
-		echo 'ro steal replay= clients= mode= owner= group= sanitize='
+		echo 'ro steal replay= clients= mode= owner= group= allow-uid= allow-gid= sanitize='
 	case tcp-connect
 		echo 'ro steal replay= sanitize= reconnect= reconnect-max='
 	case unix-connect
-		echo 'ro steal replay= sanitize= reconnect= reconnect-max='
+		echo 'ro steal replay= allow-uid= allow-gid= sanitize= reconnect= reconnect-max='
 	case pty
 		echo 'ro steal replay= mode= owner= group= sanitize='
 	case file
 		echo 'replay= mode= owner= group= input= truncate'
 	case fd
-		echo 'ro steal replay= clients= sanitize='
+		echo 'ro steal replay= clients= allow-uid= allow-gid= sanitize='
 	case log
 		echo 'mode= owner= group= max-size= keep= timestamps record='
 	case null

@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +12,6 @@
 
 #include "fd.h"
 #include "listener.h"
-
-enum {
-	LOOKUP_SIZE = 1024, /* for an entry of the user or group database, at first */
-	LOOKUP_SIZE_MAX = 1024 * 1024,
-};
 
 const struct attachment_row attachment_rows[ATTACHMENT_N_KINDS] = {
 #define ATTACHMENT(ident, word, addr, meta, text)                                                  \
@@ -118,63 +111,7 @@ void attachment_log(struct attachment *a, enum log_level level, const char *fmt,
 		log_line(level, a->args.who, "%s", text);
 }
 
-/* Users and groups */
-
-/* True when text is a number, which is written then; -1 is nobody's. */
-static bool parse_id(const char *text, unsigned int *ret_id)
-{
-	uint64_t id = 0;
-	const char *p = text;
-
-	for (; *p >= '0' && *p <= '9' && id < UINT32_MAX; p++)
-		id = id * 10 + (uint64_t)(*p - '0');
-	if (p == text || *p != '\0' || id >= UINT32_MAX)
-		return false;
-	*ret_id = (unsigned int)id;
-	return true;
-}
-
-/* One try with that much memory: 0, or an errno; *ret_found: there is such a name. */
-static int look_up(bool group, const char *name, size_t size, unsigned int *ret_id, bool *ret_found)
-{
-	struct passwd pw, *pw_found = NULL;
-	struct group gr, *gr_found = NULL;
-	char *buf = malloc(size);
-	int err;
-
-	if (!buf)
-		return ENOMEM;
-	if (group)
-		err = getgrnam_r(name, &gr, buf, size, &gr_found);
-	else
-		err = getpwnam_r(name, &pw, buf, size, &pw_found);
-	free(buf);
-	*ret_found = pw_found || gr_found;
-	if (*ret_found)
-		*ret_id = group ? gr.gr_gid : pw.pw_uid;
-	return err;
-}
-
-static int find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
-		   size_t why_cap)
-{
-	bool found = false;
-	int err = ERANGE;
-
-	if (parse_id(name, ret_id))
-		return 0;
-	for (size_t size = LOOKUP_SIZE; err == ERANGE && size <= LOOKUP_SIZE_MAX; size *= 4)
-		err = look_up(group, name, size, ret_id, &found);
-	if (found)
-		return 0;
-	if (err == 0 || err == ENOENT || err == ESRCH)
-		snprintf(ret_why, why_cap, "there is no %s \"%s\" here", group ? "group" : "user",
-			 name);
-	else
-		snprintf(ret_why, why_cap, "cannot look up %s \"%s\": %s", group ? "group" : "user",
-			 name, strerror(err));
-	return -EINVAL;
-}
+/* Sockets and files of the right mode and owner */
 
 /* fd may be a mere O_PATH descriptor, which chmod() reaches through /proc only. */
 static int change_file(const struct attachment_options *o, int fd, unsigned int uid,
@@ -201,9 +138,9 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 	if (!o->mode.set && !o->owner && !o->group)
 		return 0;
 	if (o->owner)
-		err = find_id(false, o->owner, &uid, ret_why, why_cap);
+		err = peer_find_id(false, o->owner, &uid, ret_why, why_cap);
 	if (err == 0 && o->group)
-		err = find_id(true, o->group, &gid, ret_why, why_cap);
+		err = peer_find_id(true, o->group, &gid, ret_why, why_cap);
 	if (err < 0)
 		return err;
 	if (fd < 0) {
@@ -218,6 +155,22 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 		snprintf(ret_why, why_cap, "cannot set mode or owner of %s: %s", path,
 			 strerror(-err));
 	return err;
+}
+
+/* Whoever may take the file away may listen in its place. */
+static void warn_of_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path) + 1] = ".";
+	struct stat st;
+
+	if (slash)
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+	if (stat(folder, &st) == 0 && (st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+		log_warning(NULL,
+			    "%s: every user may write to this folder, and so put another socket in "
+			    "its place; a folder of mode 0755 or 1777 would not let them",
+			    path);
 }
 
 int attachment_unix_socket(const struct attachment_options *o, const char *path, char *ret_why,
@@ -235,6 +188,7 @@ int attachment_unix_socket(const struct attachment_options *o, const char *path,
 	fd = listener_unix_bind(path, ret_why, why_cap);
 	if (fd < 0)
 		return fd;
+	warn_of_folder(path);
 	err = attachment_set_owner(o, path, -1, ret_why, why_cap);
 	if (err == 0)
 		err = listener_listen(fd, path, ret_why, why_cap);

@@ -7,6 +7,7 @@
 #ifndef VHU_BACKENDS_ATTACHMENT_H
 #define VHU_BACKENDS_ATTACHMENT_H
 
+#include "backends/peer.h"
 #include "backends/port.h"
 #include "handover.h"
 #include "log.h"
@@ -25,7 +26,8 @@ enum attachment_kind {
 /* One field per row of attachment-options.def, and what stands before them. */
 struct attachment_options {
 	enum attachment_kind kind;
-	const char *address; /* NULL: none was given */
+	const char *address;	 /* NULL: none was given */
+	struct peer_rules allow; /* what allow-uid= and allow-gid= say */
 #define OPT(field, word, type, ...) OPTION_FIELD(field, type);
 #include "backends/attachment-options.def"
 #undef OPT

@@ -60,7 +60,8 @@ struct connector {
 	uint64_t since;		       /* when the connection was made */
 	uint64_t pos;		       /* output up to here has been sent */
 	bool was_connected;
-	bool failing; /* it was said that connecting fails */
+	bool failing;	/* it was said that connecting fails */
+	bool estranged; /* it was said that somebody else listens there */
 	bool closing, hurried;
 	bool parting; /* see attachment_ops */
 };
@@ -187,7 +188,7 @@ static void begin_client(struct connector *c, struct tls *tls)
 		attempt_failed(c, err);
 		return;
 	}
-	c->failing = false;
+	c->failing = c->estranged = false;
 	c->was_connected = true;
 }
 
@@ -249,6 +250,22 @@ static bool met_itself(int fd)
 	       memcmp(&own.sa, &peer.sa, own.len) == 0;
 }
 
+/* Somebody else may have bound the path: nothing is read from, or sent to, a stranger. */
+static bool met_stranger(struct connector *c)
+{
+	char why[PEER_WHY_MAX], where[WHERE_MAX];
+
+	if (peer_admitted(&c->base.args.options->allow, c->fd, why, sizeof(why)))
+		return false;
+	describe(c, where, sizeof(where));
+	if (!c->estranged)
+		attachment_log(&c->base, LOG_LEVEL_WARNING,
+			       "who listens on %s is not let in: %s; it is tried again and again",
+			       where, why);
+	c->failing = c->estranged = true;
+	return true;
+}
+
 static void connect_done(struct op *op, int res)
 {
 	struct connector *c = container_of(op, struct connector, connecting);
@@ -263,6 +280,8 @@ static void connect_done(struct op *op, int res)
 		err = errno;
 	else if (err == 0 && met_itself(c->fd))
 		err = ECONNREFUSED;
+	else if (err == 0 && met_stranger(c))
+		err = EACCES;
 	if (err == 0)
 		connected(c);
 	else

@@ -483,6 +483,18 @@ static int fault(char *ret_why, size_t why_cap, int number, const char *text, in
 	return err;
 }
 
+/* It was somebody else who let this one in. */
+static int check_rules(const struct attachment_args *args, int number, char *ret_why,
+		       size_t why_cap)
+{
+	if (!peer_rules_exist(&args->options->allow) || peer_can_be_asked(number))
+		return 0;
+	return fault(ret_why, why_cap, number,
+		     "is no Unix socket that listens, so there is nobody to allow: leave out "
+		     "allow-uid and allow-gid",
+		     -EINVAL);
+}
+
 static int open_pair(const struct attachment_args *args, int in, int out,
 		     struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
@@ -491,6 +503,8 @@ static int open_pair(const struct attachment_args *args, int in, int out,
 	int err;
 
 	err = check_number(in, ret_why, why_cap);
+	if (err == 0)
+		err = check_rules(args, in, ret_why, why_cap);
 	if (err == 0)
 		err = check_number(out, ret_why, why_cap);
 	if (err == 0)
@@ -523,6 +537,8 @@ static int open_single(const struct attachment_args *args, int number,
 	const char *text;
 	int err = check_number(number, ret_why, why_cap);
 
+	if (err == 0)
+		err = check_rules(args, number, ret_why, why_cap);
 	if (err < 0)
 		return err;
 	err = nature_find(number, &n, &text);

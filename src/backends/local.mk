@@ -34,6 +34,9 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/peer-names.c \
+	%reldir%/peer.c \
+	%reldir%/peer.h \
 	%reldir%/port-journal.c \
 	%reldir%/port-journal.h \
 	%reldir%/port-freeze.c \

@@ -221,12 +221,30 @@ static bool has_room(struct server *s)
 	return true;
 }
 
+/* One that may not is told nothing. */
+static bool may_attach(struct server *s, int fd)
+{
+	char why[PEER_WHY_MAX];
+	bool may = peer_admitted(&s->base.args.options->allow, fd, why, sizeof(why));
+
+	if (!may)
+		attachment_log(&s->base, LOG_LEVEL_WARNING, "a client of %s was turned away: %s",
+			       s->where, why);
+	return may;
+}
+
 static void accepted(struct listener *l, int fd)
 {
 	struct server *s = container_of(l, struct server, listener);
-	bool full = !has_room(s);
-	int err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
+	bool full;
+	int err;
 
+	if (!may_attach(s, fd)) {
+		fd_close(fd);
+		return;
+	}
+	full = !has_room(s);
+	err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 	if (err == 0)
 		return;
 	if (!s->hurried)

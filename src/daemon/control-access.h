@@ -4,28 +4,16 @@
 #define VHU_DAEMON_CONTROL_ACCESS_H
 
 #include <sys/stat.h>
-#include <sys/types.h>
 
-#include "base.h"
-
-/* The process that has connected, as it was then. */
-struct control_peer {
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
-	gid_t *groups; /* supplementary; owned */
-	size_t n_groups;
-};
-
-/* Zero or -errno. */
-int control_peer_read(int fd, struct control_peer *ret_peer);
-void control_peer_free(struct control_peer *peer);
+#include "backends/peer.h"
 
 /*
- * Root and the daemon's own user self always; else whom the socket's file lets
- * write as its owner or its group. What it grants to all others does not count.
- * file is NULL when the socket has none.
+ * Root and the daemon's own user self always: they could end it and start another.
+ * Else whom the rules name; without rules, whom the socket's file lets write as
+ * its owner or its group. What it grants to all others does not count. file is
+ * NULL when the socket has none.
  */
-bool control_peer_allowed(const struct control_peer *peer, uid_t self, const struct stat *file);
+bool control_peer_allowed(const struct peer *peer, const struct peer_rules *rules, uid_t self,
+			  const struct stat *file);
 
 #endif

@@ -153,6 +153,8 @@ void control_load(const struct control_args *args, struct handover_in *in, unsig
 	}
 	*ret_control = c;
 	c->args = *args;
+	if (args->allow)
+		c->allow = *args->allow;
 	list_init(&c->clients);
 	fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
 	handover_take_text(in, TAG_PATH, "path", c->path, sizeof(c->path));

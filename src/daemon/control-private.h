@@ -34,6 +34,7 @@ struct control_client {
 struct control {
 	struct control_args args;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "": the socket has no file */
+	struct peer_rules allow;
 	struct listener listener;
 	struct list_node clients;
 	unsigned int n_clients;

@@ -246,15 +246,15 @@ const struct stream_ops control_stream_ops = {
 
 /* Connections. */
 
-static bool peer_may(const struct control *c, const struct control_peer *peer)
+static bool peer_may(const struct control *c, const struct peer *peer)
 {
 	struct stat file;
 	bool has_file = c->path[0] && stat(c->path, &file) == 0;
 
-	return control_peer_allowed(peer, geteuid(), has_file ? &file : NULL);
+	return control_peer_allowed(peer, &c->allow, geteuid(), has_file ? &file : NULL);
 }
 
-static void log_refused(struct control *c, const struct control_peer *peer, const char *why)
+static void log_refused(struct control *c, const struct peer *peer, const char *why)
 {
 	unsigned int n_suppressed;
 
@@ -275,15 +275,18 @@ static void refuse(int fd, const char *why)
 	json_object_put(answer);
 }
 
-static const char *reason_to_refuse(const struct control *c, const struct control_peer *peer)
+static const char *reason_to_refuse(const struct control *c, const struct peer *peer)
 {
+	if (!peer_may(c, peer) && peer_rules_exist(&c->allow))
+		return "only root, the daemon's user, and those whom allow-uid and allow-gid name "
+		       "may control it";
 	if (!peer_may(c, peer))
 		return "only root, the daemon's user, and owner and group of the socket may "
 		       "control it";
 	return c->n_clients >= CONTROL_CLIENTS_MAX ? "too many connections are open already" : NULL;
 }
 
-static int client_new(struct control *c, int fd, const struct control_peer *peer)
+static int client_new(struct control *c, int fd, const struct peer *peer)
 {
 	struct control_client *client = calloc(1, sizeof(*client));
 	int err;
@@ -307,9 +310,9 @@ static int client_new(struct control *c, int fd, const struct control_peer *peer
 void control_accepted(struct listener *l, int fd)
 {
 	struct control *c = container_of(l, struct control, listener);
-	struct control_peer peer;
+	struct peer peer;
 	const char *why;
-	int err = control_peer_read(fd, &peer);
+	int err = peer_read(fd, &peer);
 
 	if (err < 0) {
 		log_errno(LOG_LEVEL_WARNING, "control", err, "cannot tell who has connected");
@@ -324,7 +327,7 @@ void control_accepted(struct listener *l, int fd)
 		refuse(fd, why);
 		fd_close(fd);
 	}
-	control_peer_free(&peer);
+	peer_free(&peer);
 }
 
 /* An inherited socket has a file as well, unless its name is abstract. */
@@ -350,6 +353,8 @@ int control_new(const struct control_args *args, struct control **ret_control)
 		return -ENOMEM;
 	}
 	c->args = *args;
+	if (args->allow)
+		c->allow = *args->allow;
 	list_init(&c->clients);
 	find_path(c);
 	c->listening = true;

@@ -27,9 +27,10 @@ struct control;
 
 struct control_args {
 	struct loop *loop;
-	int fd;			  /* listening; taken */
-	const char *path;	  /* its file, removed at the end; NULL for an inherited socket */
-	struct list_node *guests; /* struct guest, lent */
+	int fd;		  /* listening; taken */
+	const char *path; /* its file, removed at the end; NULL for an inherited socket */
+	const struct peer_rules *allow; /* copied; NULL: none. See control-access.h */
+	struct list_node *guests;	/* struct guest, lent */
 	/* As SIGHUP does. Tells what could not be read; may close the control socket. */
 	int (*reload)(void *arg, char *ret_why, size_t why_cap);
 	/* As SIGUSR2 does: control_upgrade_failed() follows, or this process is another one. */

@@ -401,6 +401,7 @@ static struct control_args control_args(struct daemon *d)
 	return (struct control_args){
 		.loop = d->loop,
 		.fd = -1,
+		.allow = d->setup->control ? &d->setup->control->options.allow : NULL,
 		.guests = &d->guests,
 		.reload = reload_asked,
 		.upgrade = upgrade_asked,

@@ -166,6 +166,7 @@ void guest_apply(struct guest *g, struct device_spec *spec, const struct spec_de
 
 	guest_forget_wanted(g);
 	g->defaults = *defaults;
+	g->spec->allow = spec->allow; /* of those who come from now on */
 	keep_numbers(g, &spec->ports);
 	list_for_each (node, tmp, &g->ports) {
 		struct guest_port *p = port_at(node);

@@ -54,7 +54,7 @@ static void add_word(char *text, size_t cap, const char *word, const char *value
 static void describe_device(const struct device_spec *spec, char *text, size_t cap)
 {
 	const struct device_words *o = &spec->options;
-	char number[24], mode[24];
+	char number[24], mode[24], uids[PEER_IDS_TEXT_MAX], gids[PEER_IDS_TEXT_MAX];
 
 	snprintf(number, sizeof(number), "%" PRIu64, o->max_ports);
 	snprintf(mode, sizeof(mode), "%o", (unsigned int)o->mode.value);
@@ -63,9 +63,14 @@ static void describe_device(const struct device_spec *spec, char *text, size_t c
 	add_word(text, cap, "fd", o->fd);
 	add_word(text, cap, "name", o->name);
 	add_word(text, cap, "max-ports", number);
+	add_word(text, cap, "iommu", o->iommu == SPEC_IOMMU_ON ? "on" : NULL);
 	add_word(text, cap, "mode", o->mode.set ? mode : NULL);
 	add_word(text, cap, "owner", o->owner);
 	add_word(text, cap, "group", o->group);
+	peer_ids_format(&spec->allow.uids, uids);
+	peer_ids_format(&spec->allow.gids, gids);
+	add_word(text, cap, "allow-uid", uids[0] ? uids : NULL);
+	add_word(text, cap, "allow-gid", gids[0] ? gids : NULL);
 }
 
 static void save_port(const struct guest_port *p, struct handover_out *out)

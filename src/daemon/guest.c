@@ -132,6 +132,19 @@ static int open_ports(struct guest *g, char *ret_why, size_t why_cap)
 	return 0;
 }
 
+/* A front-end that may not be one is told nothing. */
+static bool admits(void *arg, int fd)
+{
+	struct guest *g = arg;
+	char why[PEER_WHY_MAX];
+	bool may = peer_admitted(&g->spec->allow, fd, why, sizeof(why));
+
+	if (!may)
+		vhu_log_limited(&g->server.limits.warnings, LOG_LEVEL_WARNING,
+				g->spec->options.name, "a front-end was turned away: %s", why);
+	return may;
+}
+
 struct vhu_backend_options guest_server_options(struct guest *g)
 {
 	return (struct vhu_backend_options){
@@ -139,7 +152,21 @@ struct vhu_backend_options guest_server_options(struct guest *g)
 		.max_queue_size = g->env->max_queue_size,
 		.iommu = g->spec->options.iommu == SPEC_IOMMU_ON,
 		.ear = g->env->trace ? &g->ear.ear : NULL,
+		.admits = admits,
+		.admits_arg = g,
 	};
+}
+
+/* A front-end that came with the descriptor was let in by somebody else. */
+static int check_rules(const struct guest *g, int fd, char *ret_why, size_t why_cap)
+{
+	if (!peer_rules_exist(&g->spec->allow) || peer_can_be_asked(fd))
+		return 0;
+	snprintf(ret_why, why_cap,
+		 "fd=%s is no Unix socket that listens, so there is nobody to allow: leave out "
+		 "allow-uid and allow-gid",
+		 g->spec->options.fd);
+	return -EINVAL;
 }
 
 static int start_server(struct guest *g, int fd, const char *path, char *ret_why, size_t why_cap)
@@ -249,7 +276,9 @@ int guest_new(const struct guest_env *env, struct device_spec *spec,
 		fd = open_socket(&spec->options, ret_why, why_cap);
 	if (fd < 0)
 		return fd;
-	err = guest_open_journal(g, ret_why, why_cap);
+	err = path ? 0 : check_rules(g, fd, ret_why, why_cap);
+	if (err == 0)
+		err = guest_open_journal(g, ret_why, why_cap);
 	if (err == 0)
 		err = open_ports(g, ret_why, why_cap);
 	if (err < 0) {

@@ -352,7 +352,7 @@ static int add_inherited_devices(struct loader *l)
 
 static bool is_control_word(const struct spec_words *w)
 {
-	static const char *const words[] = { "mode", "owner", "group" };
+	static const char *const words[] = { "mode", "owner", "group", "allow-uid", "allow-gid" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strlen(words[i]) == w->key_len && memcmp(words[i], w->word, w->key_len) == 0)
@@ -372,7 +372,9 @@ static int check_control_words(const struct loader *l, const char *text)
 	while (n == 1) {
 		n = spec_next_word(&w, l->why, l->why_cap);
 		if (n == 1 && !is_control_word(&w))
-			n = fail(l, "'%s' is not known; mode, owner and group may follow the path",
+			n = fail(l,
+				 "'%s' is not known; mode, owner, group, allow-uid and allow-gid "
+				 "may follow the path",
 				 w.word);
 	}
 	free(plain);

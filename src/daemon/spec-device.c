@@ -79,7 +79,7 @@ static int fail(char *ret_why, size_t why_cap, const char *text)
 	return -EINVAL;
 }
 
-static int check_device(const struct device_spec *spec, char *ret_why, size_t why_cap)
+static int check_device(struct device_spec *spec, char *ret_why, size_t why_cap)
 {
 	const struct device_words *o = &spec->options;
 	char text[160];
@@ -96,13 +96,13 @@ static int check_device(const struct device_spec *spec, char *ret_why, size_t wh
 			 o->name);
 		return fail(ret_why, why_cap, text);
 	}
-	return 0;
+	return peer_rules_parse(o->allow_uid, o->allow_gid, &spec->allow, ret_why, why_cap);
 }
 
 static int take_word(struct spec_fields *fields, const struct spec_words *w, char *ret_why,
 		     size_t why_cap)
 {
-	char list[160], text[320];
+	char list[200], text[360];
 
 	if (w->word[w->key_len] != ':' &&
 	    options_find(fields->rows, fields->n_rows, w->word, w->key_len))

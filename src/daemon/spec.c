@@ -101,16 +101,16 @@ static int take_attachment_word(const struct reader *r, const struct spec_words 
 	return spec_store_word(fields, w, r->why, r->why_cap);
 }
 
-static int check_attachment(const struct reader *r, const struct attachment_options *o)
+static int check_attachment(const struct reader *r, struct attachment_options *o)
 {
 	if (o->ro && o->steal)
 		return fail(r, "ro and steal exclude each other");
 	if (o->reconnect_max < o->reconnect)
 		return fail(r, "reconnect-max=%llu is less than reconnect=%llu",
 			    (unsigned long long)o->reconnect_max, (unsigned long long)o->reconnect);
-	if (tls_check(o, r->why, r->why_cap) < 0)
+	if (tls_check(o, r->why, r->why_cap) < 0 || reach_check_words(o, r->why, r->why_cap) < 0)
 		return -EINVAL;
-	return reach_check_words(o, r->why, r->why_cap) < 0 ? -EINVAL : 0;
+	return peer_rules_parse(o->allow_uid, o->allow_gid, &o->allow, r->why, r->why_cap);
 }
 
 static int read_attachment(const struct reader *r, struct spec_words *w,

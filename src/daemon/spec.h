@@ -68,7 +68,8 @@ struct device_spec {
 	struct device_words options; /* name is set; max_ports and resize_order are resolved */
 	unsigned int idx;	     /* its place among all devices: "%i" */
 	bool rows_first;
-	struct list_node ports; /* struct port_spec, all with numbers, ascending */
+	struct peer_rules allow; /* what allow-uid= and allow-gid= say */
+	struct list_node ports;	 /* struct port_spec, all with numbers, ascending */
 	char *words;
 };
 

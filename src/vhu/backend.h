@@ -56,6 +56,9 @@ struct vhu_backend_options {
 	bool iommu;		       /* offer ACCESS_PLATFORM */
 	struct vhu_log_limits *limits; /* lent; NULL: the session has its own */
 	struct vhu_ear *ear;	       /* lent; NULL: nobody listens */
+	/* Of a server: whether who has connected may be a front-end; says why not. NULL: yes. */
+	bool (*admits)(void *arg, int fd);
+	void *admits_arg;
 };
 
 struct vhu_backend {

@@ -63,7 +63,9 @@ static void accepted(struct listener *l, int fd)
 {
 	struct vhu_server *s = container_of(l, struct vhu_server, listener);
 
-	if (!s->session) {
+	if (s->options.admits && !s->options.admits(s->options.admits_arg, fd)) {
+		fd_close(fd);
+	} else if (!s->session) {
 		begin_session(s, fd);
 	} else if (s->next_fd < 0 && session_is_over(s->session)) {
 		s->next_fd = fd;

@@ -10,6 +10,7 @@ requires python3 socat timeout
 
 here=$top_srcdir/tests/sys
 real=$top_builddir/src/vhost-device-console
+conform=$top_builddir/src/vhu-conform
 client_py=$here/upgrade-client.py
 
 # The daemon runs from a place where another program can be put.
@@ -322,7 +323,17 @@ killed_after() {
 	timeout 100 "$top_builddir/tests/restart/restart" --kills 20 --upgrades 2 "$@" "$real"
 }
 
-plan 27
+# What it offers to front-ends that come later is what its words say.
+offers_the_same() {
+	start_daemon 1 --device "socket=$tmp/s0,iommu=on,max-ports=1" --port console,null &&
+		"$conform" info "$tmp/s0" --has ACCESS_PLATFORM && upgrade &&
+		"$conform" info "$tmp/s0" --has ACCESS_PLATFORM
+	result=$?
+	end_daemon
+	return $result
+}
+
+plan 28
 check "four kinds of clients lose, double and reorder nothing under load" under_load
 check "nor does a stream in bulk" bulk
 check "with --loops neither" with_workers
@@ -348,6 +359,7 @@ check "so do sockets and pipes that were passed to it" \
 	timeout 100 python3 "$here/upgrade-passed.py" "$real" "$vhu_guest" "$tmp"
 check "and a terminal, which stays raw as long as its guest" \
 	timeout 100 python3 "$here/upgrade-terminal.py" "$real" "$vhu_guest" "$tmp"
+check "a device offers what it did" offers_the_same
 check "packed rings go on" rings packed
 check "and packed rings in order" rings packed,in-order
 check "kills among upgrades lose and double nothing" killed_after

@@ -23,7 +23,7 @@ group() {
 	virtio/virtq*.[ch] | virtio/batch.[ch]) echo virtq ;;
 	virtio/device.h) echo device-interface ;;
 	virtio/console*.[ch]) echo console ;;
-	backends/port*.[ch] | backends/replay.[ch] | backends/sanitize.[ch]) echo port ;;
+	backends/port*.[ch] | backends/replay.[ch] | backends/sanitize.[ch] | backends/peer*.[ch]) echo port ;;
 	backends/attachment.h | backends/*.def) echo port ;;
 	backends/*.[ch]) echo backend ;;
 	vhu/conn.[ch]) echo conn ;;

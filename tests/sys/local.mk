@@ -28,6 +28,8 @@ sys_tests += \
 	%reldir%/daemon-reload.sh \
 	%reldir%/restart.sh \
 	%reldir%/daemon-upgrade.sh \
+	%reldir%/peers.sh \
+	%reldir%/sanitize.sh \
 	%reldir%/systemd.sh
 
 # Load on it, and what the machine itself can do.

@@ -206,6 +206,14 @@ unit_tests += %reldir%/test_replay
 unit_tests += %reldir%/test_sanitize
 %canon_reldir%_test_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_client_sanitize
+%canon_reldir%_test_client_sanitize_SOURCES = %reldir%/test_client_sanitize.c %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_client_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_peer
+%canon_reldir%_test_peer_SOURCES = %reldir%/test_peer.c %reldir%/socket_rig.h %reldir%/backend_rig.h %reldir%/said_rig.h
+%canon_reldir%_test_peer_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_escape
 %canon_reldir%_test_escape_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
@@ -457,6 +465,9 @@ unit_tests += %reldir%/test_console_options
 
 unit_tests += %reldir%/test_setup
 %canon_reldir%_test_setup_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_spec_allow
+%canon_reldir%_test_spec_allow_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)

@@ -424,20 +424,22 @@ static void reload_may_close_the_socket_it_came_by(void **state)
 	rig_end();
 }
 
+static const struct peer_rules no_rules;
+
 /* Who: pid, user, group, one more group. File: owner, group, mode. The daemon is user 5. */
 static bool allowed(uid_t uid, gid_t gid, gid_t more, mode_t mode)
 {
-	const struct control_peer peer = { .uid = uid, .gid = gid, .groups = &more, .n_groups = 1 };
+	const struct peer peer = { .uid = uid, .gid = gid, .groups = &more, .n_groups = 1 };
 	const struct stat file = { .st_uid = 10, .st_gid = 20, .st_mode = S_IFSOCK | mode };
 
-	return control_peer_allowed(&peer, 5, &file);
+	return control_peer_allowed(&peer, &no_rules, 5, &file);
 }
 
 static void access_is_for_root_self_owner_and_group_only(void **state)
 {
-	const struct control_peer peer = { .uid = 10, .gid = 20 };
-	const struct control_peer root = { .uid = 0, .gid = 20 };
-	const struct control_peer self = { .uid = 5, .gid = 99 };
+	const struct peer peer = { .uid = 10, .gid = 20 };
+	const struct peer root = { .uid = 0, .gid = 20 };
+	const struct peer self = { .uid = 5, .gid = 99 };
 
 	(void)state;
 	assert_true(allowed(0, 99, 99, 0000));
@@ -448,24 +450,41 @@ static void access_is_for_root_self_owner_and_group_only(void **state)
 	assert_true(allowed(11, 99, 20, 0660));
 	assert_false(allowed(11, 20, 20, 0640));
 	assert_false(allowed(11, 99, 99, 0666));
-	assert_false(control_peer_allowed(&peer, 5, NULL));
-	assert_true(control_peer_allowed(&root, 5, NULL));
-	assert_true(control_peer_allowed(&self, 5, NULL));
+	assert_false(control_peer_allowed(&peer, &no_rules, 5, NULL));
+	assert_true(control_peer_allowed(&root, &no_rules, 5, NULL));
+	assert_true(control_peer_allowed(&self, &no_rules, 5, NULL));
+}
+
+static void access_with_rules_is_for_root_self_and_those_they_name(void **state)
+{
+	const struct peer_rules rules = { .uids = { .id = { 10 }, .n = 1 },
+					  .gids = { .id = { 20 }, .n = 1 } };
+	const struct stat file = { .st_uid = 11, .st_gid = 21, .st_mode = S_IFSOCK | 0660 };
+	const struct peer named = { .uid = 10, .gid = 99 }, grouped = { .uid = 12, .gid = 20 };
+	const struct peer owner = { .uid = 11, .gid = 21 };
+	const struct peer root = { .uid = 0, .gid = 99 }, self = { .uid = 5, .gid = 99 };
+
+	(void)state;
+	assert_true(control_peer_allowed(&named, &rules, 5, NULL));
+	assert_true(control_peer_allowed(&grouped, &rules, 5, &file));
+	assert_false(control_peer_allowed(&owner, &rules, 5, &file));
+	assert_true(control_peer_allowed(&root, &rules, 5, NULL));
+	assert_true(control_peer_allowed(&self, &rules, 5, NULL));
 }
 
 static void peer_is_read_from_its_socket(void **state)
 {
-	struct control_peer peer;
+	struct peer peer;
 	int fds[2], n_groups = getgroups(0, NULL);
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(control_peer_read(fds[0], &peer), 0);
+	assert_int_equal(peer_read(fds[0], &peer), 0);
 	assert_int_equal(peer.pid, getpid());
 	assert_int_equal(peer.uid, geteuid());
 	assert_int_equal(peer.gid, getegid());
 	assert_int_equal(peer.n_groups, n_groups);
-	control_peer_free(&peer);
+	peer_free(&peer);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -488,6 +507,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(close_ends_connections_whatever_they_do),
 	UNIT_TEST(reload_may_close_the_socket_it_came_by),
 	UNIT_TEST(access_is_for_root_self_owner_and_group_only),
+	UNIT_TEST(access_with_rules_is_for_root_self_and_those_they_name),
 	UNIT_TEST(peer_is_read_from_its_socket),
 };
 

@@ -367,7 +367,7 @@ static void message_about_a_port_quotes_it(void **state)
 		       "--port 1,tcp:x: 'x' is not a TCP port, a number from 0 to 65535");
 	assert_refused("--device /d --port 0",
 		       "--device /d: '/d' is not known; a device has socket, fd, name, max-ports, "
-		       "resize-order, iommu, mode, owner, group");
+		       "resize-order, iommu, mode, owner, group, allow-uid, allow-gid");
 }
 
 static void resize_order_is_the_daemons_unless_the_device_has_one(void **state)
@@ -393,11 +393,11 @@ static void control_is_a_path_with_mode_and_owner(void **state)
 	assert_int_equal(setup->control->options.mode.value, 0660);
 	assert_string_equal(setup->control->options.group, "kvm");
 	assert_refused("-s p --control /c,ro",
-		       "--control /c,ro: 'ro' is not known; mode, owner and group may follow the "
-		       "path");
+		       "--control /c,ro: 'ro' is not known; mode, owner, group, allow-uid and "
+		       "allow-gid may follow the path");
 	assert_refused("-s p --control /c,clients=64",
-		       "--control /c,clients=64: 'clients=64' is not known; mode, owner and group "
-		       "may follow the path");
+		       "--control /c,clients=64: 'clients=64' is not known; mode, owner, group, "
+		       "allow-uid and allow-gid may follow the path");
 	assert_refused("-s p --control /c,mode=9",
 		       "--control /c,mode=9: mode: '9' is not an octal number from 0 to 0777");
 	assert_refused("-s p --control ,mode=0600",

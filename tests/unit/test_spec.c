@@ -331,9 +331,9 @@ static void word_that_is_unknown_is_refused_with_the_lists(void **state)
 static void word_that_the_kind_does_not_take_is_refused_with_its_words(void **state)
 {
 	(void)state;
-	assert_port_refused("tcp:4000,mode=0600",
-			    "'mode=0600' does not go with tcp, which takes ro, steal, replay, "
-			    "clients");
+	assert_port_refused("file:/x,steal",
+			    "'steal' does not go with file, which takes replay, mode, owner, "
+			    "group, input, truncate");
 	assert_port_refused("null,ro", "'ro' does not go with null, which takes nothing");
 	assert_port_refused(
 		"unix:/x,mode=0600,log:/y,steal",
@@ -532,10 +532,12 @@ static void device_that_is_wrong_is_refused(void **state)
 			      "name: '12' is not made of letters, digits, '.', "
 			      "'_' and '-', of which one at least is no digit");
 	assert_device_refused("/tmp/x", "'/tmp/x' is not known; a device has socket, fd, name, "
-					"max-ports, resize-order, iommu, mode, owner, group");
+					"max-ports, resize-order, iommu, mode, owner, group, "
+					"allow-uid, allow-gid");
 	assert_device_refused("socket:/x",
 			      "'socket:/x' is not known; a device has socket, fd, name, "
-			      "max-ports, resize-order, iommu, mode, owner, group");
+			      "max-ports, resize-order, iommu, mode, owner, group, "
+			      "allow-uid, allow-gid");
 	assert_device_refused("socket=/x,max-ports=512",
 			      "max-ports: '512' is not a number from 1 to 511");
 	assert_device_refused("socket=/x,", "there is an empty word; words are separated by one "
