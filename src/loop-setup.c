@@ -87,6 +87,7 @@ static const char *missing_op(struct io_uring *ring)
 	return missing;
 }
 
+/* seccomp(start): io_uring_setup io_uring_register mmap munmap */
 int loop_setup_ring(struct io_uring *ring, unsigned int cq_entries, const char **ret_why)
 {
 	int err = setup_ring(ring, cq_entries);

@@ -134,6 +134,7 @@ static bool parse_id(const char *text, unsigned int *ret_id)
 }
 
 /* One try with that much memory: 0, or an errno; *ret_found: there is such a name. */
+/* seccomp(once): openat fstat newfstatat read lseek socket:AF_UNIX connect */
 static int look_up(bool group, const char *name, size_t size, unsigned int *ret_id, bool *ret_found)
 {
 	struct passwd pw, *pw_found = NULL;
@@ -154,28 +155,117 @@ static int look_up(bool group, const char *name, size_t size, unsigned int *ret_
 	return err;
 }
 
-static int find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
-		   size_t why_cap)
+/* Names that have been looked up: a log gives each of its files to the same group. */
+static struct {
+	struct known {
+		bool group;
+		char *name; /* owned */
+		unsigned int id;
+	} * items;
+	size_t n;
+	bool ended; /* no others are looked up any more */
+} lookups;
+
+static bool find_known(bool group, const char *name, unsigned int *ret_id)
 {
+	for (size_t i = 0; i < lookups.n; i++) {
+		const struct known *k = &lookups.items[i];
+
+		if (k->group != group || strcmp(k->name, name) != 0)
+			continue;
+		*ret_id = k->id;
+		return true;
+	}
+	return false;
+}
+
+/* Without memory it is not known later. */
+static void remember(bool group, const char *name, unsigned int id)
+{
+	struct known *items;
+	unsigned int before;
+	char *copy;
+
+	if (find_known(group, name, &before) && before == id)
+		return;
+	copy = strdup(name);
+	items = reallocarray(lookups.items, lookups.n + 1, sizeof(*items));
+	if (items)
+		lookups.items = items;
+	if (items && copy)
+		items[lookups.n++] = (struct known){ .group = group, .name = copy, .id = id };
+	else
+		free(copy);
+}
+
+enum { TAG_NAME = 1, TAG_GROUP, TAG_ID };
+
+void attachment_save_lookups(struct handover_out *out, unsigned int tag)
+{
+	for (size_t i = 0; i < lookups.n; i++) {
+		const struct known *k = &lookups.items[i];
+
+		state_begin_group(&out->state, tag);
+		handover_put_text(out, TAG_NAME, k->name);
+		state_put_number(&out->state, TAG_GROUP, k->group);
+		state_put_number(&out->state, TAG_ID, k->id);
+		state_end(&out->state);
+	}
+}
+
+void attachment_load_lookups(struct handover_in *in, unsigned int tag)
+{
+	char name[LOOKUP_SIZE];
+	uint64_t group, id;
+
+	while (state_has(&in->state, tag) && state_enter(&in->state, tag, "names")) {
+		handover_take_text(in, TAG_NAME, "name", name, sizeof(name));
+		group = state_take_number(&in->state, TAG_GROUP, "group", 1);
+		id = state_take_number(&in->state, TAG_ID, "number", UINT32_MAX);
+		state_leave(&in->state);
+		if (!in->state.failed)
+			remember(group, name, (unsigned int)id);
+	}
+}
+
+void attachment_end_lookups(void)
+{
+	lookups.ended = true;
+}
+
+int attachment_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
+		       size_t why_cap)
+{
+	const char *what = group ? "group" : "user";
 	bool found = false;
 	int err = ERANGE;
 
 	if (parse_id(name, ret_id))
 		return 0;
+	if (lookups.ended) {
+		if (find_known(group, name, ret_id))
+			return 0;
+		snprintf(ret_why, why_cap,
+			 "%s \"%s\": names are looked up at the start only: give its number", what,
+			 name);
+		return -EINVAL;
+	}
 	for (size_t size = LOOKUP_SIZE; err == ERANGE && size <= LOOKUP_SIZE_MAX; size *= 4)
 		err = look_up(group, name, size, ret_id, &found);
-	if (found)
+	if (found) {
+		remember(group, name, *ret_id);
 		return 0;
+	}
 	if (err == 0 || err == ENOENT || err == ESRCH)
-		snprintf(ret_why, why_cap, "there is no %s \"%s\" here", group ? "group" : "user",
-			 name);
+		snprintf(ret_why, why_cap, "there is no %s \"%s\" here", what, name);
 	else
-		snprintf(ret_why, why_cap, "cannot look up %s \"%s\": %s", group ? "group" : "user",
-			 name, strerror(err));
+		snprintf(ret_why, why_cap, "cannot look up %s \"%s\": %s", what, name,
+			 strerror(err));
 	return -EINVAL;
 }
 
 /* fd may be a mere O_PATH descriptor, which chmod() reaches through /proc only. */
+/* seccomp(owners): fchownat chmod fchmodat */
 static int change_file(const struct attachment_options *o, int fd, unsigned int uid,
 		       unsigned int gid)
 {
@@ -190,6 +280,7 @@ static int change_file(const struct attachment_options *o, int fd, unsigned int 
 	return 0;
 }
 
+/* seccomp(owners): openat */
 int attachment_set_owner(const struct attachment_options *o, const char *path, int fd,
 			 char *ret_why, size_t why_cap)
 {
@@ -200,9 +291,9 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 	if (!o->mode.set && !o->owner && !o->group)
 		return 0;
 	if (o->owner)
-		err = find_id(false, o->owner, &uid, ret_why, why_cap);
+		err = attachment_find_id(false, o->owner, &uid, ret_why, why_cap);
 	if (err == 0 && o->group)
-		err = find_id(true, o->group, &gid, ret_why, why_cap);
+		err = attachment_find_id(true, o->group, &gid, ret_why, why_cap);
 	if (err < 0)
 		return err;
 	if (fd < 0) {
@@ -219,6 +310,7 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 	return err;
 }
 
+/* seccomp: unlink unlinkat */
 int attachment_unix_socket(const struct attachment_options *o, const char *path, char *ret_why,
 			   size_t why_cap)
 {

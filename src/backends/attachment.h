@@ -125,6 +125,16 @@ void attachment_end(struct attachment *a);
 /* How a client of this attachment takes part in its port; what is lent. */
 struct port_client_options attachment_client_options(const struct attachment *a, const char *what);
 
+/*
+ * The number of a user or a group, given as a name or as a number: 0, or -errno with one
+ * sentence. After attachment_end_lookups(), names are known only if they were looked up before.
+ */
+int attachment_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
+		       size_t why_cap);
+void attachment_end_lookups(void);
+void attachment_save_lookups(struct handover_out *out, unsigned int tag);
+void attachment_load_lookups(struct handover_in *in, unsigned int tag);
+
 /* Gives the file at path (of fd, unless negative) the mode, owner and group of the options. */
 int attachment_set_owner(const struct attachment_options *o, const char *path, int fd,
 			 char *ret_why, size_t why_cap);

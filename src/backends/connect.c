@@ -60,6 +60,8 @@ struct connector {
 	bool closing, hurried;
 };
 
+/* seccomp(connect_tcp): socket:AF_INET socket:AF_INET6 connect */
+/* seccomp(connect_unix): socket:AF_UNIX connect */
 static void try_peers(struct connector *c);
 
 static struct connector *to_connector(struct attachment *a)
@@ -147,6 +149,7 @@ static uint64_t replay_of(const struct connector *c)
 	return o->replay.set ? min_u64(missed, o->replay.value) : missed;
 }
 
+/* seccomp: fcntl:F_GETFL fcntl:F_SETFL */
 static void connected(struct connector *c)
 {
 	uint64_t replay = replay_of(c);
@@ -181,6 +184,7 @@ static void connected(struct connector *c)
  * On a port of this machine that nobody listens on, a socket's own port may be
  * the very one it connects to: TCP then connects it to itself.
  */
+/* seccomp: getsockname getpeername */
 static bool met_itself(int fd)
 {
 	struct address own = { .len = sizeof(own.sa) }, peer = { .len = sizeof(peer.sa) };
@@ -192,6 +196,7 @@ static bool met_itself(int fd)
 	       memcmp(&own.sa, &peer.sa, own.len) == 0;
 }
 
+/* seccomp: getsockopt */
 static void connect_done(struct op *op, int res)
 {
 	struct connector *c = container_of(op, struct connector, connecting);
