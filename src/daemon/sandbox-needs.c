@@ -254,8 +254,14 @@ static void add_device(struct sandbox_needs *n, const struct device_spec *d, boo
 	}
 }
 
-static void add_options(struct sandbox_needs *n, const struct console_options *o)
+static void add_options(struct sandbox_needs *n, const struct setup *setup)
 {
+	const struct console_options *o = &setup->options;
+
+	for (unsigned int i = 0; i < setup->n_files; i++) {
+		n->groups |= GROUP_BIT(open);
+		add_file_to_read(n, setup->files[i]);
+	}
 	if (o->journal) {
 		n->groups |= GROUP_BIT(open);
 		add_path(n, o->journal,
@@ -265,10 +271,6 @@ static void add_options(struct sandbox_needs *n, const struct console_options *o
 	if (o->trace) {
 		n->groups |= GROUP_BIT(open);
 		add_path(n, "/proc", SANDBOX_READ | SANDBOX_LIST);
-	}
-	for (unsigned int i = 0; i < o->configs.n_items; i++) {
-		n->groups |= GROUP_BIT(open);
-		add_file_to_read(n, o->configs.items[i].text);
 	}
 	for (unsigned int i = 0; i < o->sandbox_paths.n_items; i++) {
 		n->groups |= GROUP_BIT(open);
@@ -367,7 +369,7 @@ void sandbox_needs_of_setup(struct sandbox_needs *n, const struct setup *setup,
 		add_device(n, list_entry(node, const struct device_spec, link), reloads);
 	if (setup->control && setup->control->options.address[0] != '@')
 		add_folder_of(n, setup->control->options.address, SANDBOX_SOCKETS);
-	add_options(n, &setup->options);
+	add_options(n, setup);
 	add_service_manager(n);
 	if (options->control || options->anything)
 		add_anything(n);
