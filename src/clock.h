@@ -7,6 +7,7 @@
 #include <time.h>
 
 /* Of CLOCK_MONOTONIC. */
+/* seccomp: clock_gettime */
 static inline uint64_t monotonic_ns(void)
 {
 	struct timespec ts;

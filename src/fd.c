@@ -11,6 +11,7 @@
 
 #include "fd.h"
 
+/* seccomp: close */
 int fd_close(int fd)
 {
 	int saved = errno;
@@ -97,6 +98,7 @@ void fdset_move(struct fdset *dst, struct fdset *src)
 	fdset_init(src);
 }
 
+/* seccomp(open): openat */
 static int tty_open(const char *path)
 {
 	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -104,6 +106,7 @@ static int tty_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* seccomp: ioctl:TCGETS readlink readlinkat stat newfstatat fstat */
 int fd_reopen_tty(int fd)
 {
 	char path[PATH_MAX];
@@ -138,6 +141,7 @@ bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *
 	return true;
 }
 
+/* seccomp: getpeername getsockname */
 bool fd_leads_to(int fd, int conn_fd)
 {
 	struct sockaddr_un peer, own;
@@ -149,6 +153,7 @@ bool fd_leads_to(int fd, int conn_fd)
 	       own_len == peer_len && memcmp(&own, &peer, own_len) == 0;
 }
 
+/* seccomp: fcntl:F_GETFD fcntl:F_SETFD */
 int fd_set_cloexec(int fd)
 {
 	int flags = fcntl(fd, F_GETFD);
@@ -158,6 +163,7 @@ int fd_set_cloexec(int fd)
 	return 0;
 }
 
+/* seccomp(start): openat getdents64 fstat newfstatat */
 unsigned int fd_count_open(void)
 {
 	unsigned int n_open = 0;

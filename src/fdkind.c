@@ -89,6 +89,7 @@ static enum fd_kind kind_of(const struct stat *st, const struct fd_about *a)
 	return is_memory(a->path) ? FD_KIND_MEMORY : FD_KIND_FILE;
 }
 
+/* seccomp: fcntl:F_GETFL fcntl:F_GET_SEALS fstat newfstatat readlink readlinkat */
 bool fd_describe(int fd, struct fd_about *ret_about)
 {
 	struct fd_about a = { .kind = FD_KIND_OTHER };

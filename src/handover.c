@@ -51,6 +51,7 @@ void handover_put_fd(struct handover_out *out, unsigned int tag, int fd)
 }
 
 /* Whether it is a thing that is passed around; what we make ourselves has no file type. */
+/* seccomp: fstat newfstatat fcntl:F_GETFD fcntl:F_SETFD */
 static bool may_be_passed(int fd)
 {
 	struct stat st;

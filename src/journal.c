@@ -64,6 +64,7 @@ static int fail(int err, const char *path, const char *what, char *ret_why, size
  * Who had it may be amid its end, killed while another program was asked whether
  * it can take its place: that one has the lock a moment longer.
  */
+/* seccomp(open): flock poll ppoll */
 static bool lock(int fd)
 {
 	for (unsigned int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
@@ -75,6 +76,7 @@ static bool lock(int fd)
 }
 
 /* Ours alone: a file that others can write could not be believed. */
+/* seccomp(open): openat fstat newfstatat ftruncate fallocate geteuid */
 static int open_file(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -129,6 +131,7 @@ static struct journal make(int fd, struct journal_header *h, size_t commit_len, 
 	};
 }
 
+/* seccomp: mmap munmap madvise */
 int journal_open(struct journal *j, const char *path, uint32_t kind, size_t commit_len,
 		 size_t area_len, bool *ret_found, char *ret_why, size_t why_cap)
 {

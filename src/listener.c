@@ -31,6 +31,7 @@ static int fail(char *ret_why, size_t cap, const char *what, const char *where, 
  * kernel lets go of a killed process's io_uring, and so of the sockets in its
  * use, a moment after the process is gone: until then they still answer.
  */
+/* seccomp(listen_unix): getsockopt openat read kill:0 */
 static bool peer_has_ended(int fd)
 {
 	struct ucred peer;
@@ -52,6 +53,7 @@ static bool peer_has_ended(int fd)
 }
 
 /* Whether a server answers at addr: 0 no, 1 yes or it may, -errno when it cannot be told. */
+/* seccomp(listen_unix): socket:AF_UNIX connect */
 static int server_lives(const struct sockaddr_un *addr)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -65,6 +67,7 @@ static int server_lives(const struct sockaddr_un *addr)
 	return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
 }
 
+/* seccomp(listen_unix): lstat stat newfstatat unlink unlinkat */
 static int make_way(const struct sockaddr_un *addr, char *ret_why, size_t cap)
 {
 	const char *path = addr->sun_path;
@@ -89,6 +92,7 @@ static int make_way(const struct sockaddr_un *addr, char *ret_why, size_t cap)
 	return 0;
 }
 
+/* seccomp(listen_unix,listen_tcp): listen */
 int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap)
 {
 	if (listen(fd, BACKLOG) < 0)
@@ -96,6 +100,7 @@ int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap)
 	return 0;
 }
 
+/* seccomp(listen_unix): socket:AF_UNIX bind */
 int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -131,6 +136,7 @@ int listener_unix_socket(const char *path, char *ret_why, size_t why_cap)
 }
 
 /* A socket of a process that was killed a moment ago may still have its address: wait it out. */
+/* seccomp(listen_unix,listen_tcp): bind clock_nanosleep nanosleep */
 static int bind_patiently(int fd, const struct sockaddr *addr, socklen_t len, unsigned int n_tries)
 {
 	for (unsigned int i = 0;; i++) {
@@ -142,6 +148,7 @@ static int bind_patiently(int fd, const struct sockaddr *addr, socklen_t len, un
 	}
 }
 
+/* seccomp(listen_unix): socket:AF_UNIX */
 int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -170,6 +177,7 @@ int listener_abstract_socket(const char *name, char *ret_why, size_t why_cap)
 	return err < 0 ? err : fd_take(&fd);
 }
 
+/* seccomp(listen_tcp): socket:AF_INET socket:AF_INET6 setsockopt */
 int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool may_wait,
 			const char *where, char *ret_why, size_t why_cap)
 {
@@ -223,6 +231,7 @@ static void pause_done(struct op *op, int res)
 		op_accept(&l->accept, l->fd);
 }
 
+/* seccomp: stat newfstatat */
 void listener_start(struct listener *l, struct loop *loop, int fd, const char *path,
 		    const char *who, listener_accept_fn *accepted)
 {
@@ -241,6 +250,7 @@ void listener_start(struct listener *l, struct loop *loop, int fd, const char *p
 	systemd_store_socket(fd);
 }
 
+/* seccomp: stat newfstatat unlink unlinkat */
 static void scope_is_idle(struct scope *scope)
 {
 	struct listener *l = container_of(scope, struct listener, scope);

@@ -124,6 +124,7 @@ static void line_start(struct line *line, const char *who)
 	}
 }
 
+/* seccomp: write */
 static void write_all(const char *text, size_t len)
 {
 	while (len > 0) {
@@ -153,6 +154,7 @@ static void tell_lost(void)
  * ^S. What is ready takes at least a line, so the write that follows does not
  * wait.
  */
+/* seccomp: poll ppoll */
 static bool may_write(void)
 {
 	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };

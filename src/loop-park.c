@@ -58,6 +58,7 @@ static bool at_rest(const struct loop *loop)
 }
 
 /* One look at what has come, and all that follows from it here. */
+/* seccomp: io_uring_enter */
 static int settle(struct loop *loop)
 {
 	int err;

@@ -73,6 +73,8 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 	return 0;
 }
 
+/* seccomp: io_uring_register:21 munmap */
+/* seccomp(start): io_uring_register */
 void loop_free(struct loop *loop)
 {
 	if (!loop)
@@ -102,6 +104,7 @@ struct loop_counters loop_counters(const struct loop *loop)
 	return loop->counters;
 }
 
+/* seccomp: io_uring_enter */
 void loop_submit(struct loop *loop)
 {
 	int n = loop->engine->submit(loop);

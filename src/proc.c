@@ -8,6 +8,7 @@
 
 #include "options.h"
 
+/* seccomp(open): openat fstat newfstatat read lseek */
 FILE *proc_open(pid_t pid, const char *name)
 {
 	char path[96];
@@ -26,6 +27,7 @@ bool proc_line_value(const char *line, const char *key, int base, uint64_t *ret_
 	return true;
 }
 
+/* seccomp(open): openat getdents64 */
 int proc_each_number(pid_t pid, const char *name, proc_number_fn *each, void *arg)
 {
 	char path[96];

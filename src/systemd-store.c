@@ -40,6 +40,7 @@ static bool make_name(const struct sockaddr *addr, socklen_t len, char name[NAME
 	return true;
 }
 
+/* seccomp: getsockname */
 static bool name_of(int fd, char name[NAME_MAX_LEN + 1])
 {
 	struct sockaddr_storage addr;
@@ -75,6 +76,7 @@ void systemd_forget_socket(int fd)
 		forget(name);
 }
 
+/* seccomp: fcntl:F_DUPFD_CLOEXEC */
 int systemd_take_stored(const struct sockaddr *addr, socklen_t len)
 {
 	char name[NAME_MAX_LEN + 1];

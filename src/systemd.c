@@ -48,6 +48,7 @@ static bool parse_number(const char *text, uint64_t last, uint64_t *ret_number)
 }
 
 /* Whether the variable has our process number, or is not there and need not be. */
+/* seccomp(start): getpid */
 static bool means_us(const char *variable, bool needed)
 {
 	const char *text = getenv(variable);
@@ -134,6 +135,7 @@ int systemd_socket_fd(unsigned int idx)
 	return FIRST_FD + (int)idx;
 }
 
+/* seccomp: fcntl:F_GETFD */
 int systemd_find_fd(const char *text, unsigned int nth)
 {
 	uint64_t number;
@@ -156,6 +158,7 @@ static bool manager_address(struct sockaddr_un *ret_addr, socklen_t *ret_len)
 	       fd_unix_address(path, ret_addr, ret_len);
 }
 
+/* seccomp(notify): socket:AF_UNIX sendmsg */
 void systemd_send(const char *text, int fd)
 {
 	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = { 0 };

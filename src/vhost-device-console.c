@@ -22,6 +22,7 @@ enum {
 };
 
 /* A closed standard stream's number would go to the first descriptor we open. */
+/* seccomp(start): fcntl:F_GETFD openat */
 static void open_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -28,6 +28,12 @@ check_PROGRAMS += %reldir%/tools/vhu-guest %reldir%/tools/no-uring
 %canon_reldir%_tools_vhu_guest_LDADD = $(LIBGUEST)
 %canon_reldir%_tools_no_uring_LDADD =
 
+# The daemon with a guest's code in it, as far as the sandbox can tell.
+check_PROGRAMS += %reldir%/tools/breakout
+%canon_reldir%_tools_breakout_SOURCES = %reldir%/tools/breakout.c src/vhost-device-console.c
+%canon_reldir%_tools_breakout_LDADD = $(LIBDAEMON)
+%canon_reldir%_tools_breakout_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=loop_run
+
 # A daemon that is killed again and again.
 check_PROGRAMS += %reldir%/restart/restart
 %canon_reldir%_restart_restart_SOURCES = %reldir%/restart/restart.c \

@@ -75,6 +75,15 @@ bool address_host(const char *text, char *ret_host, size_t cap)
 	return split(text, NULL, host) && (size_t)snprintf(ret_host, cap, "%s", host) < cap;
 }
 
+bool address_port_of_text(const char *text, uint16_t *ret_port)
+{
+	char host[HOST_MAX];
+	const char *port = split(text, "", host);
+
+	return port && parse_port(port, ret_port);
+}
+
+/* seccomp(once): openat fstat newfstatat read lseek socket:AF_INET socket:AF_INET6 connect getsockname */
 static int resolve(const char *host, const char *service, bool may_wait, struct addrinfo **ret_list)
 {
 	struct addrinfo hints = {
@@ -205,6 +214,7 @@ bool address_is_local(const struct address *a)
 	       (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) && in6.sin6_addr.s6_addr[12] == 127);
 }
 
+/* seccomp: setsockopt */
 void address_tune(int fd)
 {
 	static const struct {

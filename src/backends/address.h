@@ -35,6 +35,9 @@ int address_parse_tcp(const char *text, const char *default_host, bool may_wait,
 /* The HOST of "HOST:PORT", without brackets; false: there is none, or no room for it. */
 bool address_host(const char *text, char *ret_host, size_t cap);
 
+/* The port of such a text, without a look at the host. False: it is none. */
+bool address_port_of_text(const char *text, uint16_t *ret_port);
+
 /* A path, or "@NAME" in the abstract namespace. */
 int address_parse_unix(const char *text, struct address *ret_address, char *ret_why,
 		       size_t why_cap);

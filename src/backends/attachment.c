@@ -114,6 +114,7 @@ void attachment_log(struct attachment *a, enum log_level level, const char *fmt,
 /* Sockets and files of the right mode and owner */
 
 /* fd may be a mere O_PATH descriptor, which chmod() reaches through /proc only. */
+/* seccomp(owners): fchownat chmod fchmodat */
 static int change_file(const struct attachment_options *o, int fd, unsigned int uid,
 		       unsigned int gid)
 {
@@ -128,6 +129,7 @@ static int change_file(const struct attachment_options *o, int fd, unsigned int 
 	return 0;
 }
 
+/* seccomp(owners): openat */
 int attachment_set_owner(const struct attachment_options *o, const char *path, int fd,
 			 char *ret_why, size_t why_cap)
 {
@@ -158,6 +160,7 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 }
 
 /* Whoever may take the file away may listen in its place. */
+/* seccomp: stat newfstatat */
 static void warn_of_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -173,6 +176,7 @@ static void warn_of_folder(const char *path)
 			    path);
 }
 
+/* seccomp: unlink unlinkat */
 int attachment_unix_socket(const struct attachment_options *o, const char *path, char *ret_why,
 			   size_t why_cap)
 {

@@ -24,6 +24,7 @@ ssize_t client_recorded_write(struct stream *s, const void *buf, size_t len)
 	return n;
 }
 
+/* seccomp: munmap */
 void client_recorded(struct client *c)
 {
 	munmap(c->in, CLIENT_INPUT_SIZE);

@@ -163,6 +163,7 @@ static void input(struct stream *s, size_t len)
 }
 
 /* Without a guest nobody takes anything, and so finds that there is but the end of it. */
+/* seccomp: recvfrom */
 static bool ends_unseen(const struct client *c)
 {
 	const struct port *port = c->member.port;
@@ -418,6 +419,7 @@ static void join(struct client *c, const struct client_args *args)
 }
 
 /* Pages that nobody has typed into cost nothing. NULL without memory. */
+/* seccomp: mmap munmap */
 static char *map_input(void)
 {
 	void *in = mmap(NULL, CLIENT_INPUT_SIZE, PROT_READ | PROT_WRITE,

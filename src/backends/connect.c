@@ -66,6 +66,8 @@ struct connector {
 	bool parting; /* see attachment_ops */
 };
 
+/* seccomp(connect_tcp): socket:AF_INET socket:AF_INET6 connect */
+/* seccomp(connect_unix): socket:AF_UNIX connect */
 static void try_peers(struct connector *c);
 static void scope_is_idle(struct scope *scope);
 
@@ -163,6 +165,7 @@ static uint64_t replay_of(const struct connector *c)
 }
 
 /* There is a connection, and a session on it if there is to be one. */
+/* seccomp: fcntl:F_GETFL fcntl:F_SETFL */
 static void begin_client(struct connector *c, struct tls *tls)
 {
 	uint64_t replay = replay_of(c);
@@ -239,6 +242,7 @@ static void connected(struct connector *c)
  * On a port of this machine that nobody listens on, a socket's own port may be
  * the very one it connects to: TCP then connects it to itself.
  */
+/* seccomp: getsockname getpeername */
 static bool met_itself(int fd)
 {
 	struct address own = { .len = sizeof(own.sa) }, peer = { .len = sizeof(peer.sa) };
@@ -266,6 +270,7 @@ static bool met_stranger(struct connector *c)
 	return true;
 }
 
+/* seccomp: getsockopt */
 static void connect_done(struct op *op, int res)
 {
 	struct connector *c = container_of(op, struct connector, connecting);

@@ -113,6 +113,7 @@ static int check_number(int number, char *ret_why, size_t why_cap)
 }
 
 /* A standard stream's number must stay in use: a log line could go to anything. */
+/* seccomp(open): openat dup2 dup3 */
 static void close_number(int number)
 {
 	AUTO_FD int null = -1;
@@ -135,6 +136,7 @@ static void forget_number(int number)
 /* The terminal */
 
 /* Not while a shell has it for another job: we would be stopped. */
+/* seccomp(terminals): ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS ioctl:TIOCGWINSZ */
 static bool in_foreground(int tty)
 {
 	pid_t foreground = tcgetpgrp(tty); /* -1: no terminal that jobs share */
@@ -405,6 +407,7 @@ static int load_many(const struct attachment_args *args, int number,
 	return server_load(args, &server, ret_attachment, ret_why, why_cap);
 }
 
+/* seccomp: fcntl:F_DUPFD_CLOEXEC fcntl:F_GETFD lseek getsockname */
 static int serve_many(const struct attachment_args *args, int number,
 		      struct attachment **ret_attachment, char *ret_why, size_t why_cap)
 {

@@ -344,6 +344,7 @@ static void open_anew(struct file *f)
 		go_on(f);
 }
 
+/* seccomp(open): openat stat fstat newfstatat */
 static int open_input(struct file *f, char *ret_why, size_t why_cap)
 {
 	const char *path = f->base.args.options->input;

@@ -34,6 +34,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/null.c \
 	%reldir%/outfile.c \
 	%reldir%/outfile.h \
+	%reldir%/peer-lookup.c \
 	%reldir%/peer-names.c \
 	%reldir%/peer.c \
 	%reldir%/peer.h \

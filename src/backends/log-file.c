@@ -27,6 +27,7 @@ static struct log_file *from_client(struct port_client *c)
 	return container_of(c, struct log_file, client);
 }
 
+/* seccomp: clock_gettime */
 static uint64_t now_ms(void)
 {
 	struct timespec now;

@@ -20,6 +20,7 @@ enum {
 };
 
 /* Whether the file there ends without a newline. */
+/* seccomp(open): openat fstat newfstatat pread64 */
 static bool ends_inside_line(const char *path)
 {
 	AUTO_FD int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -86,6 +87,7 @@ static void name_of(const struct log_files *f, unsigned int number, char name[NA
 }
 
 /* Makes PATH.1 free: each file up to the first number not in use moves up by one. */
+/* seccomp(open): access faccessat faccessat2 rename renameat renameat2 */
 static int shift(const struct log_files *f)
 {
 	char from[NAME_MAX_LEN], to[NAME_MAX_LEN];
@@ -106,6 +108,7 @@ static int shift(const struct log_files *f)
 }
 
 /* The next file is there, and ours, before the old ones are touched. */
+/* seccomp(open): lstat newfstatat unlink unlinkat */
 static int open_next(struct log_files *f, const char *name, struct outfile *next)
 {
 	const struct outfile_target target = {
@@ -148,6 +151,7 @@ static int put_aside(struct log_files *f)
 	return 0;
 }
 
+/* seccomp: ftruncate */
 static int empty(struct log_files *f)
 {
 	if (ftruncate(f->file.fd, 0) < 0)
@@ -156,6 +160,7 @@ static int empty(struct log_files *f)
 	return 0;
 }
 
+/* seccomp: fstat newfstatat */
 static int rotate(struct log_files *f)
 {
 	struct stat st;

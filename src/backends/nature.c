@@ -10,6 +10,7 @@
 
 #include "backends/address.h"
 
+/* seccomp: getsockopt getpeername */
 static int socket_nature(int fd, struct nature *ret_nature, const char **ret_fault)
 {
 	struct address peer = { .len = sizeof(peer.sa) };
@@ -35,6 +36,7 @@ static int socket_nature(int fd, struct nature *ret_nature, const char **ret_fau
 	return 0;
 }
 
+/* seccomp: fcntl:F_GETFL fstat newfstatat ioctl:TCGETS ioctl:TIOCGPTN */
 int nature_find(int fd, struct nature *ret_nature, const char **ret_fault)
 {
 	struct nature n = { .tty = isatty(fd) == 1 };

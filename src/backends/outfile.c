@@ -72,6 +72,7 @@ static int fail(const char *path, const char *what, int err, char *ret_why, size
 }
 
 /* What is at the path decides how it is opened. */
+/* seccomp(open): stat newfstatat */
 static int open_flags(const struct outfile_target *t, char *ret_why, size_t why_cap)
 {
 	int flags = O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
@@ -95,6 +96,7 @@ static int open_flags(const struct outfile_target *t, char *ret_why, size_t why_
 	return flags | O_WRONLY | (t->truncate ? O_TRUNC : 0);
 }
 
+/* seccomp(open): openat */
 static int open_at(const struct outfile_target *t, char *ret_why, size_t why_cap)
 {
 	const struct attachment_options *o = t->options;
@@ -117,6 +119,7 @@ static int open_at(const struct outfile_target *t, char *ret_why, size_t why_cap
 	return fd_take(&fd);
 }
 
+/* seccomp(open): fstat newfstatat flock ftruncate rt_sigaction */
 int outfile_open(struct outfile *f, const struct outfile_target *target, char *ret_why,
 		 size_t why_cap)
 {

@@ -1,74 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Users and groups as they are written: by name or number, in lists. */
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "backends/peer.h"
 
-enum {
-	LOOKUP_SIZE = 1024, /* for an entry of the user or group database, at first */
-	LOOKUP_SIZE_MAX = 1024 * 1024,
-	NAME_MAX_LEN = 255,
-};
-
-/* True when text is a number, which is written then; -1 is nobody's. */
-static bool parse_id(const char *text, unsigned int *ret_id)
-{
-	uint64_t id = 0;
-	const char *p = text;
-
-	for (; *p >= '0' && *p <= '9' && id < UINT32_MAX; p++)
-		id = id * 10 + (uint64_t)(*p - '0');
-	if (p == text || *p != '\0' || id >= UINT32_MAX)
-		return false;
-	*ret_id = (unsigned int)id;
-	return true;
-}
-
-/* One try with that much memory: 0, or an errno; *ret_found: there is such a name. */
-static int look_up(bool group, const char *name, size_t size, unsigned int *ret_id, bool *ret_found)
-{
-	struct passwd pw, *pw_found = NULL;
-	struct group gr, *gr_found = NULL;
-	char *buf = malloc(size);
-	int err;
-
-	if (!buf)
-		return ENOMEM;
-	if (group)
-		err = getgrnam_r(name, &gr, buf, size, &gr_found);
-	else
-		err = getpwnam_r(name, &pw, buf, size, &pw_found);
-	free(buf);
-	*ret_found = pw_found || gr_found;
-	if (*ret_found)
-		*ret_id = group ? gr.gr_gid : pw.pw_uid;
-	return err;
-}
-
-int peer_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why, size_t why_cap)
-{
-	bool found = false;
-	int err = ERANGE;
-
-	if (parse_id(name, ret_id))
-		return 0;
-	for (size_t size = LOOKUP_SIZE; err == ERANGE && size <= LOOKUP_SIZE_MAX; size *= 4)
-		err = look_up(group, name, size, ret_id, &found);
-	if (found)
-		return 0;
-	if (err == 0 || err == ENOENT || err == ESRCH)
-		snprintf(ret_why, why_cap, "there is no %s \"%s\" here", group ? "group" : "user",
-			 name);
-	else
-		snprintf(ret_why, why_cap, "cannot look up %s \"%s\": %s", group ? "group" : "user",
-			 name, strerror(err));
-	return -EINVAL;
-}
+enum { NAME_MAX_LEN = 255 };
 
 /* One of the list; its name may be of any length that there is. */
 static int add_id(bool group, const char *text, size_t len, struct peer_ids *ids, char *ret_why,

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base.h"
+#include "handover.h"
 
 enum {
 	PEER_IDS_MAX = 16,
@@ -70,7 +71,14 @@ int peer_rules_parse(const char *uids, const char *gids, struct peer_rules *ret_
 /* The same text again, in numbers; "" for none. */
 void peer_ids_format(const struct peer_ids *ids, char buf[PEER_IDS_TEXT_MAX]);
 
-/* The id of a user or group by name or number; may block. -EINVAL with one sentence. */
+/*
+ * The id of a user or group by name or number; may block. -EINVAL with one sentence.
+ * After peer_end_lookups(), names are known only if they were looked up before;
+ * those are handed over.
+ */
 int peer_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why, size_t why_cap);
+void peer_end_lookups(void);
+void peer_save_lookups(struct handover_out *out, unsigned int tag);
+void peer_load_lookups(struct handover_in *in, unsigned int tag);
 
 #endif

@@ -49,6 +49,7 @@ static void tell(int watched, enum pty_event event)
 }
 
 /* Events were lost, or there are none to be had. One who has left may have typed before. */
+/* seccomp: poll ppoll */
 static void look(struct pty_device *d)
 {
 	struct pollfd p = { .fd = d->master, .events = POLLIN };
@@ -72,6 +73,7 @@ static void look_at_all(void)
 		look(list_entry(node, struct pty_device, link_in_watcher));
 }
 
+/* seccomp: read */
 static void take_events(void)
 {
 	union {
@@ -116,12 +118,14 @@ static void tick_done(struct op *op, int res)
 	watch_on(d);
 }
 
+/* seccomp(terminals): inotify_add_watch */
 static void add_watch(struct pty_device *d)
 {
 	if (watcher.fd >= 0)
 		d->watched = inotify_add_watch(watcher.fd, d->name, IN_OPEN | IN_CLOSE);
 }
 
+/* seccomp(terminals): inotify_rm_watch */
 static void remove_watch(struct pty_device *d)
 {
 	if (d->watched >= 0)
@@ -130,6 +134,7 @@ static void remove_watch(struct pty_device *d)
 }
 
 /* Without inotify, or beyond its limits, the slave is looked at four times a second. */
+/* seccomp(terminals): inotify_init1 */
 static void start_watching(struct pty_device *d)
 {
 	if (watcher.fd < 0)
@@ -158,6 +163,7 @@ static int refuse(const struct pty_device *d, const char *what, int err, char *r
 	return err;
 }
 
+/* seccomp(terminals): readlink readlinkat */
 static bool link_target(const char *link, char target[PATH_MAX])
 {
 	ssize_t len = readlink(link, target, PATH_MAX - 1);
@@ -169,6 +175,7 @@ static bool link_target(const char *link, char target[PATH_MAX])
 }
 
 /* Zero when what is at the link's place may be replaced: it leads to no terminal any more. */
+/* seccomp(terminals): stat newfstatat */
 static int may_replace(const struct pty_device *d, char *ret_why, size_t why_cap)
 {
 	static const char devpts[] = "/dev/pts/";
@@ -184,6 +191,7 @@ static int may_replace(const struct pty_device *d, char *ret_why, size_t why_cap
 }
 
 /* A link by another name, moved over the old one: there is one at every moment. */
+/* seccomp(terminals): getpid symlink symlinkat rename renameat renameat2 unlink unlinkat */
 static int replace_link(const struct pty_device *d)
 {
 	char temporary[PATH_MAX + 32];
@@ -214,6 +222,7 @@ static int make_link(const struct pty_device *d, char *ret_why, size_t why_cap)
 	return err < 0 ? refuse(d, NULL, err, ret_why, why_cap) : 0;
 }
 
+/* seccomp(terminals): unlink unlinkat */
 static void remove_link(const struct pty_device *d)
 {
 	char target[PATH_MAX];
@@ -224,6 +233,7 @@ static void remove_link(const struct pty_device *d)
 
 /* The terminal */
 
+/* seccomp(terminals): ioctl:TIOCGPTPEER */
 static int open_slave(const struct pty_device *d)
 {
 	int fd = ioctl(d->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -235,6 +245,7 @@ static int open_slave(const struct pty_device *d)
  * tcsetattr(TCSAFLUSH) by way of the master would do as well, but it waits for
  * one who is waiting to write to the slave, and that one waits for us.
  */
+/* seccomp(terminals): ioctl:TCFLSH */
 void pty_device_flush(struct pty_device *d)
 {
 	int slave;
@@ -250,6 +261,7 @@ void pty_device_flush(struct pty_device *d)
 	loop_defer(d->scope.loop, &d->again);
 }
 
+/* seccomp(terminals): ioctl:TCGETS ioctl:TCSETS */
 void pty_device_reset_modes(struct pty_device *d)
 {
 	struct termios modes;
@@ -261,6 +273,7 @@ void pty_device_reset_modes(struct pty_device *d)
 	tcsetattr(d->master, TCSANOW, &modes);
 }
 
+/* seccomp(terminals): openat ioctl:TIOCGPTN ioctl:TIOCSPTLCK ioctl:TCGETS stat newfstatat statfs */
 static int open_master(struct pty_device *d)
 {
 	d->master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);

@@ -118,6 +118,7 @@ static void let_go(struct pty *p)
 
 /* Input */
 
+/* seccomp(terminals): ioctl:TIOCGWINSZ */
 static void read_size(struct pty *p)
 {
 	struct winsize size;

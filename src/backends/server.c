@@ -82,6 +82,7 @@ static void client_gone(void *arg)
 }
 
 /* Who is at the other end. */
+/* seccomp: getpeername getsockopt getsockname */
 static void describe_peer(const struct server *s, int fd, char *buf, size_t cap)
 {
 	struct address peer = { .len = sizeof(peer.sa) };

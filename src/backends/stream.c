@@ -237,6 +237,7 @@ void stream_write(struct stream *s)
 
 /* At once, past the stream's own buffer. */
 
+/* seccomp: getsockopt */
 bool stream_is_socket(const struct stream *s)
 {
 	int type = 0;

@@ -17,6 +17,7 @@ static const int fatal_signals[] = { SIGSEGV, SIGABRT, SIGILL,	SIGFPE,	 SIGBUS, 
 				     SIGUSR1, SIGUSR2, SIGPWR,	SIGIO };
 
 /* A crash: the terminal first, then whatever the signal does by itself. */
+/* seccomp(terminals): ioctl:TCSETS rt_sigaction tgkill gettid getpid */
 static void restore_and_die(int signo)
 {
 	if (raw_tty >= 0)

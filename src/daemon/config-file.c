@@ -165,6 +165,7 @@ static int read_lines(struct reader *r, char *text)
 
 /* The whole file, with a NUL behind it. Nothing else than a regular file can be read without
  * waiting. */
+/* seccomp(open): openat fstat newfstatat read */
 static int read_text(const struct reader *r, char **ret_text)
 {
 	AUTO_FD int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -206,6 +206,7 @@ static struct json_object *device(const struct guest *g)
 	return o;
 }
 
+/* seccomp: getpid */
 void control_status(struct json_object *object, const struct loop *loop,
 		    const struct list_node *guests, const struct guest *only)
 {

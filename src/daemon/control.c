@@ -246,6 +246,7 @@ const struct stream_ops control_stream_ops = {
 
 /* Connections. */
 
+/* seccomp: stat newfstatat unlink unlinkat getsockname */
 static bool peer_may(const struct control *c, const struct peer *peer)
 {
 	struct stat file;
@@ -264,6 +265,7 @@ static void log_refused(struct control *c, const struct peer *peer, const char *
 }
 
 /* The socket is new and its buffer empty, so this neither waits nor comes short. */
+/* seccomp: sendto */
 static void refuse(int fd, const char *why)
 {
 	struct json_object *answer = control_refusal(why);

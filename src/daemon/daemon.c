@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/sandbox.h"
 #include "fd.h"
 #include "log.h"
 #include "systemd.h"
@@ -197,6 +198,7 @@ struct spec_defaults daemon_defaults(const struct daemon *d, const struct device
 }
 
 /* A socket that listens stays ours, so that a device can come back to it. */
+/* seccomp: getsockopt fcntl:F_DUPFD_CLOEXEC */
 static int inherited_socket(const char *text, char *ret_why, size_t why_cap)
 {
 	int fd = systemd_find_fd(text, 0), listens = 0;
@@ -221,6 +223,14 @@ static int start_device(struct daemon *d, struct device_spec *spec, struct guest
 	int fd = -1;
 
 	*ret_guest = NULL;
+	if (spec->options.socket) {
+		int err = sandbox_permits_socket(spec->options.socket, ret_why, why_cap);
+
+		if (err < 0) {
+			device_spec_free(spec);
+			return err;
+		}
+	}
 	if (spec->options.fd) {
 		fd = inherited_socket(spec->options.fd, ret_why, why_cap);
 		if (fd < 0) {
@@ -266,6 +276,7 @@ void daemon_notify_ready(const struct daemon *d)
 /* Signals. */
 
 /* Whether somebody uses this terminal, and it has hung up. */
+/* seccomp: poll ppoll fstat newfstatat */
 static bool terminal_hung_up(const struct daemon *d)
 {
 	struct pollfd ends[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO } };
@@ -358,6 +369,7 @@ static void signal_done(struct op *op, int res)
 		op_read(&d->signal, d->signal_fd, &d->siginfo, sizeof(d->siginfo));
 }
 
+/* seccomp(start): rt_sigprocmask rt_sigaction signalfd4 */
 static int open_signals(struct daemon *d)
 {
 	static const int signals[] = {
@@ -409,6 +421,7 @@ static struct control_args control_args(struct daemon *d)
 	};
 }
 
+/* seccomp: unlink unlinkat */
 static int open_control(struct daemon *d)
 {
 	char why[GUEST_WHY_MAX] = "";
@@ -461,6 +474,11 @@ static int open_all(struct daemon *d)
 	return err;
 }
 
+static int in_each_thread(void *places, int (*fn)(void *arg), void *arg)
+{
+	return places_in_each_thread(places, fn, arg);
+}
+
 /* After the terminal, whose handlers take what is not for the guard. */
 static int guard_memory(void)
 {
@@ -497,6 +515,8 @@ static int begin(struct daemon *d, struct upgrade_from *from)
 	err = from ? upgrade_load(d, from) : open_all(d);
 	if (err == 0)
 		err = guard_memory();
+	if (err == 0)
+		err = sandbox_close(in_each_thread, d->places);
 	if (err == 0 && from)
 		upgrade_go_on(d, from);
 	return err;
@@ -534,6 +554,7 @@ static int run(struct daemon *d, struct upgrade_from *from)
 }
 
 /* Rings bring descriptors, clients too; the usual soft limit is for small programs. */
+/* seccomp(start): prlimit64 */
 static void raise_fd_limit(uint64_t n_fds)
 {
 	struct rlimit limit;
@@ -573,6 +594,11 @@ static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why
 	return places_new(d, &events, n_ops, &d->places, ret_why);
 }
 
+static int begin_sandbox(const struct setup *setup)
+{
+	return sandbox_begin(setup, setup->control || systemd_find_fd("control", 0) >= 0);
+}
+
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from)
 {
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
@@ -586,7 +612,8 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 	list_init(&d.wanted);
 	count_needs(setup, &n_ops, &n_fds);
 	raise_fd_limit(n_fds);
-	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
+	if (begin_sandbox(setup) == 0 && open_signals(&d) == 0 &&
+	    daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		err = open_loops(&d, n_ops, &why);
 		if (err == 0)
 			ret = run(&d, from);

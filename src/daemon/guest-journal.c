@@ -63,6 +63,7 @@ int guest_open_port_journal(struct guest_port *p, char *ret_why, size_t why_cap)
 	return 0;
 }
 
+/* seccomp: stat fstat newfstatat */
 bool guest_journal_is_there(const struct guest *g)
 {
 	char path[4096], why[GUEST_WHY_MAX];
@@ -74,6 +75,7 @@ bool guest_journal_is_there(const struct guest *g)
 	       here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
+/* seccomp: unlink unlinkat */
 void guest_remove_port_journal(struct guest_port *p)
 {
 	char path[4096], why[GUEST_WHY_MAX];

@@ -3,6 +3,7 @@
 #include "backends/port-journal.h"
 #include "clock.h"
 #include "daemon/guest-private.h"
+#include "daemon/sandbox.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -257,7 +258,13 @@ int guest_attach_from(struct guest_port *p, struct attachment_spec *spec, struct
 int guest_attach(struct guest_port *p, struct attachment_spec *spec,
 		 struct guest_attachment **ret_attachment, char *ret_why, size_t why_cap)
 {
-	return guest_attach_from(p, spec, NULL, 0, ret_attachment, ret_why, why_cap);
+	int err = sandbox_permits(&spec->options, ret_why, why_cap);
+
+	if (err == 0)
+		return guest_attach_from(p, spec, NULL, 0, ret_attachment, ret_why, why_cap);
+	list_remove(&spec->link);
+	attachment_spec_free(spec);
+	return err;
 }
 
 /* The lowest free number: a console takes 0 if it can, others leave it to consoles. */

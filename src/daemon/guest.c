@@ -107,6 +107,7 @@ static int open_socket(const struct device_words *o, char *ret_why, size_t why_c
 }
 
 /* The file of a socket that nobody has begun to serve; the name of an abstract one is no file. */
+/* seccomp: unlink unlinkat */
 static void remove_socket(const char *path)
 {
 	if (path && path[0] != '@')

@@ -45,6 +45,22 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/places.c \
 	%reldir%/places.h \
 	%reldir%/reload.c \
+	%reldir%/sandbox-descriptors.c \
+	%reldir%/sandbox-descriptors.h \
+	%reldir%/sandbox-groups.def \
+	%reldir%/sandbox-landlock.c \
+	%reldir%/sandbox-landlock.h \
+	%reldir%/sandbox-needs.c \
+	%reldir%/sandbox-needs.h \
+	%reldir%/sandbox-paths.def \
+	%reldir%/sandbox-privileges.c \
+	%reldir%/sandbox-privileges.h \
+	%reldir%/sandbox-seccomp.h \
+	%reldir%/sandbox-violation.c \
+	%reldir%/sandbox-violation.h \
+	%reldir%/sandbox-walls.def \
+	%reldir%/sandbox.c \
+	%reldir%/sandbox.h \
 	%reldir%/trace.c \
 	%reldir%/trace.h \
 	%reldir%/upgrade-private.h \
@@ -83,3 +99,34 @@ else
 %canon_reldir%_libdaemon_a_SOURCES += %reldir%/control-none.c
 EXTRA_DIST += $(control_sources)
 endif
+
+# The sandbox: which system calls may be made is written beside the code that makes them, and
+# what numbers are called is the kernel's.
+if HAVE_SECCOMP
+%canon_reldir%_libdaemon_a_SOURCES += %reldir%/sandbox-seccomp.c
+EXTRA_DIST += %reldir%/sandbox-seccomp-none.c
+else
+%canon_reldir%_libdaemon_a_SOURCES += %reldir%/sandbox-seccomp-none.c
+EXTRA_DIST += %reldir%/sandbox-seccomp.c
+endif
+EXTRA_DIST += %reldir%/sandbox-calls.awk
+BUILT_SOURCES += %reldir%/sandbox-calls.h %reldir%/sandbox-names.h
+CLEANFILES += %reldir%/sandbox-calls.h %reldir%/sandbox-names.h
+sandbox_sources = $(src_libbase_a_SOURCES) $(src_libloop_a_SOURCES) \
+	$(src_vhu_libvhumodel_a_SOURCES) $(src_vhu_libvhu_a_SOURCES) \
+	$(src_virtio_libvirtio_a_SOURCES) $(src_virtio_libdevice_a_SOURCES) \
+	$(src_backends_libbackends_a_SOURCES) $(src_daemon_libsetup_a_SOURCES) \
+	$(src_daemon_libdaemon_a_SOURCES) $(src_trace_libtrace_a_SOURCES) \
+	$(src_vhost_device_console_SOURCES)
+
+%reldir%/sandbox-calls.h: %reldir%/sandbox-calls.awk $(sandbox_sources)
+	$(AM_V_GEN)$(MKDIR_P) %reldir% && ( cd $(srcdir) && \
+	$(AWK) -f %reldir%/sandbox-calls.awk $(sandbox_sources) ) >$@.tmp && mv $@.tmp $@
+
+%reldir%/sandbox-names.h: Makefile
+	$(AM_V_GEN)$(MKDIR_P) %reldir% && \
+	$(CC) $(CPPFLAGS) -E -dM -include sys/syscall.h -x c /dev/null | LC_ALL=C sort | \
+	$(SED) -n 's|^#define __NR_\([a-z0-9_]*\) .*|{ SYS_\1, "\1" },|p' >$@.tmp && mv $@.tmp $@
+
+%reldir%/sandbox-seccomp.$(OBJEXT): %reldir%/sandbox-calls.h
+%reldir%/sandbox-violation.$(OBJEXT): %reldir%/sandbox-names.h

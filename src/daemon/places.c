@@ -161,6 +161,11 @@ void places_tell(struct guest *g, task_fn *run)
 	workers_run_in_main(&g->told);
 }
 
+int places_in_each_thread(struct places *ps, int (*fn)(void *arg), void *arg)
+{
+	return ps->workers ? workers_in_each(ps->workers, fn, arg) : 0;
+}
+
 int places_park(struct places *ps, uint64_t wait_ns)
 {
 	return ps->workers ? workers_park(ps->workers, wait_ns) : 0;

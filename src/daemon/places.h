@@ -39,6 +39,9 @@ struct daemon *places_daemon(const struct guest *g);
 /* Runs what has to be done about g in the main thread; nothing else is to be done yet. */
 void places_tell(struct guest *g, task_fn *run);
 
+/* Calls fn(arg) in every thread that runs places, but the calling one. The first -errno. */
+int places_in_each_thread(struct places *ps, int (*fn)(void *arg), void *arg);
+
 /*
  * For a hand-over: parks the loops of all places that are not the main one
  * (workers_park()); whether all of them are at rest; the end of that.

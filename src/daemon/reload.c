@@ -76,6 +76,11 @@ static void warn_of_options(const struct setup *old, const struct setup *new)
 		log_warning(NULL, "another --engine counts when the daemon is started again");
 	if (!same_text(old->options.journal, new->options.journal))
 		log_warning(NULL, "another --journal counts when the daemon is started again");
+	if (old->options.sandbox != new->options.sandbox ||
+	    !same_text(old->options.user, new->options.user) ||
+	    !same_text(old->options.group, new->options.group))
+		log_warning(NULL, "another --sandbox, --user or --group counts when the daemon is "
+				  "started again");
 	if (!same_text(old->options.trace, new->options.trace))
 		log_warning(NULL, "another --trace counts when the daemon is started again");
 }

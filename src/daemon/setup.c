@@ -108,6 +108,17 @@ static int parse_words(const struct loader *l)
 				     l->why_cap);
 }
 
+static int keep_files(struct setup *s, const struct option_texts *configs)
+{
+	s->has_files = configs->n_items > 0;
+	s->files = calloc(configs->n_items + 1, sizeof(*s->files));
+	if (!s->files)
+		return -ENOMEM;
+	for (; s->n_files < configs->n_items; s->n_files++)
+		s->files[s->n_files] = configs->items[s->n_files].text;
+	return 0;
+}
+
 static int load_words(const struct loader *l, int argc, char **argv)
 {
 	struct console_options first;
@@ -120,8 +131,8 @@ static int load_words(const struct loader *l, int argc, char **argv)
 		l->setup->options = first;
 		return 0;
 	}
-	l->setup->has_files = first.configs.n_items > 0;
-	err = expand_words(l, &first, argc, argv);
+	err = keep_files(l->setup, &first.configs) < 0 ? fail_memory(l)
+						       : expand_words(l, &first, argc, argv);
 	console_options_free(&first);
 	return err < 0 ? err : parse_words(l);
 }
@@ -480,5 +491,6 @@ void setup_free(struct setup *setup)
 	if (setup->words)
 		config_words_free(&setup->words->line);
 	free(setup->words);
+	free(setup->files);
 	free(setup);
 }

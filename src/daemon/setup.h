@@ -16,6 +16,8 @@ struct setup {
 	struct list_node devices; /* struct device_spec; options.socket or options.fd is set */
 	unsigned int n_devices;
 	bool has_files; /* --config was there: it may be another one when it is loaded again */
+	const char **files; /* their names, inside argv; n_files of them */
+	unsigned int n_files;
 	struct setup_words *words; /* what the strings point into */
 };
 

@@ -107,6 +107,7 @@ void daemon_ear_init(struct daemon_ear *e, struct daemon_trace *trace, const cha
 	};
 }
 
+/* seccomp(once): openat stat newfstatat ioctl:TCGETS */
 static bool has_reader(const char *path)
 {
 	AUTO_FD int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

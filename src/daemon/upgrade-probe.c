@@ -31,6 +31,7 @@ struct upgrade_probe {
 	size_t len;
 };
 
+/* seccomp(upgrade): fcntl:F_GETFD fcntl:F_SETFD */
 static int set_inherited(int fd, bool inherited)
 {
 	int flags = fcntl(fd, F_GETFD);
@@ -70,6 +71,7 @@ static char **make_environment(int state_fd, bool check, char **ret_variable)
 }
 
 /* In the child, between fork() and execve(): nothing but calls of the kernel. */
+/* seccomp(upgrade): setpgid prctl:PR_SET_PDEATHSIG dup2 dup3 execve write exit_group */
 static void become_probe(const char *program, char *const *argv, char **env, int state_fd,
 			 const struct handover_out *out, int words, int null)
 {
@@ -86,6 +88,8 @@ static void become_probe(const char *program, char *const *argv, char **env, int
 	_exit(EXIT_FAILURE);
 }
 
+/* seccomp(upgrade): openat pipe2 clone:SIGCHLD set_robust_list setpgid */
+/* seccomp(upgrade): fcntl:F_SETFL pidfd_open */
 static int start_probe(struct upgrade_probe *p, const char *program, char *const *argv,
 		       int state_fd, const struct handover_out *out)
 {
@@ -120,6 +124,7 @@ static int start_probe(struct upgrade_probe *p, const char *program, char *const
 }
 
 /* Keeps the last of what it says. */
+/* seccomp(upgrade): read */
 static void listen_to(struct upgrade_probe *p)
 {
 	char buf[512];
@@ -140,6 +145,7 @@ static void listen_to(struct upgrade_probe *p)
 }
 
 /* Until it has ended; false when the time was up first. */
+/* seccomp(upgrade): wait4 poll ppoll */
 static bool await_end(struct upgrade_probe *p, unsigned int ms, int *ret_status)
 {
 	uint64_t end = monotonic_ns() + (uint64_t)ms * NS_PER_MS, now;
@@ -218,6 +224,7 @@ int upgrade_probe_fd(const struct upgrade_probe *p)
 	return p->pidfd;
 }
 
+/* seccomp(upgrade): kill:SIGKILL wait4 */
 int upgrade_probe_finish(struct upgrade_probe *p, unsigned int ms, char *ret_why, size_t why_cap)
 {
 	int status = 0, err = -ETIMEDOUT;

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "config.h"
 #include "daemon/daemon.h"
+#include "daemon/sandbox.h"
 #include "daemon/upgrade-private.h"
 #include "fd.h"
 #include "log.h"
@@ -27,6 +28,7 @@ enum daemon_tag {
 	TAG_CONTROL,
 	TAG_GUEST,
 	TAG_FDS, /* numbers of all descriptors that are named before */
+	TAG_SANDBOX,
 };
 
 enum {
@@ -64,8 +66,14 @@ static void refused(struct daemon *d, const char *why)
 
 void upgrade_ask(struct daemon *d)
 {
+	char why[UPGRADE_WHY_MAX];
+
 	if (d->ending || d->upgrading)
 		return;
+	if (sandbox_permits_upgrade(why, sizeof(why)) < 0) {
+		refused(d, why);
+		return;
+	}
 	d->upgrading = true;
 	systemd_notify("RELOADING=1\nMONOTONIC_USEC=%" PRIu64, monotonic_ns() / 1000);
 	loop_stop(d->loop);
@@ -114,6 +122,7 @@ static void later(struct op *op, int res)
 	}
 }
 
+/* seccomp: readlink readlinkat */
 void upgrade_init(struct daemon *d)
 {
 	ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
@@ -145,6 +154,7 @@ static void save(const struct daemon *d, struct handover_out *out)
 	handover_put_text(out, TAG_VERSION, PACKAGE_VERSION);
 	state_put_number(&out->state, TAG_BEGAN, monotonic_ns());
 	systemd_save(out, TAG_SYSTEMD);
+	sandbox_save(out, TAG_SANDBOX);
 	if (d->control)
 		control_save(d->control, out, TAG_CONTROL);
 	for (node = d->guests.next; node != &d->guests; node = node->next)
@@ -153,6 +163,7 @@ static void save(const struct daemon *d, struct handover_out *out)
 }
 
 /* The state as a file. -errno on failure. */
+/* seccomp(upgrade): memfd_create write */
 static int make_file(struct handover_out *out)
 {
 	AUTO_FD int fd = memfd_create("vhu-upgrade", MFD_CLOEXEC);
@@ -272,6 +283,7 @@ static int parse_variable(const char *text, int *ret_fd, bool *ret_check)
 	return 0;
 }
 
+/* seccomp(start): fstat newfstatat mmap munmap */
 static int map_file(struct upgrade_from *from, int fd)
 {
 	struct stat st;
@@ -316,6 +328,7 @@ int upgrade_find(struct upgrade_from *ret_from, char *ret_why, size_t why_cap)
 	ret_from->began_ns =
 		state_take_number(&ret_from->in.state, TAG_BEGAN, "beginning", UINT64_MAX);
 	systemd_load(&ret_from->in, TAG_SYSTEMD);
+	sandbox_load(&ret_from->in, TAG_SANDBOX);
 	if (ret_from->in.state.failed) {
 		snprintf(ret_why, why_cap, "the state to go on from: %s", ret_from->in.state.why);
 		return -EINVAL;
@@ -379,6 +392,7 @@ int upgrade_load(struct daemon *d, struct upgrade_from *from)
 	return err;
 }
 
+/* seccomp(start): write exit_group */
 void upgrade_go_on(struct daemon *d, struct upgrade_from *from)
 {
 	uint64_t ms = (monotonic_ns() - from->began_ns) / NS_PER_MS;

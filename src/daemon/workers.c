@@ -27,7 +27,10 @@ struct worker {
 	bool held;	 /* the main thread wants its turn, or has it; read without the lock too */
 	bool waiting;	 /* the worker wants its turn; read without the lock too */
 	bool submitting; /* the main thread needs room in the loop's queue */
-	int nudge_fd;	 /* wakes the loop */
+	int (*errand)(void *arg); /* what the main thread wants done here; NULL: nothing */
+	void *errand_arg;
+	int errand_err;
+	int nudge_fd; /* wakes the loop */
 
 	struct loop *loop;
 	struct scope scope;
@@ -59,6 +62,7 @@ struct workers {
 static _Thread_local struct worker *self;
 
 /* A counter that cannot get full: nobody adds more than 1 at a time. */
+/* seccomp: write */
 static void ring(int fd)
 {
 	const uint64_t one = 1;
@@ -80,6 +84,11 @@ static void worker_enter(void *arg)
 		if (w->submitting) {
 			loop_submit(w->loop);
 			w->submitting = false;
+			pthread_cond_broadcast(&w->changed);
+		}
+		if (w->errand) {
+			w->errand_err = w->errand(w->errand_arg);
+			w->errand = NULL;
 			pthread_cond_broadcast(&w->changed);
 		}
 		pthread_cond_wait(&w->changed, &w->lock);
@@ -181,6 +190,7 @@ static void make_loop(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* seccomp(start): prctl:PR_SET_NAME */
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -301,6 +311,7 @@ static void woken(struct op *op, int res)
 		op_read(op, ws->wake_fd, &ws->n_wakes, sizeof(ws->n_wakes));
 }
 
+/* seccomp(start): eventfd2 clone:CLONE_THREAD */
 static int start_worker(struct workers *ws, struct worker *w, const char **ret_why)
 {
 	int err;
@@ -363,6 +374,32 @@ int workers_new(unsigned int n, unsigned int n_ops, uint64_t poll_ns, struct loo
 	loop_set_turns(main_loop, &main_turns, ws);
 	*ret_workers = ws;
 	return 0;
+}
+
+/* While the main thread has the turn. */
+static int run_errand(struct worker *w, int (*fn)(void *arg), void *arg)
+{
+	int err;
+
+	pthread_mutex_lock(&w->lock);
+	w->errand = fn;
+	w->errand_arg = arg;
+	pthread_cond_broadcast(&w->changed);
+	ring(w->nudge_fd); /* it may be asleep in the kernel */
+	while (w->errand)
+		pthread_cond_wait(&w->changed, &w->lock);
+	err = w->errand_err;
+	pthread_mutex_unlock(&w->lock);
+	return err;
+}
+
+int workers_in_each(struct workers *ws, int (*fn)(void *arg), void *arg)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < ws->n && err == 0; i++)
+		err = run_errand(&ws->worker[i], fn, arg);
+	return err;
 }
 
 static void set_park(struct worker *w, bool park, uint64_t wait_ns)

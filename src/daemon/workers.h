@@ -39,6 +39,9 @@ struct loop *workers_loop(const struct workers *ws, unsigned int idx);
  */
 void workers_run_in_main(struct task *task);
 
+/* Calls fn(arg) once in each worker's thread; by the main thread, in its turn. The first -errno. */
+int workers_in_each(struct workers *ws, int (*fn)(void *arg), void *arg);
+
 /*
  * By the main thread, while its own loop does not run: parks the loops of all
  * workers (loop_park()), whose objects are the main thread's until they are

@@ -206,6 +206,7 @@ static int add_view_file(struct trace_hub *hub, enum hub_form form, int fd, cons
 	return err;
 }
 
+/* seccomp(once): openat fcntl:F_SETFL fcntl:F_GETFL fstat newfstatat */
 int hub_add_file(struct trace_hub *hub, enum hub_form form, const char *path, char *ret_why,
 		 size_t why_cap)
 {

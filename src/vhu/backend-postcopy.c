@@ -68,6 +68,7 @@ struct vhu_postcopy {
 
 /* What there is of userfaultfd */
 
+/* seccomp: userfaultfd */
 static int open_plain(void)
 {
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
@@ -75,16 +76,42 @@ static int open_plain(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Of the process: the device, once it may not open files any more. */
+static struct {
+	bool kept;
+	int fd; /* -1: it is not to be had */
+} device = { .fd = -1 };
+
+/* seccomp(start): openat */
+static int open_device_file(void)
+{
+	int fd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void vhu_postcopy_keep_device(int fd)
+{
+	device.kept = true;
+	device.fd = fd;
+}
+
+int vhu_postcopy_device(void)
+{
+	return device.kept ? device.fd : open_device_file();
+}
+
 /* For those who may not use the call, where an administrator has let them use the device. */
+/* seccomp: ioctl:USERFAULTFD_IOC_NEW */
 static int open_device(void)
 {
 #ifdef USERFAULTFD_IOC_NEW
-	AUTO_FD int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	int fd;
+	AUTO_FD int opened = device.kept ? -1 : open_device_file();
+	int fd = device.kept ? device.fd : opened;
 
-	if (device < 0)
-		return -errno;
-	fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return device.kept ? -EPERM : opened;
+	fd = ioctl(fd, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
 #else
 	return -ENOSYS;
@@ -92,6 +119,7 @@ static int open_device(void)
 }
 
 /* A userfaultfd for shared memory, or -errno. */
+/* seccomp: ioctl:UFFDIO_API */
 static int open_userfaultfd(void)
 {
 	const uint64_t needed = UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MISSING_HUGETLBFS;
@@ -152,6 +180,7 @@ static void unregister(const struct vhu_postcopy *pc)
  * private zeroes: were it merely unregistered, the look itself would put a zero page
  * into the guest's file, where the true one still has to go.
  */
+/* seccomp: mmap ioctl:UFFDIO_UNREGISTER ioctl:UFFDIO_WAKE */
 static void cut_off(const struct vhu_postcopy *pc)
 {
 	for (unsigned int i = 0; i < pc->n_ranges; i++) {
@@ -162,10 +191,12 @@ static void cut_off(const struct vhu_postcopy *pc)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
 			 0) == MAP_FAILED)
 			(void)ioctl(pc->fd, UFFDIO_UNREGISTER, &range);
+		(void)madvise(r->addr, r->len, MADV_DONTDUMP);
 		(void)ioctl(pc->fd, UFFDIO_WAKE, &range);
 	}
 }
 
+/* seccomp: madvise ioctl:UFFDIO_REGISTER */
 static int register_range(const struct vhu_postcopy *pc, const struct range *r)
 {
 	struct uffdio_register reg = {
@@ -185,6 +216,7 @@ static int register_range(const struct vhu_postcopy *pc, const struct range *r)
  * front-end can take one out of its file again, and all guests would wait for as long
  * as that one likes.
  */
+/* seccomp: write */
 static bool loop_is_stuck(struct vhu_postcopy *pc, unsigned int *felt, unsigned int *n_missed)
 {
 	unsigned int now = __atomic_load_n(&pc->n_pulses, __ATOMIC_RELAXED);
@@ -202,6 +234,7 @@ static bool loop_is_stuck(struct vhu_postcopy *pc, unsigned int *felt, unsigned 
  * Nothing but two descriptors is looked at: the front-end's end, for which the
  * loop may have no eyes, and ours; and whether the loop is alive.
  */
+/* seccomp: poll ppoll */
 static void *watch(void *arg)
 {
 	struct vhu_postcopy *pc = arg;
@@ -240,6 +273,7 @@ static void stop_watching(struct vhu_postcopy *pc)
 }
 
 /* The signals of this process are not for its threads; a fault of memory is the thread's own. */
+/* seccomp: rt_sigprocmask clone:CLONE_THREAD */
 static int start_thread(pthread_t *ret_thread, void *(*run)(void *arg), struct vhu_postcopy *pc)
 {
 	sigset_t all, before;
@@ -253,6 +287,7 @@ static int start_thread(pthread_t *ret_thread, void *(*run)(void *arg), struct v
 	return -err;
 }
 
+/* seccomp: fcntl:F_DUPFD_CLOEXEC eventfd2 */
 static int start_watching(struct vhu_postcopy *pc, int conn_fd)
 {
 	int err = 0;
@@ -273,6 +308,7 @@ static int start_watching(struct vhu_postcopy *pc, int conn_fd)
  * Touches pages, each of which may take as long as it likes. The guest and we write
  * them meanwhile: what is read does not matter, so it is no race.
  */
+/* seccomp: read write */
 __attribute__((no_sanitize("thread"))) static void *fetch(void *arg)
 {
 	struct vhu_postcopy *pc = arg;
@@ -289,6 +325,7 @@ __attribute__((no_sanitize("thread"))) static void *fetch(void *arg)
 	return NULL;
 }
 
+/* seccomp: pipe2 fcntl:F_SETFL */
 static int start_fetching(struct vhu_postcopy *pc)
 {
 	int fds[2], err;
@@ -511,6 +548,7 @@ bool vhu_postcopy_under_way(const struct vhu_backend *b)
 /* Messages */
 
 /* The session's one. NULL without memory or descriptors. */
+/* seccomp: eventfd2 */
 static struct vhu_postcopy *postcopy_of(struct vhu_backend *b)
 {
 	struct vhu_postcopy *pc = b->postcopy;
@@ -535,6 +573,7 @@ static struct vhu_postcopy *postcopy_of(struct vhu_backend *b)
 }
 
 /* A userfaultfd that is theirs as well: a copy, or -errno. */
+/* seccomp: fcntl:F_DUPFD_CLOEXEC */
 static int open_for_two(struct vhu_postcopy *pc)
 {
 	int theirs;

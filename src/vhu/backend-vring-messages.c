@@ -107,6 +107,7 @@ static struct vqio *ring_of_word(struct vhu_backend *b, const struct vhu_msg *ms
 	return ring_of(b, (uint32_t)(vhu_msg_u64(msg) & VHU_VRING_IDX_MASK));
 }
 
+/* seccomp: fstat newfstatat */
 bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg)
 {
 	struct stat st = { 0 };

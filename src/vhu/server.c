@@ -75,6 +75,7 @@ static void accepted(struct listener *l, int fd)
 }
 
 /* A Unix stream socket that listens (1) or is connected (0); else -errno. */
+/* seccomp: getsockopt getpeername poll ppoll */
 static int kind_of(int fd)
 {
 	struct sockaddr_un peer;

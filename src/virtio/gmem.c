@@ -64,6 +64,7 @@ static void registry_add(struct gmem_region *region)
 	pthread_mutex_unlock(&fault_lock);
 }
 
+/* seccomp: sched_yield */
 static void registry_remove(struct gmem_region *region)
 {
 	struct gmem_region **at = &fault_regions;
@@ -95,6 +96,7 @@ static enum gmem_result desc_check(const struct gmem_desc *desc, uint64_t *ret_f
 }
 
 /* The unit in which fd's file is mapped: its huge page size, or the page size. */
+/* seccomp: fstatfs */
 static bool file_page_size(int fd, uint64_t *ret_size)
 {
 	struct statfs fs;
@@ -109,6 +111,7 @@ static bool file_page_size(int fd, uint64_t *ret_size)
 }
 
 /* Fills host, map and map_len of region, whose desc has been checked and prot is set. */
+/* seccomp: fstat newfstatat mmap madvise munmap */
 static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t file_end)
 {
 	const struct gmem_desc *desc = &region->desc;
@@ -137,6 +140,7 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	return GMEM_OK;
 }
 
+/* seccomp: fcntl:F_DUPFD_CLOEXEC */
 static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int prot,
 				   struct gmem_region **ret_region)
 {
@@ -532,6 +536,7 @@ bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr, struct gmem
 }
 
 /* Only mmap() and stores: safe in a handler. True when the fault is dealt with. */
+/* seccomp: mmap madvise rt_sigaction tgkill */
 static bool fault_repair(uintptr_t addr)
 {
 	struct gmem_region *r = __atomic_load_n(&fault_regions, __ATOMIC_SEQ_CST);
@@ -543,6 +548,7 @@ static bool fault_repair(uintptr_t addr)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			 0) == MAP_FAILED)
 			return false;
+		(void)madvise(r->map, r->map_len, MADV_DONTDUMP);
 		__atomic_store_n(&r->faulted, true, __ATOMIC_RELAXED);
 		__atomic_store_n(&fault_seen, true, __ATOMIC_RELAXED);
 		return true;

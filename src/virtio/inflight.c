@@ -87,6 +87,7 @@ static uint64_t kept_offset(uint64_t bytes)
 }
 
 /* Only a file of ours has the mark there. */
+/* seccomp: fstat newfstatat pread64 fcntl:F_GET_SEALS */
 static bool has_room(int fd, uint64_t bytes, uint64_t offset)
 {
 	char mark[sizeof(kept_mark)];
@@ -121,6 +122,7 @@ static enum gmem_result record_map(struct inflight *record, uint64_t offset, int
 }
 
 /* A sealed file of that many zeroes, and room behind them, or a negative errno. */
+/* seccomp: memfd_create ftruncate pwrite64 fcntl:F_ADD_SEALS */
 static int record_file(uint64_t bytes)
 {
 	int fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -214,7 +214,8 @@ only_the_group_may() {
 
 plan 23
 start_daemon 1 --control "$VHU_CONTROL" --device "socket=$tmp/s0,max-ports=3" \
-	--port "0,console,unix:$tmp/u0" --port "1,name=org.test.0,unix:$tmp/u1" || exit 1
+	--port "0,console,unix:$tmp/u0" --port "1,name=org.test.0,unix:$tmp/u1" \
+	--sandbox-path "$tmp" || exit 1
 check "status as tables" tables
 check "status with counters" verbose_tables
 check "status as JSON" own_pid

@@ -28,7 +28,7 @@ reload() {
 
 start() {
 	n_reloads=0
-	start_daemon 1 --config "$conf"
+	start_daemon 1 --config "$conf" --sandbox-path "$tmp"
 }
 
 event() {

@@ -31,6 +31,7 @@ struct block {
 	size_t len;
 };
 
+/* seccomp: write poll ppoll */
 static int write_all(int fd, const char *bytes, size_t len)
 {
 	struct pollfd room = { .fd = fd, .events = POLLOUT };
