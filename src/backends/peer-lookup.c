@@ -128,8 +128,7 @@ void peer_end_lookups(void)
 	lookups.ended = true;
 }
 
-int peer_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why,
-		       size_t why_cap)
+int peer_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why, size_t why_cap)
 {
 	const char *what = group ? "group" : "user";
 	bool found = false;

@@ -241,7 +241,7 @@ static inline void let_go(void)
 		bool ticked = q_step();
 
 		left -= n;
-		n_ticks = peer_read() || n > 0 ? 0 : n_ticks + ticked;
+		n_ticks = other_end_read() || n > 0 ? 0 : n_ticks + ticked;
 	}
 }
 

@@ -171,7 +171,7 @@ static inline void flow_show(struct flow *f, unsigned int n)
 
 /* The host's end. */
 
-static inline bool peer_read(void)
+static inline bool other_end_read(void)
 {
 	uint8_t bytes[8192];
 	bool any = false;
@@ -413,7 +413,7 @@ static inline void q_make_guest(uint64_t protocol, uint64_t features)
 /* All that the port has taken so far reaches the peer. */
 static inline void q_drain(void)
 {
-	q_until((peer_read(), flow_tx.n_out >= q_host->port.counters.output));
+	q_until((other_end_read(), flow_tx.n_out >= q_host->port.counters.output));
 	q_check(flow_tx.n_out == q_host->port.counters.output);
 }
 
@@ -471,7 +471,7 @@ static inline void q_finish(size_t n)
 			peer_write(in_end - flow_rx.n_in);
 		flow_show(&flow_rx, Q_N_SLOTS);
 		q_step();
-		peer_read();
+		other_end_read();
 		flow_collect(&flow_tx);
 	}
 	q_until(flow_collect(&flow_tx) || flow_tx.n_back == flow_tx.n_offered);

@@ -18,14 +18,14 @@ static void serve_psk(void)
 	serve_tcp(ATTACHMENT_tcp_server);
 }
 
-static void end(struct peer *p)
+static void end(struct tls_peer *p)
 {
 	rig_close();
 	rig_end();
 	peer_end(p);
 }
 
-static void join_peer(struct peer *p, const char *priority, const struct identity *ours)
+static void join_peer(struct tls_peer *p, const char *priority, const struct identity *ours)
 {
 	const unsigned int n = rig.port.n_clients;
 
@@ -36,7 +36,7 @@ static void join_peer(struct peer *p, const char *priority, const struct identit
 }
 
 /* The peer's handshake, then what it reads: it fails on one of the two, and never joins. */
-static void is_refused(struct peer *p)
+static void is_refused(struct tls_peer *p)
 {
 	char byte;
 
@@ -56,7 +56,7 @@ static void bytes_pass_both_ways_in_odd_pieces(void **state)
 {
 	static const char *const versions[] = { TLS_1_2, TLS_1_3 };
 	static uint8_t bytes[MANY], got[MANY];
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
@@ -92,7 +92,7 @@ static void bytes_pass_both_ways_in_odd_pieces(void **state)
 
 static void facts_are_there_for_status(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_identity(&pki.ca, NULL);
@@ -105,7 +105,7 @@ static void facts_are_there_for_status(void **state)
 
 static void peer_without_certificate_is_anybody(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_identity(NULL, NULL);
@@ -118,7 +118,7 @@ static void peer_without_certificate_is_anybody(void **state)
 static void certificate_is_asked_for_and_none_is_shown(void **state)
 {
 	static const char *const versions[] = { TLS_1_2, TLS_1_3 };
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
@@ -154,7 +154,7 @@ static void certificate_that_is_not_good_is_refused(void **state)
 {
 	static const struct identity *const bad[] = { &pki.stranger, &pki.expired };
 	static const char *const versions[] = { TLS_1_2, TLS_1_3 };
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(bad); i++) {
@@ -171,7 +171,7 @@ static void certificate_that_is_not_good_is_refused(void **state)
 static void pre_shared_key_lets_in(void **state)
 {
 	static const char *const versions[] = { PSK_1_2, PSK_1_3 };
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
@@ -197,7 +197,7 @@ static void pre_shared_key_that_is_wrong_is_refused(void **state)
 		{ "mallory", PSK_HEX },
 	};
 	static const char *const versions[] = { PSK_1_2, PSK_1_3 };
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(wrong); i++) {
@@ -211,7 +211,7 @@ static void pre_shared_key_that_is_wrong_is_refused(void **state)
 
 static void certificate_is_no_way_in_where_a_key_is_asked_for(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_psk();
@@ -222,7 +222,7 @@ static void certificate_is_no_way_in_where_a_key_is_asked_for(void **state)
 
 static void both_ways_in_are_open_where_both_are_given(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_identity(&pki.ca, pki.psk_path);
@@ -242,7 +242,7 @@ static void both_ways_in_are_open_where_both_are_given(void **state)
 
 static void version_that_is_too_old_is_refused(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_identity(NULL, NULL);
@@ -270,7 +270,7 @@ static void plain_text_is_sent_away(void **state)
 static void handshake_that_stalls_has_an_end(void **state)
 {
 	uint8_t buf[4096];
-	struct peer p;
+	struct tls_peer p;
 	int silent;
 
 	(void)state;
@@ -290,7 +290,7 @@ static void handshake_that_stalls_has_an_end(void **state)
 
 static void peer_that_goes_in_its_handshake_leaves_nothing(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	serve_identity(NULL, NULL);
@@ -311,7 +311,7 @@ static void peer_that_goes_in_its_handshake_leaves_nothing(void **state)
 static void newcomers_take_the_place_of_those_who_stall(void **state)
 {
 	int silent[2 * CLIENTS_MAX];
-	struct peer first, last;
+	struct tls_peer first, last;
 
 	(void)state;
 	serve_identity(NULL, NULL);
@@ -332,7 +332,7 @@ static void newcomers_take_the_place_of_those_who_stall(void **state)
 
 static void one_too_many_is_turned_away_when_all_have_joined(void **state)
 {
-	struct peer first, second;
+	struct tls_peer first, second;
 
 	(void)state;
 	rig_begin_lossless();

@@ -4,7 +4,7 @@
 
 enum { MANY = 1024 * 1024, IAC = 255, DO = 253, NAWS = 31 };
 
-static void join_peer(struct peer *p, const char *priority)
+static void join_peer(struct tls_peer *p, const char *priority)
 {
 	const unsigned int n = rig.port.n_clients;
 
@@ -21,7 +21,7 @@ static void begin(enum attachment_kind kind)
 	serve_tcp(kind);
 }
 
-static void end(struct peer *p)
+static void end(struct tls_peer *p)
 {
 	rig_close();
 	rig_end();
@@ -32,7 +32,7 @@ static void end_of_the_attachment_is_said(void **state)
 {
 	static const char *const versions[] = { TLS_1_2, TLS_1_3 };
 	char buf[16];
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
@@ -50,7 +50,7 @@ static void end_of_the_attachment_is_said(void **state)
 
 static void client_that_is_sent_away_is_told(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 	char byte;
 
 	(void)state;
@@ -65,7 +65,7 @@ static void client_that_is_sent_away_is_told(void **state)
 static void peer_that_has_said_its_last_is_given_output(void **state)
 {
 	char buf[16];
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -85,7 +85,7 @@ static void peer_that_has_said_its_last_is_given_output(void **state)
 
 static void input_before_an_end_without_a_word_counts(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -102,7 +102,7 @@ static void peer_that_does_not_read_holds_the_guest_up(void **state)
 {
 	static uint8_t bytes[FLOOD_OUT], got[FLOOD_OUT];
 	size_t offered = 0, before;
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -128,7 +128,7 @@ static void peer_that_does_not_read_holds_the_guest_up(void **state)
 static void peer_that_does_not_read_harms_nobody_where_output_drops(void **state)
 {
 	static uint8_t bytes[MANY], got[MANY];
-	struct peer slow, quick;
+	struct tls_peer slow, quick;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -151,7 +151,7 @@ static void guest_that_takes_nothing_is_waited_for(void **state)
 	static uint8_t bytes[FLOOD];
 	unsigned int n_refused = 0;
 	size_t sent = 0;
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -172,7 +172,7 @@ static void guest_that_takes_nothing_is_waited_for(void **state)
 
 static void renegotiation_ends_the_session(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 	char byte;
 
 	(void)state;
@@ -189,7 +189,7 @@ static void renegotiation_ends_the_session(void **state)
 static void new_keys_are_no_reason_to_stop(void **state)
 {
 	char got[8];
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_tcp_server);
@@ -209,7 +209,7 @@ static void bytes_that_were_changed_end_the_session(void **state)
 {
 	static const uint8_t record[] = { 23, 3, 3, 0, 32, 'n', 'o', 't', ' ', 'o', 'u', 'r', 's' };
 	uint8_t changed[5 + 32] = { 0 };
-	struct peer p;
+	struct tls_peer p;
 	char byte;
 
 	(void)state;
@@ -230,7 +230,7 @@ static void telnet_goes_through_tls(void **state)
 	static const uint8_t typed[] = { 'x', IAC, IAC, 'y' }, ask[] = { IAC, DO, NAWS };
 	uint8_t got[256];
 	size_t n = 0;
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	begin(ATTACHMENT_telnet_server);
@@ -253,7 +253,7 @@ static void telnet_doubles_a_flood_in_tls_without_loss(void **state)
 {
 	static uint8_t bytes[N_BYTES], got[4096];
 	size_t n_iac = 0, offered = 0;
-	struct peer p;
+	struct tls_peer p;
 	bool iac = false;
 
 	(void)state;
@@ -276,7 +276,7 @@ static void telnet_doubles_a_flood_in_tls_without_loss(void **state)
 
 static void another_program_takes_over_and_clients_are_told(void **state)
 {
-	struct peer p, q;
+	struct tls_peer p, q;
 	char byte;
 
 	(void)state;

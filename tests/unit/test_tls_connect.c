@@ -43,7 +43,7 @@ static void open_target(void)
 		fail_msg("%s", rig.why);
 }
 
-static void end(struct peer *p, int listener)
+static void end(struct tls_peer *p, int listener)
 {
 	rig_close();
 	rig_end();
@@ -52,7 +52,7 @@ static void end(struct peer *p, int listener)
 }
 
 /* The server sees it fail, in its handshake or after it, and it is tried again. */
-static void is_refused(struct peer *p, int listener)
+static void is_refused(struct tls_peer *p, int listener)
 {
 	char byte;
 	int fd;
@@ -70,7 +70,7 @@ static void bytes_pass_both_ways(void **state)
 {
 	static const char *const versions[] = { TLS_1_2, TLS_1_3 };
 	static uint8_t bytes[N_BYTES], got[N_BYTES];
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -94,7 +94,7 @@ static void bytes_pass_both_ways(void **state)
 
 static void output_while_there_is_no_session_comes_with_the_next(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 	char got[32];
 	int listener;
 
@@ -122,7 +122,7 @@ static void output_while_there_is_no_session_comes_with_the_next(void **state)
 static void server_that_is_not_trusted_is_refused(void **state)
 {
 	static const struct identity *const bad[] = { &pki.stranger, &pki.expired };
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -137,7 +137,7 @@ static void server_that_is_not_trusted_is_refused(void **state)
 
 static void name_of_the_server_is_the_one_that_is_given(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -163,7 +163,7 @@ static void server_that_asks_sees_our_certificate(void **state)
 	const gnutls_datum_t *chain;
 	gnutls_datum_t der;
 	unsigned int n = 0;
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -194,7 +194,7 @@ static int known_key(gnutls_session_t session, const char *identity, gnutls_datu
 	return gnutls_hex_decode2(&hex, ret_key);
 }
 
-static void take_psk(struct peer *p)
+static void take_psk(struct tls_peer *p)
 {
 	assert_int_equal(gnutls_psk_allocate_server_credentials(&p->psk_server), 0);
 	gnutls_psk_set_server_credentials_function(p->psk_server, known_key);
@@ -204,7 +204,7 @@ static void take_psk(struct peer *p)
 static void pre_shared_key_is_used(void **state)
 {
 	static const char *const versions[] = { PSK_1_2, PSK_1_3 };
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -226,7 +226,7 @@ static void pre_shared_key_is_used(void **state)
 static void pre_shared_key_that_the_server_has_not_is_refused(void **state)
 {
 	const char *const paths[] = { pki.wrong_psk_path, pki.other_psk_path, pki.psk_path };
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 
 	(void)state;
@@ -285,7 +285,7 @@ static void unix_socket_is_as_good(void **state)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	snprintf(target, sizeof(target), "@vhu-test-tls-%d", getpid());
@@ -307,7 +307,7 @@ static void unix_socket_is_as_good(void **state)
 
 static void another_program_takes_over_and_the_server_is_told(void **state)
 {
-	struct peer p;
+	struct tls_peer p;
 	int listener;
 	char byte;
 

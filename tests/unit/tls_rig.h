@@ -165,7 +165,7 @@ static inline void ask_tls(const struct identity *ours, const struct identity *c
 #define PSK_1_2 TLS_1_2 ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 #define PSK_1_3 TLS_1_3 ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 
-struct peer {
+struct tls_peer {
 	int fd;
 	gnutls_session_t session;
 	gnutls_certificate_credentials_t certs;
@@ -175,10 +175,10 @@ struct peer {
 };
 
 /* flags: GNUTLS_CLIENT or GNUTLS_SERVER. ours and the pre-shared key's hex may be NULL. */
-static inline void peer_begin(struct peer *p, int fd, unsigned int flags, const char *priority,
+static inline void peer_begin(struct tls_peer *p, int fd, unsigned int flags, const char *priority,
 			      const struct identity *ours)
 {
-	*p = (struct peer){ .fd = fd, .err = GNUTLS_E_AGAIN };
+	*p = (struct tls_peer){ .fd = fd, .err = GNUTLS_E_AGAIN };
 	assert_int_equal(gnutls_init(&p->session, flags | GNUTLS_NONBLOCK), 0);
 	assert_int_equal(gnutls_priority_set_direct(p->session, priority, NULL), 0);
 	assert_int_equal(gnutls_certificate_allocate_credentials(&p->certs), 0);
@@ -194,7 +194,7 @@ static inline void peer_begin(struct peer *p, int fd, unsigned int flags, const 
 	gnutls_transport_set_int(p->session, fd);
 }
 
-static inline void peer_offer_psk(struct peer *p, const char *identity, const char *hex)
+static inline void peer_offer_psk(struct tls_peer *p, const char *identity, const char *hex)
 {
 	const gnutls_datum_t key = { (unsigned char *)(uintptr_t)hex, (unsigned int)strlen(hex) };
 
@@ -205,7 +205,7 @@ static inline void peer_offer_psk(struct peer *p, const char *identity, const ch
 }
 
 /* One step; true when it is over, well or badly. */
-static inline bool peer_shakes(struct peer *p)
+static inline bool peer_shakes(struct tls_peer *p)
 {
 	if (p->err == GNUTLS_E_AGAIN)
 		p->err = gnutls_handshake(p->session);
@@ -214,14 +214,14 @@ static inline bool peer_shakes(struct peer *p)
 	return p->err != GNUTLS_E_AGAIN;
 }
 
-static inline void peer_handshake(struct peer *p)
+static inline void peer_handshake(struct tls_peer *p)
 {
 	PUMP_UNTIL(peer_shakes(p));
 	if (p->err < 0)
 		gnutls_alert_send_appropriate(p->session, p->err);
 }
 
-static inline void peer_end(struct peer *p)
+static inline void peer_end(struct tls_peer *p)
 {
 	gnutls_deinit(p->session);
 	gnutls_certificate_free_credentials(p->certs);
@@ -233,7 +233,7 @@ static inline void peer_end(struct peer *p)
 }
 
 /* Sends all, in records of at most piece. */
-static inline void peer_send(struct peer *p, const void *data, size_t len, size_t piece)
+static inline void peer_send(struct tls_peer *p, const void *data, size_t len, size_t piece)
 {
 	time_t deadline = rig_seconds() + DEADLINE_SECONDS;
 
@@ -249,7 +249,7 @@ static inline void peer_send(struct peer *p, const void *data, size_t len, size_
 }
 
 /* Bytes, 0 at the end, or GnuTLS's error once it is another than "later". */
-static inline ssize_t peer_receive(struct peer *p, void *buf, size_t cap)
+static inline ssize_t peer_receive(struct tls_peer *p, void *buf, size_t cap)
 {
 	ssize_t n;
 
@@ -257,7 +257,7 @@ static inline ssize_t peer_receive(struct peer *p, void *buf, size_t cap)
 	return n;
 }
 
-static inline void peer_read_all(struct peer *p, void *buf, size_t len, size_t piece)
+static inline void peer_read_all(struct tls_peer *p, void *buf, size_t len, size_t piece)
 {
 	for (size_t done = 0; done < len;) {
 		ssize_t n = peer_receive(p, (char *)buf + done, min_size(piece, len - done));
