@@ -319,7 +319,7 @@ help_fits() {
 
 # An io_uring that was asked for and is forbidden: one line, and a status of its own.
 without_uring() {
-	"$no_uring" "$trace" -l "$tmp/a" -c "$tmp/b" --engine uring 2>"$tmp/err"
+	"$no_uring" "$vhu_trace" -l "$tmp/a" -c "$tmp/b" --engine uring 2>"$tmp/err"
 	status=$?
 	cat "$tmp/err"
 	[ "$status" -eq 3 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] && said "$tmp/err" 'io_uring'
