@@ -120,7 +120,7 @@ static int uring_enter(struct loop *loop)
 	return io_uring_submit_and_get_events(&loop->ring);
 }
 
-static int uring_wait(struct loop *loop, uint64_t wait_ns)
+static int wait_for(struct loop *loop, uint64_t wait_ns)
 {
 	struct __kernel_timespec wait = {
 		.tv_sec = (int64_t)(wait_ns / UINT64_C(1000000000)),
@@ -128,9 +128,14 @@ static int uring_wait(struct loop *loop, uint64_t wait_ns)
 	};
 	struct io_uring_cqe *cqe;
 
+	return io_uring_submit_and_wait_timeout(&loop->ring, &cqe, 1, &wait, NULL);
+}
+
+static int uring_wait(struct loop *loop, uint64_t wait_ns)
+{
 	if (wait_ns == UINT64_MAX)
 		return io_uring_submit_and_wait(&loop->ring, 1);
-	return io_uring_submit_and_wait_timeout(&loop->ring, &cqe, 1, &wait, NULL);
+	return wait_for(loop, wait_ns);
 }
 
 static int uring_sleep(struct loop *loop)
@@ -168,7 +173,8 @@ static void uring_reap(struct loop *loop)
 {
 	struct io_uring_cqe *cqe;
 
-	while (io_uring_peek_cqe(&loop->ring, &cqe) == 0)
+	/* It enters the kernel if that has some; to find none it goes a long way. */
+	while (uring_look(loop) && io_uring_peek_cqe(&loop->ring, &cqe) == 0)
 		complete(loop, cqe);
 }
 

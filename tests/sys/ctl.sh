@@ -58,6 +58,14 @@ own_pid() {
 	is 'r["pid"]' "$daemon_pid"
 }
 
+# In both forms the one that the daemon took.
+engine() {
+	engine=uring
+	! said "$tmp/log" '; poll(2) takes its place' || engine=poll
+	ctl status >"$tmp/out" && said "$tmp/out" "^vhost-device-console .*, engine $engine\$" &&
+		is 'r["engine"]' "$engine"
+}
+
 size_reaches_the_guest() {
 	ctl set-port console0/0 size=132x43 && wait_for 10 said "$tmp/events" '^resize 0 132 43$' &&
 		is 'port(0)["size"]' 132x43
@@ -212,13 +220,14 @@ only_the_group_may() {
 		as_user 4241 4242 && chmod 0606 "$VHU_CONTROL"
 }
 
-plan 23
+plan 24
 start_daemon 1 --control "$VHU_CONTROL" --device "socket=$tmp/s0,max-ports=3" \
 	--port "0,console,unix:$tmp/u0" --port "1,name=org.test.0,unix:$tmp/u1" \
 	--sandbox-path "$tmp" || exit 1
 check "status as tables" tables
 check "status with counters" verbose_tables
 check "status as JSON" own_pid
+check "status tells the engine" engine
 check "no front-end is there" front_end_is_seen False
 check "output is switched off and on" output_is_switched
 check "input is switched off and on" input_is_switched

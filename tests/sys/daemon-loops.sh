@@ -111,7 +111,9 @@ new_one_goes_where_room_is() {
 
 another_number() {
 	set_up 3 b d e f
-	reload 2 && said "$tmp/log" 'another --loops counts when the daemon is started again'
+	sed -i '1i engine = poll' "$conf"
+	reload 2 && said "$tmp/log" 'another --loops counts when the daemon is started again' &&
+		said "$tmp/log" 'another --engine counts when the daemon is started again'
 }
 
 terminal_leaves() {

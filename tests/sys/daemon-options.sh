@@ -31,7 +31,7 @@ capabilities() {
 		[ "$(tr -d ' \n' <"$tmp/out")" = '{"type":"console"}' ]
 }
 
-plan 40
+plan 43
 
 check "no socket at all is an error" fails 2 'socket-path' -b network
 check "unknown option" fails 2 'no-such' --no-such

@@ -317,7 +317,15 @@ help_fits() {
 		"$vhu_trace" --version | grep -q '^vhu [0-9]'
 }
 
-plan 35
+# An io_uring that was asked for and is forbidden: one line, and a status of its own.
+without_uring() {
+	"$no_uring" "$vhu_trace" -l "$tmp/a" -c "$tmp/b" --engine uring 2>"$tmp/err"
+	status=$?
+	cat "$tmp/err"
+	[ "$status" -eq 3 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] && said "$tmp/err" 'io_uring'
+}
+
+plan 36
 
 check "a session is written down, message by message" session_is_complete
 check "the bytes are messages, and each reply follows its request" bytes_are_the_same
@@ -353,4 +361,5 @@ check "one path for both" wrong 'cannot be both' -l "$tmp/a" -c "$tmp/a"
 check "a message that there is none of" wrong 'SET_NONSENSE' -r x --only GET_FEATURES,SET_NONSENSE
 check "no list of rings" wrong 'list of rings' -r x --ring a
 check "a path that is too long" wrong '107' -l "$tmp/a" -c "$(printf '%0110d' 0)"
+check "io_uring that is forbidden and asked for" without_uring
 check "help and version" help_fits

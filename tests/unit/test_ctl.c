@@ -373,7 +373,7 @@ static void status_is_tables(void **state)
 	port_enable_input(&p->port, false);
 	port_resize(&p->port, 80, 24);
 	snprintf(wanted, sizeof(wanted),
-		 "vhost-device-console " PACKAGE_VERSION ", pid %d\n"
+		 "vhost-device-console " PACKAGE_VERSION ", pid %d, engine %s\n"
 		 "\n"
 		 "DEVICE    FRONT-END  PORTS  MAX  SOCKET\n"
 		 "console0  -              2    8  /tmp/con0\n"
@@ -381,7 +381,7 @@ static void status_is_tables(void **state)
 		 "PORT        KIND     NAME       GUEST  HOST  OVERFLOW  SIZE   STATE\n"
 		 "console0/0  console  -          -      -     drop      -      -\n"
 		 "console0/4  port     a\\x1b[2Jb  -      -     drop      80x24  input-off\n",
-		 getpid());
+		 getpid(), loop_engine_name(rig.loop));
 	expect_run("status", 0, wanted);
 	rig_end();
 }
