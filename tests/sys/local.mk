@@ -28,7 +28,8 @@ sys_tests += \
 	%reldir%/daemon-reload.sh \
 	%reldir%/restart.sh \
 	%reldir%/daemon-upgrade.sh \
-	%reldir%/systemd.sh
+	%reldir%/systemd.sh \
+	%reldir%/tls.sh
 
 # Load on it, and what the machine itself can do.
 sys_tests += %reldir%/load.sh %reldir%/bench.sh

@@ -331,9 +331,9 @@ static void word_that_is_unknown_is_refused_with_the_lists(void **state)
 static void word_that_the_kind_does_not_take_is_refused_with_its_words(void **state)
 {
 	(void)state;
-	assert_port_refused("tcp:4000,mode=0600",
-			    "'mode=0600' does not go with tcp, which takes ro, steal, replay, "
-			    "clients");
+	assert_port_refused("file:/x,clients=2",
+			    "'clients=2' does not go with file, which takes replay, mode, owner, "
+			    "group, input, truncate");
 	assert_port_refused("null,ro", "'ro' does not go with null, which takes nothing");
 	assert_port_refused(
 		"unix:/x,mode=0600,log:/y,steal",
