@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backends/tls-private.h"
 
@@ -33,10 +34,14 @@ bool tls_knows_peers(const struct attachment_options *o)
 int tls_refuse(char *ret_why, size_t why_cap, int err, const char *fmt, ...)
 {
 	va_list args;
+	size_t len;
 
 	va_start(args, fmt);
 	vsnprintf(ret_why, why_cap, fmt, args);
 	va_end(args);
+	len = strlen(ret_why);
+	if (len > 0 && ret_why[len - 1] == '.')
+		ret_why[len - 1] = '\0'; /* GnuTLS ends its sentences */
 	return err;
 }
 

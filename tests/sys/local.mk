@@ -31,7 +31,8 @@ sys_tests += \
 	%reldir%/daemon-upgrade.sh \
 	%reldir%/peers.sh \
 	%reldir%/sanitize.sh \
-	%reldir%/systemd.sh
+	%reldir%/systemd.sh \
+	%reldir%/tls.sh
 
 # Load on it, and what the machine itself can do.
 sys_tests += %reldir%/load.sh %reldir%/bench.sh

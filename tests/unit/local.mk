@@ -295,6 +295,10 @@ unit_tests += %reldir%/test_tls_client
 unit_tests += %reldir%/test_tls_connect
 %canon_reldir%_test_tls_connect_SOURCES = %reldir%/test_tls_connect.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
 %canon_reldir%_test_tls_connect_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_tls_files
+%canon_reldir%_test_tls_files_SOURCES = %reldir%/test_tls_files.c %reldir%/tls_rig.h %reldir%/socket_rig.h %reldir%/backend_rig.h
+%canon_reldir%_test_tls_files_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 endif
 
 unit_tests += %reldir%/test_file
@@ -468,6 +472,9 @@ unit_tests += %reldir%/test_setup
 
 unit_tests += %reldir%/test_spec_allow
 %canon_reldir%_test_spec_allow_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_reach
+%canon_reldir%_test_reach_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
