@@ -97,6 +97,7 @@ struct vhu_backend {
 	unsigned int n_busy; /* of them, those not idle yet */
 	struct scope timer_scope;
 	struct timer deadline;
+	bool overdue; /* it has passed, and what came before it is looked at once more */
 
 	bool closing;
 	unsigned int n_open; /* parts that are not closed yet */

@@ -7,6 +7,8 @@
  */
 #include "vhu/backend.h"
 
+enum { OVERDUE_NS = 1000 * 1000 };
+
 static void all_idle(struct scope *timer_scope)
 {
 	struct vhu_backend *b = container_of(timer_scope, struct vhu_backend, timer_scope);
@@ -23,15 +25,26 @@ static void ring_idle(struct scope *scope)
 		scope_cancel(&b->timer_scope, all_idle); /* the deadline is off */
 }
 
+/*
+ * It may be us who are late: a process that was given no time finds the deadline
+ * together with the ends that came long before it. A second timer completes after all
+ * of them, as completions come in their order.
+ */
 static void deadline_passed(struct op *op, int res)
 {
 	struct vhu_backend *b = container_of(op, struct vhu_backend, deadline.op);
 
 	(void)res;
-	if (b->n_busy > 0 && !b->closing)
-		vhu_backend_close(b, LOG_LEVEL_ERROR,
-				  "an operation on a ring could not be ended in time; closed "
-				  "without an answer");
+	if (b->n_busy == 0 || b->closing)
+		return;
+	if (!b->overdue) {
+		b->overdue = true;
+		timer_arm(&b->deadline, OVERDUE_NS);
+		return;
+	}
+	vhu_backend_close(b, LOG_LEVEL_ERROR,
+			  "an operation on a ring could not be ended in time; closed without an "
+			  "answer");
 }
 
 void vhu_quiesce_init(struct vhu_backend *b)
@@ -45,6 +58,7 @@ void vhu_quiesce_start(struct vhu_backend *b, unsigned int first, unsigned int n
 	b->first_quiet = first;
 	b->n_quiet = n;
 	b->n_busy = 0;
+	b->overdue = false;
 	for (unsigned int i = first; i < first + n; i++) {
 		struct vqio *v = &b->vqs[i];
 

@@ -119,12 +119,22 @@ static void session_that_ends_in_the_silence_waits_for_the_operation(void **stat
 	expect_next_session();
 }
 
-/* The deadline is for what does not end: one that ends late is waited for. */
-static void operation_that_ends_late_is_waited_for_and_the_message_answered(void **state)
+static void expect_answer(void)
 {
 	struct vhu_vring_state answer = { 0 };
 	struct vhu_msg reply;
 
+	q_ok(vhu_frontend_receive(&rig->fe, &reply, RIG_TIMEOUT_MS));
+	q_check(reply.id == VHU_FE_GET_VRING_BASE && reply.size == sizeof(answer));
+	vhu_msg_get(&reply, &answer, sizeof(answer));
+	flow_collect(&flow_tx);
+	q_check(answer.num == driverq_base(&rig->fe.rings[Q_TX].q));
+	expect_next_session();
+}
+
+/* The deadline is for what does not end: one that ends late is waited for. */
+static void operation_that_ends_late_is_waited_for_and_the_message_answered(void **state)
+{
 	(void)state;
 	begin();
 	send_unanswered(VHU_FE_GET_VRING_BASE);
@@ -134,17 +144,23 @@ static void operation_that_ends_late_is_waited_for_and_the_message_answered(void
 	canary_check();
 	q_check(rig->b->n_busy == 1);
 	end_stuck();
-	q_ok(vhu_frontend_receive(&rig->fe, &reply, RIG_TIMEOUT_MS));
-	q_check(reply.id == VHU_FE_GET_VRING_BASE && reply.size == sizeof(answer));
-	vhu_msg_get(&reply, &answer, sizeof(answer));
-	flow_collect(&flow_tx);
-	q_check(answer.num == driverq_base(&rig->fe.rings[Q_TX].q));
-	expect_next_session();
+	expect_answer();
 }
 
+/* A process that had no time finds the end and the deadline together: it ended in time. */
+static void operation_whose_end_is_found_with_the_deadline_is_waited_for(void **state)
+{
+	(void)state;
+	begin();
+	send_unanswered(VHU_FE_GET_VRING_BASE);
+	q_until(rig->b->n_busy > 0 && rig->b->overdue);
+	end_stuck();
+	expect_answer();
+}
 static const struct CMUnitTest tests[] = {
 	Q_TEST(operation_that_does_not_end_costs_the_session_without_an_answer),
 	Q_TEST(session_that_ends_in_the_silence_waits_for_the_operation),
 	Q_TEST(operation_that_ends_late_is_waited_for_and_the_message_answered),
+	Q_TEST(operation_whose_end_is_found_with_the_deadline_is_waited_for),
 };
 UNIT_MAIN(tests)
