@@ -36,10 +36,11 @@ enum step {
 	STEP_RAW,	/* 2 bytes: how many, descriptors; then they */
 	STEP_TRUNCATE,	/* 2 bytes: which file, how many pages are left */
 	STEP_RECONNECT,
-	STEP_ANSWER, /* 1 byte: how many bytes into the channel; then they */
-	STEP_STATE,  /* 1 byte: how many bytes into the pipe, 0 to close it; then they */
-	STEP_RECORD, /* 3 bytes: where in the record, how many; then they */
-	STEP_ECHO,   /* the channel's requests are acknowledged: 2 bytes: id, value */
+	STEP_ANSWER,  /* 1 byte: how many bytes into the channel; then they */
+	STEP_STATE,   /* 1 byte: how many bytes into the pipe, 0 to close it; then they */
+	STEP_RECORD,  /* 3 bytes: where in the record, how many; then they */
+	STEP_ECHO,    /* the channel's requests are acknowledged: 2 bytes: id, value */
+	STEP_UPGRADE, /* see session_upgrade() */
 	N_STEPS,
 };
 
@@ -408,6 +409,9 @@ static void do_step(struct session *s, enum step step, struct input *in)
 		break;
 	case STEP_STATE:
 		do_state(s, in);
+		break;
+	case STEP_UPGRADE:
+		session_upgrade(s, in);
 		break;
 	default:
 		do_driver_step(s, step, in);

@@ -94,10 +94,23 @@ EXTRA_DIST += %reldir%/corpus-iotlb
 
 fuzz_tests += %reldir%/fuzz_session
 %canon_reldir%_fuzz_session_SOURCES = %reldir%/fuzz_session.c %reldir%/session.c \
-	%reldir%/session-messages.c %reldir%/session.h %reldir%/fuzz.h $(FUZZ_MAIN)
+	%reldir%/session-messages.c %reldir%/session-upgrade.c %reldir%/session.h \
+	%reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_session_LDADD = $(LIBALL)
 %canon_reldir%_fuzz_session_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-session
+
+fuzz_tests += %reldir%/fuzz_frames
+%canon_reldir%_fuzz_frames_SOURCES = %reldir%/fuzz_frames.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_frames_LDADD = $(LIBVHU)
+%canon_reldir%_fuzz_frames_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-frames
+
+fuzz_tests += %reldir%/fuzz_story
+%canon_reldir%_fuzz_story_SOURCES = %reldir%/fuzz_story.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_story_LDADD = $(LIBTRACE) $(JSON_C_LIBS)
+%canon_reldir%_fuzz_story_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-story
 
 if HAVE_JSON_C
 fuzz_tests += %reldir%/fuzz_request

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "log.h"
+#include "vhu/backend-handover.h"
 #include "vhu/format.h"
 
 enum {
@@ -130,11 +131,16 @@ static void make_device(struct session *s, uint8_t how)
 	s->iommu = how & 1;
 }
 
-static void connect_frontend(struct session *s)
+static struct vhu_backend_options options_of(struct session *s)
 {
-	struct vhu_backend_options options = {
+	return (struct vhu_backend_options){
 		.who = "fuzz", .max_queue_size = QUEUE_MAX, .iommu = s->iommu, .ear = &s->ear
 	};
+}
+
+static void connect_frontend(struct session *s)
+{
+	struct vhu_backend_options options = options_of(s);
 	int fd;
 
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -294,26 +300,44 @@ void session_settle(struct session *s)
 	run_loop(s);
 }
 
-static void hang_up(struct session *s)
+/* Nothing that a front-end does keeps a session alive that is to end. */
+static void await_end(struct session *s)
 {
 	struct pollfd p = { .fd = -1 };
 
+	for (unsigned int n = 0; s->b; n++) {
+		must(n < STEPS_MAX && loop_step(s->loop, false) == 0);
+		if (n > 64)
+			poll(&p, 0, 1);
+	}
+	for (unsigned int i = 0; i < SESSION_RINGS; i++)
+		must(!s->con.queues[i]);
+}
+
+void session_close_backend(struct session *s)
+{
+	vhu_backend_close(s->b, LOG_LEVEL_INFO, NULL);
+	await_end(s);
+}
+
+int session_load_backend(struct session *s, struct handover_in *in, unsigned int tag)
+{
+	struct vhu_backend_options options = options_of(s);
+
+	return vhu_backend_load(s->loop, &s->con.vdev, in, tag, &options, ended, s, &s->b);
+}
+
+static void hang_up(struct session *s)
+{
 	session_settle(s);
 	fdset_close(&s->came);
 	s->fd = fd_close(s->fd);
 	s->channel = fd_close(s->channel);
 	s->pipe_in = fd_close(s->pipe_in);
 	s->pipe_out = fd_close(s->pipe_out);
-	for (unsigned int n = 0; s->b; n++) {
-		must(n < STEPS_MAX); /* nothing that a front-end does keeps a session alive */
-		must(loop_step(s->loop, false) == 0);
-		if (n > 64)
-			poll(&p, 0, 1);
-	}
-	for (unsigned int i = 0; i < SESSION_RINGS; i++) {
+	await_end(s);
+	for (unsigned int i = 0; i < SESSION_RINGS; i++)
 		s->kicks[i] = fd_close(s->kicks[i]);
-		must(!s->con.queues[i]);
-	}
 }
 
 void session_reconnect(struct session *s)

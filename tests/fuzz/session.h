@@ -114,6 +114,13 @@ static inline size_t session_ring_at(unsigned int ring)
 	return (size_t)(ring % SESSION_RINGS) * SESSION_RING_BYTES;
 }
 
+/* The back-end's side alone. It goes, whatever the front-end does; another one is made of in. */
+void session_close_backend(struct session *s);
+int session_load_backend(struct session *s, struct handover_in *in, unsigned int tag);
+
+/* session-upgrade.c. in: 1 byte: how many bytes of the state are others; 3 bytes each. */
+void session_upgrade(struct session *s, struct input *in);
+
 /* session-messages.c: the idx-th request of the front-end as an honest one, by two numbers. */
 void session_compose(const struct session *s, unsigned int idx, uint8_t a, uint8_t b,
 		     struct session_message *m);
