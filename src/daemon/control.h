@@ -44,7 +44,7 @@ int control_new(const struct control_args *args, struct control **ret_control);
 /* closed() is called later, when no operation is left; the memory is gone then. Once. */
 void control_close(struct control *c, void (*closed)(void *arg), void *arg);
 
-/* Tells those who asked for it. */
+/* Tells those who asked for it; why is a whole sentence. */
 void control_upgrade_failed(struct control *c, const char *why);
 
 /*

@@ -216,6 +216,8 @@ static int show(const struct ctl_options *o, const char *command, struct json_ob
 		return CTL_OK;
 	if (strcmp(command, "status") == 0)
 		ctl_status_print(result, o->verbose, stdout);
+	else if (strcmp(command, "upgrade") == 0)
+		puts("upgraded");
 	else if (json_object_is_type(result, json_type_object))
 		print_members(result);
 	return CTL_OK;

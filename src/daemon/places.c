@@ -130,6 +130,12 @@ void places_set_max_queue_size(struct places *ps, unsigned int max_queue_size)
 		ps->place[i].env.max_queue_size = max_queue_size;
 }
 
+void places_set_poll(struct places *ps, uint64_t max_ns)
+{
+	for (unsigned int i = 0; i < ps->n; i++)
+		loop_set_poll(ps->place[i].env.loop, max_ns);
+}
+
 const struct guest_env *places_pick(struct places *ps)
 {
 	struct place *best = &ps->place[0];

@@ -28,6 +28,9 @@ void places_free(struct places *ps);
 /* For guests that are new from now on. */
 void places_set_max_queue_size(struct places *ps, unsigned int max_queue_size);
 
+/* How long their loops look for work before they sleep. */
+void places_set_poll(struct places *ps, uint64_t max_ns);
+
 /* The place with the fewest guests. */
 const struct guest_env *places_pick(struct places *ps);
 

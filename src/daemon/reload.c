@@ -108,6 +108,14 @@ static void compare(struct daemon *d)
 	list_splice(&d->wanted, &d->setup->devices);
 }
 
+static void apply_poll(struct daemon *d, const struct setup *setup)
+{
+	if (d->setup->options.poll_us == setup->options.poll_us)
+		return;
+	places_set_poll(d->places, setup->options.poll_us * 1000);
+	log_info(NULL, "--poll-us is %" PRIu64 " now", setup->options.poll_us);
+}
+
 int daemon_reload(struct daemon *d, char *ret_why, size_t why_cap)
 {
 	struct setup *setup;
@@ -130,6 +138,7 @@ int daemon_reload(struct daemon *d, char *ret_why, size_t why_cap)
 	log_set_level((enum log_level)setup->options.log_level);
 	d->reloading = true;
 	places_set_max_queue_size(d->places, (unsigned int)setup->options.max_queue_size);
+	apply_poll(d, setup);
 	setup_free(d->setup);
 	d->setup = setup;
 	daemon_number_devices(d);

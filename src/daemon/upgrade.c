@@ -55,13 +55,17 @@ static void part(struct daemon *d, bool parting)
 
 static void refused(struct daemon *d, const char *why)
 {
+	char sentence[UPGRADE_WHY_MAX + 256];
+
+	snprintf(sentence, sizeof(sentence), "not upgraded: %.200s: %s; all goes on as before",
+		 program, why);
 	d->upgrading = d->probed = false;
 	part(d, false);
 	d->n_upgrade_tries = 0;
-	log_error(NULL, "not upgraded: %.200s: %s; all goes on as before", program, why);
+	log_error(NULL, "%s", sentence);
 	daemon_notify_ready(d);
 	if (d->control)
-		control_upgrade_failed(d->control, why);
+		control_upgrade_failed(d->control, sentence);
 }
 
 void upgrade_ask(struct daemon *d)

@@ -250,7 +250,13 @@ terminal_stays() {
 	EOF
 }
 
-plan 21
+poll_changes() {
+	echo "poll-us 7" >>"$conf"
+	reload && said "$tmp/log" 'poll-us is 7 now' && sed -i '/poll-us/d' "$conf" && reload &&
+		said "$tmp/log" 'poll-us is 100 now'
+}
+
+plan 22
 check "a guest from a file" from_a_file
 check "a port comes, a client of another stays" port_comes
 check "a port goes" port_goes
@@ -259,6 +265,7 @@ check "the client is still connected" client_has_stayed
 check "a file that is wrong changes nothing" wrong_file
 check "so does one that is gone" file_that_is_gone
 check "what cannot be opened is left out" part_fails
+check "another --poll-us counts at once" poll_changes
 check "a device comes and goes" device_comes_and_goes
 check "a device moves to another socket" socket_moves
 check "reloads leave nothing behind" many_reloads

@@ -160,7 +160,7 @@ ctl() {
 
 by_ctl() {
 	next=$(($(n_upgraded) + 1))
-	ctl upgrade && upgraded "$next" && ctl status console3 && echoes 5
+	[ "$(ctl upgrade)" = upgraded ] && upgraded "$next" && ctl status console3 && echoes 5
 }
 
 by_ctl_refused() {
@@ -170,7 +170,8 @@ by_ctl_refused() {
 		exit 1
 	EOF2
 	! ctl upgrade 2>"$tmp/ctl.err" && cat "$tmp/ctl.err" &&
-		said "$tmp/ctl.err" "I would rather not" && echoes 5
+		said "$tmp/ctl.err" " ctl: not upgraded: $program: .*I would rather not; all goes on" &&
+		echoes 5
 	result=$?
 	install_real
 	return $result
