@@ -70,7 +70,13 @@ int peer_rules_parse(const char *uids, const char *gids, struct peer_rules *ret_
 /* The same text again, in numbers; "" for none. */
 void peer_ids_format(const struct peer_ids *ids, char buf[PEER_IDS_TEXT_MAX]);
 
-/* The id of a user or group by name or number; may block. -EINVAL with one sentence. */
+/*
+ * The id of a user or group by name or number; -EINVAL with one sentence. A name
+ * keeps the id that it was found to have first. A new one may block, until
+ * peer_names_stay_local(): from then on /etc/passwd and /etc/group alone are asked.
+ */
 int peer_find_id(bool group, const char *name, unsigned int *ret_id, char *ret_why, size_t why_cap);
+
+void peer_names_stay_local(void);
 
 #endif

@@ -497,6 +497,8 @@ static int begin(struct daemon *d, struct upgrade_from *from)
 	err = from ? upgrade_load(d, from) : open_all(d);
 	if (err == 0)
 		err = guard_memory();
+	if (err == 0)
+		peer_names_stay_local();
 	if (err == 0 && from)
 		upgrade_go_on(d, from);
 	return err;

@@ -109,6 +109,26 @@ static void rules_when_wrong_are_refused_with_a_sentence(void **state)
 		       "allow-uid: more than 16 are given, which is the most allowed");
 }
 
+/* The last test, as there is no way back. */
+static void names_when_the_daemon_serves_are_those_of_files_and_of_before(void **state)
+{
+	unsigned int id = 1;
+
+	(void)state;
+	peer_names_stay_local();
+	assert_int_equal(peer_find_id(false, "root", &id, why, sizeof(why)), 0);
+	assert_int_equal(id, 0);
+	/* not seen before, so from the files */
+	assert_int_equal(peer_find_id(true, "daemon", &id, why, sizeof(why)), 0);
+	assert_int_equal(id, getgrnam("daemon")->gr_gid);
+	assert_int_equal(peer_find_id(true, "123", &id, why, sizeof(why)), 0);
+	assert_int_equal(id, 123);
+	assert_int_equal(peer_find_id(false, "no-such-user-here", &id, why, sizeof(why)), -EINVAL);
+	assert_string_equal(why,
+			    "there is no user \"no-such-user-here\" in /etc/passwd, which alone "
+			    "is asked while the daemon serves; its number does as well");
+}
+
 /* Decisions. */
 
 static void peer_when_neither_user_nor_group_is_named_is_not_allowed(void **state)
@@ -418,5 +438,6 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(descriptor_that_does_not_listen_when_there_are_rules_is_refused),
 	UNIT_TEST(socket_when_no_mode_is_given_is_never_for_everybody),
 	UNIT_TEST(folder_when_everybody_may_replace_the_socket_is_warned_of),
+	UNIT_TEST(names_when_the_daemon_serves_are_those_of_files_and_of_before),
 };
 UNIT_MAIN(tests)
