@@ -24,7 +24,6 @@ ssize_t client_recorded_write(struct stream *s, const void *buf, size_t len)
 	return n;
 }
 
-/* seccomp: munmap */
 void client_recorded(struct client *c)
 {
 	munmap(c->in, CLIENT_INPUT_SIZE);
@@ -39,7 +38,8 @@ void client_record(struct client *c)
 {
 	struct port_journal *j = c->member.port->journal;
 
-	if (!j || !c->socket || c->member.sanitize.level || !c->member.holds || !port_journal_join(j, c->member.pos))
+	if (!j || !c->socket || c->member.sanitize.level || !c->member.holds ||
+	    !port_journal_join(j, c->member.pos))
 		return;
 	client_recorded(c);
 	c->member.sent = c->member.pos;

@@ -123,9 +123,9 @@ struct port_client {
 	uint64_t replay_end; /* what is before it was there when the client joined */
 	struct replay replay;
 	struct sanitize sanitize; /* with a level, it never takes_now */
-	uint64_t pos_before; /* pos before the last read */
-	const char *notice;  /* a line to be told with the next read, or NULL; static */
-	uint16_t cols, rows; /* of its terminal; 0: unknown */
+	uint64_t pos_before;	  /* pos before the last read */
+	const char *notice;	  /* a line to be told with the next read, or NULL; static */
+	uint16_t cols, rows;	  /* of its terminal; 0: unknown */
 	uint64_t n_read, n_written, n_lost; /* bytes */
 };
 
