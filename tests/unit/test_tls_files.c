@@ -172,7 +172,7 @@ static void is_shown(const struct identity *id)
 	const gnutls_datum_t *chain;
 	gnutls_datum_t der;
 	unsigned int n = 0;
-	struct peer p;
+	struct tls_peer p;
 
 	peer_begin(&p, dial(0), GNUTLS_CLIENT, TLS_1_3, NULL);
 	peer_handshake(&p);
@@ -190,7 +190,7 @@ static void is_shown(const struct identity *id)
 static void files_are_read_again_for_whoever_comes_next(void **state)
 {
 	char crt[PATH_LEN], key[PATH_LEN], got[8];
-	struct peer first;
+	struct tls_peer first;
 
 	(void)state;
 	rig_begin_lossless();
