@@ -101,6 +101,7 @@ int listener_listen(int fd, const char *where, char *ret_why, size_t why_cap)
 }
 
 /* seccomp(listen_unix): socket:AF_UNIX bind */
+/* seccomp(listen_unix): fchmod */
 int listener_unix_bind(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

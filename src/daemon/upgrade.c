@@ -25,10 +25,10 @@ enum daemon_tag {
 	TAG_VERSION = 1, /* of the old program, for the log */
 	TAG_BEGAN,	 /* when it held still, monotonic ns */
 	TAG_SYSTEMD,
+	TAG_SANDBOX,
 	TAG_CONTROL,
 	TAG_GUEST,
 	TAG_FDS, /* numbers of all descriptors that are named before */
-	TAG_SANDBOX,
 };
 
 enum {
