@@ -74,19 +74,20 @@ check-budget: $(check_PROGRAMS) $(bin_PROGRAMS)
 # What has threads, under ThreadSanitizer: a build of its own. Left out, with reasons:
 #  test_ring_*: sides that meet by fences alone, which the sanitizer does not know
 #  daemon-life.sh: a daemon must not wake up idle, but the sanitizer's own thread does
-thread_tests = $(filter %/test_workers %/test_loop %/test_loop_park %/test_loop_cancel \
-	%/test_gmem %/test_dirtylog %/test_session_postcopy %/test_frontend_postcopy \
-	%/test_session_iommu_storm %/test_trace_relay %/test_port_journal,$(unit_tests))
 thread_scripts = tests/sys/daemon-guests.sh tests/sys/daemon-ports.sh \
 	tests/sys/daemon-reload.sh tests/sys/daemon-loops.sh tests/sys/ctl.sh
 
-check-thread: $(thread_tests) $(bin_PROGRAMS) tests/tools/vhu-guest tests/tools/no-uring
+check-thread: $(bin_PROGRAMS)
 	@case '$(INSTRUMENT_FLAGS)' in *sanitize=thread*) ;; \
 		*) echo "check-thread: configure with --enable-sanitize=thread first"; exit 1 ;; esac
-	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(thread_tests)'
-	VHU_LOOPS=3 $(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(thread_scripts)'
-	@echo "check-thread: $(words $(thread_tests)) programs, $(words $(thread_scripts)) scripts," \
-		"no data race"
+	@tests='$(filter %/test_workers %/test_loop %/test_loop_park %/test_loop_cancel \
+		%/test_gmem %/test_dirtylog %/test_session_postcopy %/test_frontend_postcopy \
+		%/test_session_iommu_storm %/test_trace_relay %/test_port_journal,$(unit_tests))'; \
+	$(MAKE) $(AM_MAKEFLAGS) $$tests tests/tools/vhu-guest tests/tools/no-uring && \
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$$tests" && \
+	VHU_LOOPS=3 $(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(thread_scripts)' && \
+	echo "check-thread: $$(echo $$tests | wc -w) programs," \
+		"$$(echo $(thread_scripts) | wc -w) scripts, no data race"
 
 # Runs the tests and says, by file, how many lines of src they reach.
 # check-coverage runs those that src/vhu and src/virtio are reached by, and judges:

@@ -137,7 +137,12 @@ unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
 unit_tests += %reldir%/test_conn
+%canon_reldir%_test_conn_SOURCES = %reldir%/test_conn.c %reldir%/conn_rig.h
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conn_handover
+%canon_reldir%_test_conn_handover_SOURCES = %reldir%/test_conn_handover.c %reldir%/conn_rig.h
+%canon_reldir%_test_conn_handover_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_histogram
 %canon_reldir%_test_histogram_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
