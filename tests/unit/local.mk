@@ -90,6 +90,10 @@ unit_tests += %reldir%/test_virtq_order
 unit_tests += %reldir%/test_virtq_hooks
 %canon_reldir%_test_virtq_hooks_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_virtq_handover
+%canon_reldir%_test_virtq_handover_SOURCES = %reldir%/test_virtq_handover.c %reldir%/packed_rig.h
+%canon_reldir%_test_virtq_handover_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
