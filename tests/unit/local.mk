@@ -418,6 +418,10 @@ unit_tests += %reldir%/test_frontend_migrate
 %canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_migrate_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_frontend_says
+%canon_reldir%_test_frontend_says_SOURCES = %reldir%/test_frontend_says.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_says_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_frontend_iotlb
 %canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_iotlb_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
