@@ -90,6 +90,10 @@ unit_tests += %reldir%/test_virtq_order
 unit_tests += %reldir%/test_virtq_hooks
 %canon_reldir%_test_virtq_hooks_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_virtq_handover
+%canon_reldir%_test_virtq_handover_SOURCES = %reldir%/test_virtq_handover.c %reldir%/packed_rig.h
+%canon_reldir%_test_virtq_handover_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_virtq_notify
 %canon_reldir%_test_virtq_notify_LDADD = $(LIBVIRTIO) $(CMOCKA_LIBS)
 
@@ -176,7 +180,12 @@ unit_tests += %reldir%/test_loop_park_by_poll
 %canon_reldir%_test_loop_park_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_conn
+%canon_reldir%_test_conn_SOURCES = %reldir%/test_conn.c %reldir%/conn_rig.h
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_conn_handover
+%canon_reldir%_test_conn_handover_SOURCES = %reldir%/test_conn_handover.c %reldir%/conn_rig.h
+%canon_reldir%_test_conn_handover_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_histogram
 %canon_reldir%_test_histogram_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
@@ -482,6 +491,10 @@ unit_tests += %reldir%/test_spec
 unit_tests += %reldir%/test_frontend_migrate
 %canon_reldir%_test_frontend_migrate_SOURCES = %reldir%/test_frontend_migrate.c %reldir%/peer_rig.h
 %canon_reldir%_test_frontend_migrate_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
+
+unit_tests += %reldir%/test_frontend_says
+%canon_reldir%_test_frontend_says_SOURCES = %reldir%/test_frontend_says.c %reldir%/peer_rig.h
+%canon_reldir%_test_frontend_says_LDADD = $(LIBFRONTEND) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_frontend_iotlb
 %canon_reldir%_test_frontend_iotlb_SOURCES = %reldir%/test_frontend_iotlb.c %reldir%/peer_rig.h

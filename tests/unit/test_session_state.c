@@ -6,6 +6,8 @@
 
 #include "move_rig.h"
 
+#include "vhu/backend-handover.h"
+
 static struct vhu_frontend_state moving;
 
 static int setup(void **state)
@@ -355,6 +357,99 @@ static void save_when_the_pipe_breaks_fails(void **state)
 	expect_port_works(data);
 }
 
+/* SET_DEVICE_STATE_FD with a descriptor of the caller's; the answer. */
+static uint64_t ask_with(uint32_t direction, int fd)
+{
+	struct vhu_device_state wanted = { .direction = direction };
+	struct vhu_msg msg, reply;
+
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_DEVICE_STATE_FD);
+	vhu_msg_put(&msg, &wanted, sizeof(wanted));
+	msg.fds.fd[msg.fds.n_fds++] = fd;
+	assert_fe_ok(rig, vhu_frontend_request(&rig->fe, &msg, &reply, RIG_TIMEOUT_MS));
+	return vhu_msg_u64(&reply);
+}
+
+/* VU-194: a way that does not block is waited for, in both directions. */
+static void way_when_it_does_not_block_is_waited_for(void **state)
+{
+	static uint8_t bytes[4 * RIG_HISTORY];
+	size_t len = 0, done = 0;
+	int fds[2];
+	ssize_t n;
+
+	(void)state;
+	boot_to_move();
+	port_output(&rig->port, bytes, RIG_HISTORY);
+	stop_source();
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	fcntl(fds[1], F_SETPIPE_SZ, 4096);
+	assert_int_equal(ask_with(0, fds[1]), 0x100);
+	fds[1] = fd_close(fds[1]);
+	while ((n = read(fds[0], bytes + len, sizeof(bytes) - len)) != 0) {
+		len += n > 0 ? (size_t)n : 0;
+		assert_true(n > 0 || errno == EAGAIN);
+		rig_step(rig);
+	}
+	close(fds[0]);
+	assert_int_equal(check(), 0);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(ask_with(1, fds[0]), 0x100);
+	close(fds[0]);
+	rig_settle(rig); /* nothing is there yet */
+	while (done < len) {
+		n = write(fds[1], bytes + done, len - done);
+		done += n > 0 ? (size_t)n : 0;
+		assert_true(n > 0 || errno == EAGAIN);
+		rig_step(rig);
+	}
+	close(fds[1]);
+	assert_int_equal(check(), 0);
+}
+
+/* VU-196: an end of a pipe that cannot be used so. */
+static void way_when_it_goes_the_other_way_fails(void **state)
+{
+	int fds[2];
+
+	(void)state;
+	boot_to_move();
+	stop_source();
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	for (uint32_t direction = 0; direction < 2; direction++) {
+		assert_int_equal(ask_with(direction, fds[direction]), 0x100);
+		assert_int_equal(check(), 1);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	assert_fe_ok(rig, vhu_style_start(&rig->fe, &rig_plan));
+	expect_port_works(data);
+}
+
+/* VU-199: one at a time, and only while all rings are stopped. */
+static void transfer_when_a_ring_starts_is_given_up(void **state)
+{
+	struct handover_out out;
+	uint64_t answer;
+	int fd;
+
+	(void)state;
+	boot_to_move();
+	stop_source();
+	fd = ask(1, 0, &answer);
+	assert_int_equal(answer, 0x100);
+	close(ask(1, 0, &answer));
+	assert_int_equal(answer, 0x101);
+	handover_out_init(&out);
+	vhu_backend_save(rig->b, &out, 1);
+	assert_non_null(strstr(out.why, "state is being moved"));
+	handover_out_fini(&out);
+	assert_fe_ok(rig, vhu_style_start(&rig->fe, &rig_plan));
+	assert_int_equal(check(), 1);
+	close(fd);
+	expect_port_works(data);
+}
+
 #define STATE_TEST(f) UNIT_TEST_WITH(f, setup, teardown)
 
 static const struct CMUnitTest tests[] = {
@@ -373,6 +468,9 @@ static const struct CMUnitTest tests[] = {
 	STATE_TEST(save_when_the_pipe_is_small_is_answered_at_once),
 	STATE_TEST(check_when_the_state_never_ends_goes_with_the_front_end),
 	STATE_TEST(save_when_the_pipe_breaks_fails),
+	STATE_TEST(way_when_it_does_not_block_is_waited_for),
+	STATE_TEST(way_when_it_goes_the_other_way_fails),
+	STATE_TEST(transfer_when_a_ring_starts_is_given_up),
 };
 
 UNIT_MAIN(tests)
