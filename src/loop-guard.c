@@ -11,53 +11,45 @@ enum { TICK_NS = 5 * 1000 * 1000 };
 /* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
 enum { GUARD_SIGNAL = SIGURG };
 
-/* seccomp: timer_settime rt_sigreturn */
-static void set_ticking(struct loop_guard *g, bool on)
-{
-	struct itimerspec spec = {
-		.it_interval.tv_nsec = on ? TICK_NS : 0,
-		.it_value.tv_nsec = on ? TICK_NS : 0,
-	};
-
-	g->ticking = on;
-	timer_settime(g->timer, 0, &spec, NULL);
-}
-
 /* In the thread of the calls, so between any two instructions of it and not beside them. */
 static void tick(int number, siginfo_t *info, void *context)
 {
 	struct loop_guard *g = info->si_value.sival_ptr;
-	int err = errno;
 
 	(void)number;
 	(void)context;
-	if (info->si_code != SI_TIMER)
-		return;
-	g->struck |= g->inside;
-	if (!g->inside && !g->used)
-		set_ticking(g, false);
-	g->used = 0;
-	errno = err;
+	if (info->si_code == SI_TIMER && g->inside)
+		g->struck = 1;
 }
 
-/* Without SA_RESTART: the call is to end. */
-/* seccomp(start): rt_sigaction rt_sigprocmask */
-static int take_signal(void)
+/* seccomp: rt_sigprocmask rt_sigreturn */
+static int set_mask(int how)
 {
-	struct sigaction action = { .sa_sigaction = tick, .sa_flags = SA_SIGINFO };
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, GUARD_SIGNAL);
-	if (sigaction(GUARD_SIGNAL, &action, NULL) < 0 ||
-	    pthread_sigmask(SIG_UNBLOCK, &set, NULL) < 0)
-		return -errno;
-	return 0;
+	return -pthread_sigmask(how, &set, NULL);
 }
 
-/* seccomp(start): timer_create gettid */
+/* seccomp(start): rt_sigaction */
+static int take_signal(void)
+{
+	/* Without SA_RESTART: the call is to end. */
+	struct sigaction action = { .sa_sigaction = tick, .sa_flags = SA_SIGINFO };
+
+	if (sigaction(GUARD_SIGNAL, &action, NULL) < 0)
+		return -errno;
+	return set_mask(SIG_BLOCK);
+}
+
+/* seccomp(start): timer_create timer_settime gettid */
 int loop_guard_open(struct loop_guard *g)
 {
+	struct itimerspec often = {
+		.it_interval.tv_nsec = TICK_NS,
+		.it_value.tv_nsec = TICK_NS,
+	};
 	struct sigevent event = {
 		.sigev_notify = SIGEV_THREAD_ID,
 		.sigev_signo = GUARD_SIGNAL,
@@ -69,26 +61,33 @@ int loop_guard_open(struct loop_guard *g)
 	memset(g, 0, sizeof(*g));
 	if (err < 0)
 		return err;
-	return timer_create(CLOCK_MONOTONIC, &event, &g->timer) < 0 ? -errno : 0;
+	if (timer_create(CLOCK_MONOTONIC, &event, &g->timer) < 0)
+		return -errno;
+	timer_settime(g->timer, 0, &often, NULL);
+	return 0;
 }
 
 /* seccomp: timer_delete */
 void loop_guard_close(struct loop_guard *g)
 {
 	timer_delete(g->timer);
+	set_mask(SIG_UNBLOCK); /* a last signal that was pending, while its guard is there */
+	set_mask(SIG_BLOCK);
 }
 
 void loop_guard_enter(struct loop_guard *g)
 {
+	set_mask(SIG_UNBLOCK); /* what was pending comes now, and means nothing */
 	g->struck = 0;
-	g->used = 1;
 	g->inside = 1;
-	if (!g->ticking)
-		set_ticking(g, true);
 }
 
 bool loop_guard_leave(struct loop_guard *g)
 {
+	int err = errno;
+
 	g->inside = 0;
+	set_mask(SIG_BLOCK);
+	errno = err;
 	return g->struck;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * Ends a system call that waits although it was not expected to: a timer's
- * signal, which comes as long as there are such calls, interrupts it.
+ * signal interrupts it. At any other time that signal is blocked, so no other
+ * call is disturbed, and as long as it is pending the timer stands still: whoever
+ * makes no such calls does not notice it.
  */
 #ifndef VHU_LOOP_GUARD_H
 #define VHU_LOOP_GUARD_H
@@ -13,10 +15,8 @@
 
 struct loop_guard {
 	timer_t timer;
-	volatile sig_atomic_t inside;  /* a call is under way */
-	volatile sig_atomic_t used;    /* there was one since the last signal */
-	volatile sig_atomic_t ticking; /* signals come */
-	volatile sig_atomic_t struck;  /* one came while the call was under way */
+	volatile sig_atomic_t inside; /* a call is under way */
+	volatile sig_atomic_t struck; /* the signal came meanwhile */
 };
 
 /*
@@ -26,7 +26,7 @@ struct loop_guard {
 int loop_guard_open(struct loop_guard *g);
 void loop_guard_close(struct loop_guard *g);
 
-/* Around a call. What the second returns: whether a signal may have ended it. */
+/* Around a call. What the second returns: whether the signal may have ended it. errno stays. */
 void loop_guard_enter(struct loop_guard *g);
 bool loop_guard_leave(struct loop_guard *g);
 

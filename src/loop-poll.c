@@ -213,25 +213,16 @@ static int look_for(struct loop_poller *p, uint64_t wait_ns)
 	return n < 0 ? -errno : 0;
 }
 
-/*
- * Until the next timer, and not longer than wait_ns. The guard's signal is no
- * reason to wake up.
- */
+/* Until the next timer, and not longer than wait_ns. */
 static int wait_for(struct loop_poller *p, uint64_t wait_ns)
 {
-	uint64_t next = loop_timers_next(&p->timers), now = 0, end;
-	int err;
+	uint64_t next = loop_timers_next(&p->timers), now;
 
-	if (next != UINT64_MAX || wait_ns != UINT64_MAX)
+	if (next != UINT64_MAX) {
 		now = monotonic_ns();
-	end = wait_ns < UINT64_MAX - now ? now + wait_ns : UINT64_MAX;
-	end = min_u64(end, next);
-	do {
-		err = look_for(p, end == UINT64_MAX ? end : end > now ? end - now : 0);
-		if (err == -EINTR && end != UINT64_MAX)
-			now = monotonic_ns();
-	} while (err == -EINTR);
-	return err;
+		wait_ns = min_u64(wait_ns, next > now ? next - now : 0);
+	}
+	return look_for(p, wait_ns);
 }
 
 /* With results at hand it looks every other time: they may always be there. */

@@ -197,10 +197,9 @@ static int open_uring(struct io_uring *ring)
 
 	for (size_t i = 0; i < ARRAY_SIZE(flags) && err == -EINVAL; i++)
 		err = io_uring_queue_init(64, ring, flags[i]);
-	if (err < 0)
-		return limit_error(err, "io_uring");
-	io_uring_register_ring_fd(ring); /* optional */
-	return 0;
+	if (err == 0)
+		io_uring_register_ring_fd(ring); /* optional */
+	return err;
 }
 
 static void arm_read(struct io_uring *ring, int fd, uint64_t *value)
@@ -208,6 +207,16 @@ static void arm_read(struct io_uring *ring, int fd, uint64_t *value)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
 	io_uring_prep_read(sqe, fd, value, sizeof(*value), 0);
+}
+
+/* Where io_uring is forbidden nothing wakes quicker than this. */
+static void serve_wake_by_read(struct ping *p, int ready_fd)
+{
+	uint64_t n = 0;
+
+	limit_side_ready(ready_fd);
+	while (read_eventfd(p->ping_fd) == 0)
+		__atomic_store_n(&p->words->pong, ++n, __ATOMIC_RELEASE);
 }
 
 /* The process ends by a signal, and the ring with it. */
@@ -218,8 +227,10 @@ static void serve_wake(void *arg, int ready_fd)
 	struct io_uring ring;
 	uint64_t value, n = 0;
 
-	if (open_uring(&ring) < 0)
+	if (open_uring(&ring) < 0) {
+		serve_wake_by_read(p, ready_fd);
 		return;
+	}
 	arm_read(&ring, p->ping_fd, &value);
 	io_uring_submit(&ring);
 	limit_side_ready(ready_fd);

@@ -73,6 +73,21 @@ static void read_that_waits_after_all_is_interrupted(void **state)
 	unmake(fds);
 }
 
+/* Calls that nobody guards are left in peace, before, between and after those that are. */
+static void call_that_is_not_guarded_is_not_interrupted(void **state)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(poll(NULL, 0, 20), 0);
+		assert_int_equal(attempt(OP_WRITE, fd, &one, sizeof(one), true), 8);
+		assert_int_equal(poll(NULL, 0, 20), 0);
+		assert_int_equal(poll(NULL, 0, 0), 0);
+	}
+	close(fd);
+}
+
 static void read_when_somebody_was_faster_waits_on(void **state)
 {
 	char buf[8];
@@ -215,6 +230,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST_WITH(eventfd_that_waits_when_full_is_left_alone, set_up, tear_down),
 	UNIT_TEST_WITH(write_that_waits_after_all_is_interrupted, set_up, tear_down),
 	UNIT_TEST_WITH(read_that_waits_after_all_is_interrupted, set_up, tear_down),
+	UNIT_TEST_WITH(call_that_is_not_guarded_is_not_interrupted, set_up, tear_down),
 	UNIT_TEST_WITH(read_when_somebody_was_faster_waits_on, set_up, tear_down),
 	UNIT_TEST_WITH(write_when_the_reader_is_slow_takes_what_fits, set_up, tear_down),
 	UNIT_TEST_WITH(file_is_read_and_written_at_once, set_up, tear_down),
