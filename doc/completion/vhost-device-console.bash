@@ -17,14 +17,14 @@ __vhu_kinds_with_file=' unix unix-connect pty file log '
 __vhu_kind_words() {
 	case $1 in
 	terminal) echo 'ro replay= escape=' ;;
-	tcp) echo 'ro steal replay= clients=' ;;
-	telnet) echo 'ro steal replay= clients=' ;;
-	unix) echo 'ro steal replay= clients= mode= owner= group=' ;;
-	tcp-connect) echo 'ro steal replay= reconnect= reconnect-max=' ;;
-	unix-connect) echo 'ro steal replay= reconnect= reconnect-max=' ;;
+	tcp) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout=' ;;
+	telnet) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout=' ;;
+	unix) echo 'ro steal replay= clients= tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= mode= owner= group=' ;;
+	tcp-connect) echo 'ro steal replay= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= reconnect= reconnect-max=' ;;
+	unix-connect) echo 'ro steal replay= tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= reconnect= reconnect-max=' ;;
 	pty) echo 'ro steal replay= mode= owner= group=' ;;
 	file) echo 'replay= mode= owner= group= input= truncate' ;;
-	fd) echo 'ro steal replay= clients=' ;;
+	fd) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout=' ;;
 	log) echo 'mode= owner= group= max-size= keep= timestamps record=' ;;
 	null) echo '' ;;
 	esac

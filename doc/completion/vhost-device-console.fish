@@ -71,21 +71,21 @@ function __vhu_kind_words
 	case terminal
 		echo 'ro replay= escape='
 	case tcp
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout='
 	case telnet
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout='
 	case unix
-		echo 'ro steal replay= clients= mode= owner= group='
+		echo 'ro steal replay= clients= tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= mode= owner= group='
 	case tcp-connect
-		echo 'ro steal replay= reconnect= reconnect-max='
+		echo 'ro steal replay= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= reconnect= reconnect-max='
 	case unix-connect
-		echo 'ro steal replay= reconnect= reconnect-max='
+		echo 'ro steal replay= tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= reconnect= reconnect-max='
 	case pty
 		echo 'ro steal replay= mode= owner= group='
 	case file
 		echo 'replay= mode= owner= group= input= truncate'
 	case fd
-		echo 'ro steal replay= clients='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout='
 	case log
 		echo 'mode= owner= group= max-size= keep= timestamps record='
 	case null
