@@ -199,6 +199,16 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
 	return err < 0 ? err : fd_take(&fd);
 }
 
+/* Accepts the next one, now or after a rest. */
+static void accept_on(struct listener *l)
+{
+	if (l->rest_ns > 0)
+		timer_arm(&l->pause, l->rest_ns);
+	else
+		op_accept(&l->accept, l->fd);
+	l->rest_ns = 0;
+}
+
 static void accept_done(struct op *op, int res)
 {
 	struct listener *l = container_of(op, struct listener, accept);
@@ -209,12 +219,12 @@ static void accept_done(struct op *op, int res)
 	}
 	if (res >= 0) {
 		l->failing = false;
-		op_accept(&l->accept, l->fd);
+		accept_on(l);
 		l->accepted(l, res);
 		return;
 	}
-	if (res == -ECONNABORTED || res == -EINTR) {
-		op_accept(&l->accept, l->fd);
+	if (res == -ECONNABORTED || res == -EINTR || (res == -ECANCELED && l->rest_ns > 0)) {
+		accept_on(l);
 		return;
 	}
 	if (!l->failing)
@@ -264,6 +274,14 @@ static void scope_is_idle(struct scope *scope)
 	systemd_forget_socket(l->fd);
 	l->fd = fd_close(l->fd);
 	l->closed(l);
+}
+
+void listener_rest(struct listener *l, uint64_t ns)
+{
+	if (!op_armed(&l->accept))
+		return; /* it rests, or is at its end */
+	l->rest_ns = ns;
+	op_cancel(&l->accept);
 }
 
 void listener_close(struct listener *l, void (*closed)(struct listener *l))

@@ -15,7 +15,8 @@ typedef void listener_accept_fn(struct listener *l, int fd);
 struct listener {
 	struct scope scope;
 	struct op accept;
-	struct timer pause; /* before the next try, when no descriptor was left */
+	struct timer pause; /* before the next try, when no descriptor was left, or to rest */
+	uint64_t rest_ns;   /* that are to be rested as soon as accepting has stopped; 0: not */
 	bool failing;	    /* said already that accepting fails */
 	int fd;
 	listener_accept_fn *accepted;
@@ -58,6 +59,12 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
  */
 void listener_start(struct listener *l, struct loop *loop, int fd, const char *path,
 		    const char *who, listener_accept_fn *accepted);
+
+/*
+ * Accepts nothing for that long, but for one connection that may be on its way;
+ * others wait with the kernel.
+ */
+void listener_rest(struct listener *l, uint64_t ns);
 
 /* Always calls closed, later than this call. */
 void listener_close(struct listener *l, void (*closed)(struct listener *l));

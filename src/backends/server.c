@@ -49,10 +49,15 @@ struct connection {
 };
 
 /*
- * So many can be in the handshake of TLS at once: whoever holds it up takes no
- * place from those who have proved who they are, and costs no more than that.
+ * A handshake costs more than a connection: as many begin in a second as take
+ * little of a processor, and others wait with the kernel. Whoever holds its own
+ * up takes no place from those who have proved who they are, and has some time
+ * before it makes room.
  */
-enum { GREETINGS_MAX = 16 };
+enum {
+	GREETINGS_MAX = 32,
+	GREETING_PAUSE_MS = 20,
+};
 
 static struct server *to_server(struct attachment *a)
 {
@@ -246,6 +251,8 @@ static void accepted(struct listener *l, int fd)
 	}
 	full = !has_room(s);
 	err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
+	if (s->creds)
+		listener_rest(l, GREETING_PAUSE_MS * UINT64_C(1000000));
 	if (err == 0)
 		return;
 	if (!s->hurried)

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* What the files of TLS share. */
+/* What the files of TLS share; after config.h. */
 #ifndef VHU_BACKENDS_TLS_PRIVATE_H
 #define VHU_BACKENDS_TLS_PRIVATE_H
-
-#include "config.h"
 
 #include "backends/tls.h"
 

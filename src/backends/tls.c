@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "config.h"
+
 #include <errno.h>
 #include <gnutls/x509.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/daemon.sh"
 
-requires certtool gnutls-cli gnutls-serv socat timeout md5sum
+requires certtool psktool gnutls-cli gnutls-serv socat timeout md5sum
 
 VHU_CONTROL=$tmp/ctl
 export VHU_CONTROL
@@ -60,7 +60,7 @@ make_certificates() {
 		certificate server ca tls_www_server 'ip_address = 127.0.0.1' 'dns_name = localhost' &&
 		certificate second ca tls_www_server 'ip_address = 127.0.0.1' &&
 		certificate client ca tls_www_client && certificate stranger other tls_www_client &&
-		printf 'alice:00112233445566778899aabbccddeeff\n' >"$tmp/psk" && chmod 600 "$tmp/psk"
+		psktool -u alice -p "$tmp/psk" >/dev/null
 }
 
 # tls_client PORT ARGUMENT...: gnutls-cli; what comes out of the port goes to $tmp/out, what is
@@ -128,6 +128,16 @@ by_openssl() {
 	return $result
 }
 
+# With a certificate of its own, as the manual has it.
+by_socat() {
+	cat "$tmp/client.crt" "$tmp/client.key" >"$tmp/client.pem"
+	client "OPENSSL:127.0.0.1:$((port + 1)),cafile=$tmp/ca.crt,cert=$tmp/client.pem" "$tmp/out"
+	both_ways org.ca
+	result=$?
+	client_leaves
+	return $result
+}
+
 status_tells_who_it_is() {
 	tls_client "$((port + 1))" --x509cafile="$tmp/ca.crt" --x509certfile="$tmp/client.crt" \
 		--x509keyfile="$tmp/client.key" && tls_up &&
@@ -154,8 +164,8 @@ no_entry() {
 }
 
 by_key() {
-	tls_client "$((port + 2))" --pskusername=alice --pskkey=00112233445566778899aabbccddeeff \
-		--priority=NORMAL:-KX-ALL:+ECDHE-PSK:+DHE-PSK && tls_up && both_ways org.psk
+	tls_client "$((port + 2))" --pskusername=alice --pskkey="$(sed 's/.*://' "$tmp/psk")" \
+		--priority=NORMAL:-KX-ALL:+ECDHE-PSK && tls_up && both_ways org.psk
 	result=$?
 	client_leaves
 	return $result
@@ -184,7 +194,7 @@ many_bytes() {
 	client=$!
 	exec 7>"$tmp/keys"
 	guest --port org.tls --wait-open --timeout 60000 seq 500000 || { cat "$tmp/guest"; return 1; }
-	"$daemon" ctl detach "console0/1#2"
+	"$daemon" ctl detach console0/1 2
 	result=$?
 	wait "$client"
 	exec 7>&-
@@ -199,7 +209,7 @@ connect_to() {
 }
 
 detach() {
-	"$daemon" ctl detach "console0/4#$(sed 's/[^0-9]//g' "$tmp/attached")"
+	"$daemon" ctl detach console0/4 "$(sed 's/[^0-9]//g' "$tmp/attached")"
 }
 
 # Servers that are not ours.
@@ -313,7 +323,7 @@ upgrade_says_farewell() {
 	by_certificate
 }
 
-plan 26
+plan 27
 
 check "certificates are made" make_certificates
 cp "$tmp/server.crt" "$tmp/live.crt"
@@ -322,6 +332,7 @@ write_conf
 start_daemon 1 --config "$tmp/conf"
 check "gnutls-cli and the guest hear each other" by_certificate
 check "openssl s_client and the guest hear each other" by_openssl
+check "socat's client and the guest hear each other" by_socat
 check "status tells version, cipher and who it is" status_tells_who_it_is
 check "a client without a certificate is refused" no_entry 'it has shown no certificate'
 check "a client of another authority is refused" no_entry 'its certificate is not accepted' \

@@ -262,7 +262,42 @@ static void accepting_goes_on_after_descriptors_ran_out(void **state)
 	rmdir(folder);
 }
 
+static void listener_that_rests_leaves_others_waiting(void **state)
+{
+	int peers[3], fds[3];
+
+	(void)state;
+	make_path();
+	start(listener_unix_socket(path, why, sizeof(why)));
+	run_what_is_there();
+	listener_rest(&listener, UINT64_C(3600) * 1000000000);
+	run_what_is_there();
+	peers[0] = dial(path);
+	peers[1] = dial(path);
+	run_what_is_there();
+	assert_int_equal(n_accepted, 0);
+	stop();
+
+	/* A short one has its end, and nobody is lost. */
+	close(peers[0]);
+	close(peers[1]);
+	start(listener_unix_socket(path, why, sizeof(why)));
+	for (unsigned int i = 0; i < 3; i++) {
+		listener_rest(&listener, 1000000);
+		peers[i] = dial(path);
+		run_until(&n_accepted, i + 1);
+		fds[i] = accepted_fd;
+	}
+	for (unsigned int i = 0; i < 3; i++) {
+		close(peers[i]);
+		close(fds[i]);
+	}
+	stop();
+	rmdir(folder);
+}
+
 static const struct CMUnitTest tests[] = {
+	UNIT_TEST(listener_that_rests_leaves_others_waiting),
 	UNIT_TEST(crowd_that_comes_at_once_is_taken),
 	UNIT_TEST(bound_socket_takes_nobody_before_it_listens),
 	UNIT_TEST(connections_are_handed_over_close_on_exec_and_the_file_goes_at_the_end),

@@ -310,7 +310,7 @@ static void peer_that_goes_in_its_handshake_leaves_nothing(void **state)
 /* Those who hold their handshake up keep nobody out, and nobody who has joined is sent away. */
 static void newcomers_take_the_place_of_those_who_stall(void **state)
 {
-	int silent[2 * CLIENTS_MAX];
+	int silent[CLIENTS_MAX];
 	struct tls_peer first, last;
 
 	(void)state;
@@ -328,6 +328,31 @@ static void newcomers_take_the_place_of_those_who_stall(void **state)
 		close(silent[i]);
 	peer_end(&first);
 	end(&last);
+}
+
+static bool all_shake(struct tls_peer *peers, size_t n)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++)
+		all &= peer_shakes(&peers[i]);
+	return all;
+}
+
+/* More than there are places in the handshake, as after an upgrade. */
+static void crowd_that_comes_at_once_joins(void **state)
+{
+	static struct tls_peer crowd[CLIENTS_MAX];
+
+	(void)state;
+	serve_identity(NULL, NULL);
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		peer_begin(&crowd[i], dial(0), GNUTLS_CLIENT, TLS_1_3, NULL);
+	PUMP_UNTIL(all_shake(crowd, CLIENTS_MAX));
+	PUMP_UNTIL(rig.port.n_clients == CLIENTS_MAX);
+	for (size_t i = 1; i < CLIENTS_MAX; i++)
+		peer_end(&crowd[i]);
+	end(&crowd[0]);
 }
 
 static void one_too_many_is_turned_away_when_all_have_joined(void **state)
@@ -363,6 +388,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(handshake_that_stalls_has_an_end),
 	UNIT_TEST(peer_that_goes_in_its_handshake_leaves_nothing),
 	UNIT_TEST(newcomers_take_the_place_of_those_who_stall),
+	UNIT_TEST(crowd_that_comes_at_once_joins),
 	UNIT_TEST(one_too_many_is_turned_away_when_all_have_joined),
 };
 

@@ -55,7 +55,7 @@ static void key_that_others_may_read_is_refused(void **state)
 
 static void file_that_is_none_is_refused(void **state)
 {
-	char path[PATH_LEN + 8], fifo[PATH_LEN + 8];
+	static char path[PATH_LEN + 8], fifo[PATH_LEN + 8];
 
 	(void)state;
 	ask(ATTACHMENT_tcp_server, &pki.server, NULL, NULL);
@@ -73,7 +73,7 @@ static void file_that_is_none_is_refused(void **state)
 
 static void file_that_is_too_large_is_refused(void **state)
 {
-	char path[PATH_LEN];
+	static char path[PATH_LEN];
 
 	(void)state;
 	ask(ATTACHMENT_tcp_server, &pki.server, NULL, NULL);
@@ -96,7 +96,7 @@ static void key_of_another_certificate_is_refused(void **state)
 
 static void authority_without_a_certificate_is_refused(void **state)
 {
-	char path[PATH_LEN];
+	static char path[PATH_LEN];
 
 	(void)state;
 	ask(ATTACHMENT_tcp_server, &pki.server, &pki.ca, NULL);
@@ -122,7 +122,7 @@ static void keys_that_are_no_lines_of_psktool_are_refused(void **state)
 		{ "alice:" PSK_HEX "0\n", "line 1: expected is" },
 		{ "alice:g0112233445566778899aabbccddeeff\n", "line 1: expected is" },
 	};
-	char path[PATH_LEN];
+	static char path[PATH_LEN];
 
 	(void)state;
 	ask(ATTACHMENT_tcp_server, NULL, NULL, NULL);
@@ -152,7 +152,7 @@ static void one_who_connects_trusts_what_the_system_does(void **state)
 
 static void nothing_is_opened_when_a_file_is_wrong(void **state)
 {
-	char path[PATH_LEN + 8];
+	static char path[PATH_LEN + 8];
 
 	(void)state;
 	rig_begin();
