@@ -188,6 +188,19 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
 	return err < 0 ? err : fd_take(&fd);
 }
 
+static void accept_next(struct listener *l)
+{
+	if (!l->held && !op_armed(&l->accept) && !scope_cancelling(&l->scope))
+		op_accept(&l->accept, l->fd);
+}
+
+void listener_hold(struct listener *l, bool hold)
+{
+	l->held = hold;
+	if (!op_armed(&l->pause.op))
+		accept_next(l);
+}
+
 static void accept_done(struct op *op, int res)
 {
 	struct listener *l = container_of(op, struct listener, accept);
@@ -198,12 +211,12 @@ static void accept_done(struct op *op, int res)
 	}
 	if (res >= 0) {
 		l->failing = false;
-		op_accept(&l->accept, l->fd);
+		accept_next(l);
 		l->accepted(l, res);
 		return;
 	}
 	if (res == -ECONNABORTED || res == -EINTR) {
-		op_accept(&l->accept, l->fd);
+		accept_next(l);
 		return;
 	}
 	if (!l->failing)
@@ -217,8 +230,7 @@ static void pause_done(struct op *op, int res)
 	struct listener *l = container_of(op, struct listener, pause.op);
 
 	(void)res;
-	if (!scope_cancelling(&l->scope))
-		op_accept(&l->accept, l->fd);
+	accept_next(l);
 }
 
 void listener_start(struct listener *l, struct loop *loop, int fd, const char *path,

@@ -17,6 +17,7 @@ struct listener {
 	struct op accept;
 	struct timer pause; /* before the next try, when no descriptor was left */
 	bool failing;	    /* said already that accepting fails */
+	bool held;	    /* nothing more is accepted for now */
 	int fd;
 	listener_accept_fn *accepted;
 	void (*closed)(struct listener *l);
@@ -58,6 +59,9 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
  */
 void listener_start(struct listener *l, struct loop *loop, int fd, const char *path,
 		    const char *who, listener_accept_fn *accepted);
+
+/* Whether connections wait in the kernel's queue; one more may come after the beginning. */
+void listener_hold(struct listener *l, bool hold);
 
 /* Always calls closed, later than this call. */
 void listener_close(struct listener *l, void (*closed)(struct listener *l));

@@ -38,6 +38,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/loop-park.c \
 	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
+	%reldir%/loop-share.c \
+	%reldir%/loop-share.h \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
 	%reldir%/loop.c \

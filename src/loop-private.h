@@ -32,7 +32,8 @@ struct loop {
 	bool running, stopping;
 	const struct loop_turns *turns; /* NULL: one thread alone */
 	void *turns_arg;
-	bool borrowed; /* only the thread that made the ring may enter it */
+	struct list_node resting; /* shares: loop-share.c's */
+	bool borrowed;		  /* only the thread that made the ring may enter it */
 	/* loop-park.c: */
 	unsigned int n_in_flight; /* operations that the kernel knows, or is about to */
 	bool parked;		  /* what is armed is kept from the kernel */

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "histogram.h"
 #include "loop-private.h"
+#include "loop-share.h"
 
 enum {
 	CQ_MIN_ENTRIES = 1024,
@@ -33,6 +34,7 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 	list_init(&loop->tasks);
 	list_init(&loop->watches);
 	list_init(&loop->postponed);
+	list_init(&loop->resting);
 	err = loop_setup_ring(&loop->ring, cq_entries, ret_why);
 	if (err < 0) {
 		free(loop);
@@ -341,12 +343,22 @@ static int poll_and_wait(struct loop *loop)
 	return n_more < 0 ? n_more : n + n_more;
 }
 
+/* Who rests goes on when nothing else is to be done: while there is one, nobody sleeps. */
+static bool someone_rests(struct loop *loop)
+{
+	if (list_empty(&loop->resting))
+		return false;
+	loop_end_rests(loop, list_empty(&loop->tasks) && io_uring_sq_ready(&loop->ring) == 0 &&
+				     !completions_there(loop));
+	return true;
+}
+
 int loop_step(struct loop *loop, bool wait)
 {
 	struct io_uring_cqe *cqe;
 	int n;
 
-	if (!wait || !list_empty(&loop->tasks))
+	if (someone_rests(loop) || !wait || !list_empty(&loop->tasks))
 		n = io_uring_submit_and_get_events(&loop->ring);
 	else if (loop->poll_max_ns > 0 || loop->n_watches > 0)
 		n = poll_and_wait(loop);

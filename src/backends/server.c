@@ -13,9 +13,11 @@
 
 #include "backends/address.h"
 #include "backends/client.h"
+#include "clock.h"
 #include "fd.h"
 #include "listener.h"
 #include "log.h"
+#include "loop-share.h"
 
 /* Of a hand-over, and of each client in it. */
 enum { TAG_WHERE = SERVER_TAG_FIRST, TAG_LISTENER, TAG_HAS_PATH, TAG_CLIENT };
@@ -30,6 +32,7 @@ struct server {
 	struct listener listener;
 	struct list_node clients;
 	unsigned int n_clients;
+	struct share share; /* what clients cost that come and go */
 	void (*ended)(int arg);
 	int ended_arg;
 };
@@ -122,9 +125,8 @@ static int serve(struct server *s, int fd, struct handover_in *from)
 	return 0;
 }
 
-static void accepted(struct listener *l, int fd)
+static void take_client(struct server *s, int fd)
 {
-	struct server *s = container_of(l, struct server, listener);
 	bool full = s->n_clients >= s->base.args.options->clients;
 	int err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 
@@ -135,6 +137,21 @@ static void accepted(struct listener *l, int fd)
 			       s->where,
 			       full ? "there are as many as can be served" : strerror(-err));
 	fd_close(fd);
+}
+
+static void accepted(struct listener *l, int fd)
+{
+	struct server *s = container_of(l, struct server, listener);
+	uint64_t begin = monotonic_ns();
+
+	take_client(s, fd);
+	share_charge_since(&s->share, begin, SHARE_CONNECT_NS);
+	listener_hold(l, share_rests(&s->share));
+}
+
+static void rested(struct share *share)
+{
+	listener_hold(&container_of(share, struct server, share)->listener, false);
 }
 
 static void listener_closed(struct listener *l)
@@ -173,6 +190,7 @@ static void server_close(struct attachment *a)
 	struct list_node *node, *tmp;
 
 	s->closing = true;
+	share_fini(&s->share);
 	list_for_each (node, tmp, &s->clients)
 		client_finish(list_entry(node, struct connection, link)->client);
 	listener_close(&s->listener, listener_closed);
@@ -224,6 +242,7 @@ int server_new(const struct attachment_args *args, const struct server_args *ser
 	s->ended = server->ended;
 	s->ended_arg = server->ended_arg;
 	list_init(&s->clients);
+	share_init(&s->share, args->loop, rested);
 	s->listening = true;
 	listener_start(&s->listener, args->loop, server->fd, server->path, args->who, accepted);
 	*ret_attachment = &s->base;

@@ -42,12 +42,6 @@ struct vhu_conn_ops {
 	enum vhu_rule (*header)(struct vhu_conn *conn, const struct vhu_msg *msg);
 
 	/*
-	 * Descriptors have come, with the first bytes of a message that may never be
-	 * whole; they are lent. False: the callee has closed the connection. May be NULL.
-	 */
-	bool (*fds)(struct vhu_conn *conn, const struct fdset *fds);
-
-	/*
 	 * A whole message. Its fds that are left in msg->fds when the next read
 	 * begins are closed. Nothing more is read until vhu_conn_read().
 	 */
@@ -61,6 +55,12 @@ struct vhu_conn_ops {
 	 * broke a rule (rule != VHU_OK). Nothing more comes; close it.
 	 */
 	void (*ended)(struct vhu_conn *conn, int err, enum vhu_rule rule);
+
+	/*
+	 * Descriptors have come, with the first bytes of a message that may never be
+	 * whole; they are lent. False: the callee has closed the connection. May be NULL.
+	 */
+	bool (*fds)(struct vhu_conn *conn, const struct fdset *fds);
 };
 
 struct vhu_conn {

@@ -66,7 +66,7 @@ static void on_closed(struct vhu_conn *conn)
 	rig.n_closed++;
 }
 
-static const struct vhu_conn_ops ops = { on_header, on_message, on_sent, on_ended };
+static const struct vhu_conn_ops ops = { on_header, on_message, on_sent, on_ended, NULL };
 
 static void begin_on(int type)
 {
