@@ -200,13 +200,20 @@ int listener_tcp_socket(const struct sockaddr *addr, socklen_t addr_len, bool ma
 }
 
 /* Accepts the next one, now or after a rest. */
-static void accept_on(struct listener *l)
+static void accept_next(struct listener *l)
 {
 	if (l->rest_ns > 0)
 		timer_arm(&l->pause, l->rest_ns);
-	else
+	else if (!l->held && !op_armed(&l->accept) && !scope_cancelling(&l->scope))
 		op_accept(&l->accept, l->fd);
 	l->rest_ns = 0;
+}
+
+void listener_hold(struct listener *l, bool hold)
+{
+	l->held = hold;
+	if (!op_armed(&l->accept) && !op_armed(&l->pause.op))
+		accept_next(l);
 }
 
 static void accept_done(struct op *op, int res)
@@ -219,12 +226,12 @@ static void accept_done(struct op *op, int res)
 	}
 	if (res >= 0) {
 		l->failing = false;
-		accept_on(l);
+		accept_next(l);
 		l->accepted(l, res);
 		return;
 	}
 	if (res == -ECONNABORTED || res == -EINTR || (res == -ECANCELED && l->rest_ns > 0)) {
-		accept_on(l);
+		accept_next(l);
 		return;
 	}
 	if (!l->failing)
@@ -238,8 +245,7 @@ static void pause_done(struct op *op, int res)
 	struct listener *l = container_of(op, struct listener, pause.op);
 
 	(void)res;
-	if (!scope_cancelling(&l->scope))
-		op_accept(&l->accept, l->fd);
+	accept_next(l);
 }
 
 /* seccomp: stat newfstatat */

@@ -18,6 +18,7 @@ struct listener {
 	struct timer pause; /* before the next try, when no descriptor was left, or to rest */
 	uint64_t rest_ns;   /* that are to be rested as soon as accepting has stopped; 0: not */
 	bool failing;	    /* said already that accepting fails */
+	bool held;	    /* nothing more is accepted for now */
 	int fd;
 	listener_accept_fn *accepted;
 	void (*closed)(struct listener *l);
@@ -65,6 +66,9 @@ void listener_start(struct listener *l, struct loop *loop, int fd, const char *p
  * others wait with the kernel.
  */
 void listener_rest(struct listener *l, uint64_t ns);
+
+/* Whether connections wait in the kernel's queue; one more may come after the beginning. */
+void listener_hold(struct listener *l, bool hold);
 
 /* Always calls closed, later than this call. */
 void listener_close(struct listener *l, void (*closed)(struct listener *l));

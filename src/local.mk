@@ -45,6 +45,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/loop-pollset.h \
 	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
+	%reldir%/loop-share.c \
+	%reldir%/loop-share.h \
 	%reldir%/loop-setup.c \
 	%reldir%/loop-setup.h \
 	%reldir%/loop-timers.c \

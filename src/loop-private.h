@@ -68,7 +68,8 @@ struct loop {
 	bool running, stopping;
 	const struct loop_turns *turns; /* NULL: one thread alone */
 	void *turns_arg;
-	bool borrowed; /* only the loop's own thread may call the engine */
+	struct list_node resting; /* shares: loop-share.c's */
+	bool borrowed;		  /* only the loop's own thread may call the engine */
 	/* loop-park.c: */
 	unsigned int n_in_flight; /* operations that the engine has */
 	bool parked;		  /* what is armed is kept from the engine */

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "loop-private.h"
+#include "loop-share.h"
 
 enum {
 	MAX_WATCHES = 1024, /* each costs a look at a cache line, every time */
@@ -64,6 +65,7 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 	list_init(&loop->tasks);
 	list_init(&loop->watches);
 	list_init(&loop->postponed);
+	list_init(&loop->resting);
 	err = open_engine(loop, n_ops, ret_why);
 	if (err < 0) {
 		free(loop);
@@ -349,11 +351,21 @@ static int poll_and_wait(struct loop *loop)
 	return n_more < 0 ? n_more : n + n_more;
 }
 
+/* Who rests goes on when nothing else is to be done: while there is one, nobody sleeps. */
+static bool someone_rests(struct loop *loop)
+{
+	if (list_empty(&loop->resting))
+		return false;
+	loop_end_rests(loop, list_empty(&loop->tasks) && !loop->engine->prepared(loop) &&
+				     !loop->engine->look(loop));
+	return true;
+}
+
 int loop_step(struct loop *loop, bool wait)
 {
 	int n;
 
-	if (!wait || !list_empty(&loop->tasks))
+	if (someone_rests(loop) || !wait || !list_empty(&loop->tasks))
 		n = loop->engine->enter(loop);
 	else if (loop->poll_max_ns > 0 || loop->n_watches > 0)
 		n = poll_and_wait(loop);

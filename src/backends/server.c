@@ -15,9 +15,11 @@
 #include "backends/client.h"
 #include "backends/greeting.h"
 #include "backends/reach.h"
+#include "clock.h"
 #include "fd.h"
 #include "listener.h"
 #include "log.h"
+#include "loop-share.h"
 
 /* Of a hand-over, and of each client in it. */
 enum { TAG_WHERE = SERVER_TAG_FIRST, TAG_LISTENER, TAG_HAS_PATH, TAG_CLIENT };
@@ -34,6 +36,7 @@ struct server {
 	struct listener listener;
 	struct list_node clients;
 	unsigned int n_clients;
+	struct share share; /* what clients cost that come and go */
 	void (*ended)(int arg);
 	int ended_arg;
 };
@@ -239,9 +242,8 @@ static bool may_attach(struct server *s, int fd)
 	return may;
 }
 
-static void accepted(struct listener *l, int fd)
+static void take_client(struct server *s, int fd)
 {
-	struct server *s = container_of(l, struct server, listener);
 	bool full;
 	int err;
 
@@ -251,8 +253,6 @@ static void accepted(struct listener *l, int fd)
 	}
 	full = !has_room(s);
 	err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
-	if (s->creds)
-		listener_rest(l, GREETING_PAUSE_MS * UINT64_C(1000000));
 	if (err == 0)
 		return;
 	if (!s->hurried)
@@ -260,6 +260,23 @@ static void accepted(struct listener *l, int fd)
 			       s->where,
 			       full ? "there are as many as can be served" : strerror(-err));
 	fd_close(fd);
+}
+
+static void accepted(struct listener *l, int fd)
+{
+	struct server *s = container_of(l, struct server, listener);
+	uint64_t begin = monotonic_ns();
+
+	take_client(s, fd);
+	if (s->creds)
+		listener_rest(l, GREETING_PAUSE_MS * UINT64_C(1000000));
+	share_charge_since(&s->share, begin, SHARE_CONNECT_NS);
+	listener_hold(l, share_rests(&s->share));
+}
+
+static void rested(struct share *share)
+{
+	listener_hold(&container_of(share, struct server, share)->listener, false);
 }
 
 static void listener_closed(struct listener *l)
@@ -301,6 +318,7 @@ static void server_close(struct attachment *a)
 	struct list_node *node, *tmp;
 
 	s->closing = true;
+	share_fini(&s->share);
 	list_for_each (node, tmp, &s->clients) {
 		struct connection *conn = list_entry(node, struct connection, link);
 
@@ -421,6 +439,7 @@ int server_new(const struct attachment_args *args, const struct server_args *ser
 	s->ended = server->ended;
 	s->ended_arg = server->ended_arg;
 	list_init(&s->clients);
+	share_init(&s->share, args->loop, rested);
 	s->listening = true;
 	listener_start(&s->listener, args->loop, server->fd, server->path, args->who, accepted);
 	*ret_attachment = &s->base;

@@ -2,6 +2,7 @@
 #include "vhu/backend-vring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,8 +13,11 @@
 #include "virtio/features.h"
 #include "virtio/iotlb.h"
 
+/* While its session rests, kicks add up in their descriptor. */
 static void arm_kick(struct vqio *v)
 {
+	if (vhu_backend_rests(v->b))
+		return;
 	if (v->kick_fd >= 0 && !op_armed(&v->kick))
 		op_read(&v->kick, v->kick_fd, &v->kick_value, sizeof(v->kick_value));
 	else if (v->polled && !op_armed(&v->poll.op))
@@ -123,6 +127,14 @@ static void note_service(struct vqio *v, bool published, enum vq_service found)
 		v->kicked_ns = 0;
 }
 
+/* What a guest gains by kicks for nothing, others lose. */
+static void note_vain_kick(struct vqio *v)
+{
+	v->n_vain++;
+	if (v->b->share)
+		share_charge(v->b->share, SHARE_KICK_NS);
+}
+
 static bool lost_memory(const struct vhu_backend *b)
 {
 	return gmem_faulted(b->mem) || (b->log.map && dirty_log_faulted(b->log.map)) ||
@@ -143,6 +155,11 @@ static bool serve(struct vqio *v)
 	if (virtq_publish(vq))
 		vqio_call(v);
 	note_service(v, vq->published_idx != published_idx, found);
+	if (vq->published_idx != published_idx)
+		v->n_vain = 0;
+	else if (v->kicked)
+		note_vain_kick(v);
+	v->kicked = false;
 	vhu_log_tell(v->b);
 	if (lost_memory(v->b)) {
 		vhu_backend_close(v->b, LOG_LEVEL_WARNING,
@@ -216,6 +233,23 @@ static bool blocked(struct vqio *v, const char *what, int res)
 	return true;
 }
 
+/*
+ * A semaphore gives one at a time, and its counter may be as large as its owner
+ * likes: nobody would have to kick any more to keep us busy. One that was kicked
+ * faster than it was read gives more than one, sooner or later.
+ */
+static bool never_ends(struct vqio *v)
+{
+	struct pollfd p = { .fd = v->kick_fd, .events = POLLIN };
+
+	if (v->kick_value != 1)
+		v->n_vain = 0;
+	if (v->n_vain < VQIO_VAIN_MAX)
+		return false;
+	v->n_vain = 0;
+	return poll(&p, 1, 0) == 1;
+}
+
 static void kick_done(struct op *op, int res)
 {
 	struct vqio *v = container_of(op, struct vqio, kick);
@@ -238,6 +272,17 @@ static void kick_done(struct op *op, int res)
 	if (!listens(v))
 		return; /* resuming serves the ring whether or not it was kicked */
 	log_trace(v->who, "kicked");
+	if (never_ends(v)) {
+		vhu_backend_warn(
+			v->b, v->who,
+			"%d kicks for nothing, and its descriptor stays readable: expected "
+			"an eventfd that a read empties, no semaphore",
+			VQIO_VAIN_MAX);
+		virtq_break(&v->q.vq, VIRTQ_FAULT_KICK);
+		broken(v);
+		return;
+	}
+	v->kicked = true;
 	vqio_note_kick(v);
 	arm_kick(v);
 	vqueue_wake(&v->q);

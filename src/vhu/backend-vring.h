@@ -21,6 +21,7 @@ struct vhu_backend;
 enum {
 	VQIO_BUDGET = 256,		 /* chain_cost() spent before others get a turn */
 	VQIO_TURN_NS = 1000 * 1000,	 /* of all rings of a session before others get theirs */
+	VQIO_VAIN_MAX = 4096,		 /* kicks for nothing of a descriptor that stays readable */
 	VQIO_POLL_NS = 10 * 1000 * 1000, /* a ring without a kick descriptor is looked at */
 };
 
@@ -44,8 +45,10 @@ struct vqio {
 
 	int kick_fd, call_fd, err_fd; /* -1: none */
 	uint64_t kick_value, call_value;
-	bool call_again;    /* a call became due while one was under way */
-	uint64_t kicked_ns; /* when the oldest kick came whose buffers are not back; 0: none */
+	bool call_again;     /* a call became due while one was under way */
+	bool kicked;	     /* since it was served last */
+	unsigned int n_vain; /* kicks by one in a row that were for nothing */
+	uint64_t kicked_ns;  /* when the oldest kick came whose buffers are not back; 0: none */
 
 	struct scope scope;
 	struct op kick, call, err;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "vhu/codec.h"
 #include "vhu/format.h"
@@ -204,11 +205,38 @@ static void log_message(const struct vhu_backend *b, const char *what, const str
 	log_debug(b->who, "%s %s", what, line);
 }
 
+bool vhu_backend_rests(const struct vhu_backend *b)
+{
+	return b->share && share_rests(b->share);
+}
+
 static void read_next(struct vhu_backend *b)
 {
+	b->read_put_off = vhu_backend_rests(b);
+	if (b->read_put_off)
+		return;
 	/* A front-end that does not take its replies is not read from (VU-020). */
 	if (!b->closing && !vhu_conn_sending(&b->conn))
 		vhu_conn_read(&b->conn);
+}
+
+void vhu_backend_rested(struct vhu_backend *b)
+{
+	if (b->closing)
+		return;
+	for (unsigned int i = 0; i < b->n_vqs; i++)
+		vqio_update(&b->vqs[i]);
+	if (b->read_put_off)
+		read_next(b);
+}
+
+/* The request has been dealt with. */
+static void charge(struct vhu_backend *b)
+{
+	if (b->share && b->began_ns > 0)
+		share_charge_since(b->share, b->began_ns, SHARE_MESSAGE_NS);
+	else if (b->share)
+		share_charge(b->share, SHARE_MESSAGE_NS);
 }
 
 static void send_reply(struct vhu_backend *b)
@@ -286,6 +314,7 @@ void vhu_backend_act(struct vhu_backend *b)
 		vhu_msg_put_u64(&b->reply, 0);
 	if (outcome != VHU_REFUSED && due)
 		send_reply(b);
+	charge(b);
 	read_next(b);
 }
 
@@ -302,12 +331,12 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 		return;
 	}
 	answer_refusal(b);
+	charge(b);
 	read_next(b);
 }
 
-static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
+static void take_message(struct vhu_backend *b, struct vhu_msg *msg)
 {
-	struct vhu_backend *b = to_backend(conn);
 	const struct vhu_desc *desc;
 	enum vhu_rule rule;
 	uint32_t ring = 0;
@@ -327,6 +356,15 @@ static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
 		vhu_quiesce_start(b, ring, 1);
 	else
 		vhu_quiesce_start(b, 0, desc->quiesce == VHU_QUIESCE_ALL ? b->n_vqs : 0);
+}
+
+static void on_message(struct vhu_conn *conn, struct vhu_msg *msg)
+{
+	struct vhu_backend *b = to_backend(conn);
+
+	b->began_ns = b->share ? monotonic_ns() : 0;
+	take_message(b, msg);
+	b->began_ns = 0;
 }
 
 static enum vhu_rule on_header(struct vhu_conn *conn, const struct vhu_msg *msg)
@@ -398,6 +436,7 @@ int vhu_backend_make(struct loop *loop, struct vdev *dev, const struct vhu_backe
 	b->dev = dev;
 	b->log = VHU_BACKEND_LOG_NONE;
 	b->inflight = VHU_BACKEND_INFLIGHT_NONE;
+	b->share = options->share;
 	b->limits = options->limits ? options->limits : &b->own_limits;
 	list_init(&b->ready_rings);
 	list_init(&b->lacks);

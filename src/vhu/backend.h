@@ -11,6 +11,7 @@
 #define VHU_VHU_BACKEND_H
 
 #include "log.h"
+#include "loop-share.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
 #include "vhu/backend-inflight.h"
@@ -59,6 +60,7 @@ struct vhu_backend_options {
 	/* Of a server: whether who has connected may be a front-end; says why not. NULL: yes. */
 	bool (*admits)(void *arg, int fd);
 	void *admits_arg;
+	struct share *share;	       /* lent: what it costs is charged there; NULL: nowhere */
 };
 
 struct vhu_backend {
@@ -91,6 +93,9 @@ struct vhu_backend {
 
 	struct vhu_msg *msg; /* the request under way */
 	struct vhu_msg reply;
+	struct share *share; /* NULL: nobody counts */
+	uint64_t began_ns;   /* work on the request, while it is ours; 0: it is not */
+	bool read_put_off;   /* until the rest of its share is over */
 
 	/* Quiesce (quiesce.c): rings first_vq .. first_vq + n_quiet are silenced. */
 	unsigned int first_quiet, n_quiet;
@@ -117,6 +122,9 @@ int vhu_backend_new(struct loop *loop, struct vdev *dev, int fd,
 		    void (*closed)(struct vhu_backend *b, void *arg), void *arg,
 		    struct vhu_backend **ret_backend);
 void vhu_backend_free(struct vhu_backend *b);
+
+/* The rest of its share is over. */
+void vhu_backend_rested(struct vhu_backend *b);
 
 /* Ends the session; why is one sentence for the log, or NULL for silence. */
 void vhu_backend_close(struct vhu_backend *b, enum log_level level, const char *why);
@@ -161,6 +169,9 @@ void vhu_backend_note_departure(const struct vhu_backend *b);
 
 /* A part that close() had to wait for is closed. */
 void vhu_backend_part_closed(struct vhu_backend *b);
+
+/* Whether the session has cost so much that nothing is taken from it for now. */
+bool vhu_backend_rests(const struct vhu_backend *b);
 
 /* quiesce.c: silences rings [first, first + n), then vhu_backend_act(). */
 void vhu_quiesce_init(struct vhu_backend *b);

@@ -5,6 +5,7 @@
  * front-end may reuse that memory, or close that descriptor, the moment it
  * sees the reply.
  */
+#include "clock.h"
 #include "vhu/backend.h"
 
 enum { OVERDUE_NS = 1000 * 1000 };
@@ -13,8 +14,11 @@ static void all_idle(struct scope *timer_scope)
 {
 	struct vhu_backend *b = container_of(timer_scope, struct vhu_backend, timer_scope);
 
-	if (!b->closing)
-		vhu_backend_act(b);
+	if (b->closing)
+		return;
+	b->began_ns = b->share ? monotonic_ns() : 0;
+	vhu_backend_act(b);
+	b->began_ns = 0;
 }
 
 static void ring_idle(struct scope *scope)

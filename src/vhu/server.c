@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "log.h"
 #include "vhu/backend-handover.h"
@@ -59,10 +60,8 @@ static void turn_away(struct vhu_server *s, int fd)
 			"a second front-end was turned away: one at a time");
 }
 
-static void accepted(struct listener *l, int fd)
+static void take_connection(struct vhu_server *s, int fd)
 {
-	struct vhu_server *s = container_of(l, struct vhu_server, listener);
-
 	if (s->options.admits && !s->options.admits(s->options.admits_arg, fd)) {
 		fd_close(fd);
 	} else if (!s->session) {
@@ -72,6 +71,26 @@ static void accepted(struct listener *l, int fd)
 	} else {
 		turn_away(s, fd);
 	}
+}
+
+static void accepted(struct listener *l, int fd)
+{
+	struct vhu_server *s = container_of(l, struct vhu_server, listener);
+	uint64_t begin = monotonic_ns();
+
+	take_connection(s, fd);
+	share_charge_since(&s->share, begin, SHARE_CONNECT_NS);
+	listener_hold(l, share_rests(&s->share));
+}
+
+static void rested(struct share *share)
+{
+	struct vhu_server *s = container_of(share, struct vhu_server, share);
+
+	if (s->listening)
+		listener_hold(&s->listener, false);
+	if (s->session)
+		vhu_backend_rested(s->session);
 }
 
 /* A Unix stream socket that listens (1) or is connected (0); else -errno. */
@@ -104,6 +123,8 @@ static void init(struct vhu_server *s, struct loop *loop, struct vdev *dev,
 		.finished = finished,
 	};
 	s->options.limits = &s->limits;
+	s->options.share = &s->share;
+	share_init(&s->share, loop, rested);
 }
 
 int vhu_server_start(struct vhu_server *s, struct loop *loop, struct vdev *dev, int fd,
@@ -180,6 +201,7 @@ void vhu_server_close(struct vhu_server *s, void (*closed)(struct vhu_server *s)
 	s->closing = true;
 	s->closed = closed;
 	s->next_fd = fd_close(s->next_fd);
+	share_fini(&s->share);
 	if (s->session)
 		vhu_backend_close(s->session, LOG_LEVEL_INFO, NULL);
 	if (s->listening)

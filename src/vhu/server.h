@@ -18,6 +18,7 @@ struct vhu_server {
 	struct vhu_backend *session; /* NULL: no front-end */
 	int next_fd;		     /* came while the session before it was ending */
 	struct vhu_log_limits limits;
+	struct share share; /* what front-ends cost, however many sessions they make of it */
 	bool closing;
 	void (*closed)(struct vhu_server *s);
 	/* The only connection there will ever be is gone (served from a connected fd). */

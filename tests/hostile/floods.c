@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -21,13 +22,13 @@ enum {
 	LOOK_MS = 1,
 	DAEMON_CPU = 0,
 	OTHERS_CPU = 1,
-	NS_PER_MS = 1000 * 1000,
+	NS_PER_S = 1000 * 1000 * 1000,
 };
 
 /* What is seen of a window. */
 struct window {
-	double rate; /* bytes of innocents a second in which the daemon had its core */
-	double busy; /* part of that time in which it worked */
+	double rate; /* bytes of innocents a second that the daemon has worked */
+	double busy; /* part of the time in which it could have */
 	double ops;  /* of the flood, a second */
 };
 
@@ -39,10 +40,21 @@ static struct {
 	unsigned int window_ms;
 } f;
 
-/* What the kernel knows of a process's only thread: time on a core, and waited for one, ns. */
-static void read_times(pid_t pid, uint64_t *ret_ran, uint64_t *ret_waited)
+/* How long a process has had a core, ns. */
+static uint64_t cpu_ns(pid_t pid)
 {
-	unsigned long long ran = 0, waited = 0;
+	struct timespec ts;
+	clockid_t id;
+
+	if (clock_getcpuclockid(pid, &id) != 0 || clock_gettime(id, &ts) < 0)
+		die("the daemon's use of its core cannot be read");
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* How long its only thread has waited for one, ns. */
+static uint64_t waited_ns(pid_t pid)
+{
+	unsigned long long ran, waited = 0;
 	char path[64];
 	FILE *file;
 
@@ -51,8 +63,7 @@ static void read_times(pid_t pid, uint64_t *ret_ran, uint64_t *ret_waited)
 	if (!file || fscanf(file, "%llu %llu", &ran, &waited) != 2)
 		die("%s cannot be read", path);
 	fclose(file);
-	*ret_ran = ran;
-	*ret_waited = waited;
+	return waited;
 }
 
 /* One flood, as a process. */
@@ -94,23 +105,20 @@ static void end_flood(pid_t pid, const char *text, const struct intruder *in)
 
 static struct window measure(void)
 {
-	uint64_t ran, waited, ran_before, waited_before, bytes, ops, begin, had;
-	double seconds;
+	uint64_t begin = monotonic_ns(), bytes = crowd_bytes(&f.crowd);
+	uint64_t ops = __atomic_load_n(&f.state->n, __ATOMIC_RELAXED);
+	uint64_t ran = cpu_ns(f.busy.pid), waited = waited_ns(f.busy.pid), took;
 
-	begin = monotonic_ns();
-	bytes = crowd_bytes(&f.crowd);
-	ops = __atomic_load_n(&f.state->n, __ATOMIC_RELAXED);
-	read_times(f.busy.pid, &ran_before, &waited_before);
 	poll(NULL, 0, (int)f.window_ms);
-	had = monotonic_ns() - begin;
-	read_times(f.busy.pid, &ran, &waited);
+	ran = cpu_ns(f.busy.pid) - ran;
 	bytes = crowd_bytes(&f.crowd) - bytes;
-	seconds = (double)had / 1e9;
-	had -= min_u64(waited - waited_before, had - 1);
+	ops = __atomic_load_n(&f.state->n, __ATOMIC_RELAXED) - ops;
+	waited = waited_ns(f.busy.pid) - waited;
+	took = monotonic_ns() - begin;
 	return (struct window){
-		.rate = (double)bytes * 1e9 / (double)had,
-		.busy = (double)(ran - ran_before) / (double)had,
-		.ops = (double)(__atomic_load_n(&f.state->n, __ATOMIC_RELAXED) - ops) / seconds,
+		.rate = (double)bytes * NS_PER_S / (double)(ran + 1),
+		.busy = (double)ran / (double)(took - min_u64(waited, took - 1)),
+		.ops = (double)ops * NS_PER_S / (double)took,
 	};
 }
 
@@ -152,16 +160,16 @@ static double median(double *values, unsigned int n)
 static void measure_flood(const struct flooder *flooder, unsigned int n)
 {
 	struct window with[ROUNDS_MAX], without[ROUNDS_MAX];
-	double rate, rate_without;
+	double left[ROUNDS_MAX];
 
 	for (unsigned int i = 0; i < n; i++) {
 		without[i] = run_window(flooder, &f.at_idle);
 		with[i] = run_window(flooder, &f.at_busy);
+		left[i] = with[i].rate / without[i].rate;
 	}
-	rate = MEDIAN(with, n, rate);
-	rate_without = MEDIAN(without, n, rate);
-	printf("%8.1f %8.1f %6.1f %% %4.0f %% %4.0f %% %9.0f %9.0f  %s\n", rate_without / 1e6,
-	       rate / 1e6, 100 * (1 - rate / rate_without), 100 * MEDIAN(without, n, busy),
+	printf("%8.2f %8.2f %6.1f %% %5.0f %% %4.0f %% %9.0f %9.0f  %s\n",
+	       MEDIAN(without, n, rate) / 1e9, MEDIAN(with, n, rate) / 1e9,
+	       100 * (1 - median(left, n)), 100 * MEDIAN(without, n, busy),
 	       100 * MEDIAN(with, n, busy), MEDIAN(without, n, ops), MEDIAN(with, n, ops),
 	       flooder->text);
 	fflush(stdout);
@@ -172,9 +180,10 @@ static void print_head(const struct floods_plan *plan)
 	printf("# %u innocent guests, %u windows of %u ms each by turns; daemon on core %d, all "
 	       "else on core %d\n",
 	       plan->n_innocents, plan->n_rounds, plan->window_ms, DAEMON_CPU, OTHERS_CPU);
-	printf("# MB/s of the innocents while the flood is at another daemon, and at theirs; what "
-	       "they lose;\n# how busy their daemon is in both; floods a second in both\n");
-	printf("# other    theirs     loss  busy   busy     other    theirs  flood\n");
+	printf("# GB of the innocents a second of their daemon's CPU, while the flood is at "
+	       "another "
+	       "daemon and\n# at theirs; what they lose; how busy theirs is; floods a second\n");
+	printf("# other    theirs     loss    busy   busy     other    theirs  flood\n");
 }
 
 static void start_daemon(struct run_daemon *d, const char *program, unsigned int n, int cpu,

@@ -3,8 +3,8 @@
  * What one guest without manners costs the others. The daemon has a core of its own;
  * guests, clients and the flood have the other. The same flood goes in turns to that
  * daemon and to one that has nothing else to do, so that only what the daemon itself
- * spends on it makes the difference. Throughput is per second in which the daemon had
- * its core: what else runs on the machine does not count.
+ * spends on it makes the difference. The innocents have work for it at all times, and
+ * their throughput is per second of its CPU: what else runs on the machine does not count.
  */
 #ifndef VHU_TESTS_FLOODS_H
 #define VHU_TESTS_FLOODS_H

@@ -168,8 +168,8 @@ static void parse(int argc, char **argv)
 
 	t.crowd.n = CROWD_MAX;
 	t.seed = monotonic_ns();
-	t.floods.n_rounds = 5;
-	t.floods.window_ms = 300;
+	t.floods.n_rounds = 9;
+	t.floods.window_ms = 100;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'n')
 			t.crowd.n = (unsigned int)strtoul(optarg, NULL, 10);
