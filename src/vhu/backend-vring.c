@@ -238,6 +238,7 @@ static bool blocked(struct vqio *v, const char *what, int res)
  * likes: nobody would have to kick any more to keep us busy. One that was kicked
  * faster than it was read gives more than one, sooner or later.
  */
+/* seccomp: poll ppoll */
 static bool never_ends(struct vqio *v)
 {
 	struct pollfd p = { .fd = v->kick_fd, .events = POLLIN };

@@ -56,12 +56,6 @@ struct vhu_conn_ops {
 	 * more comes; close it.
 	 */
 	void (*ended)(struct vhu_conn *conn, int err, enum vhu_rule rule);
-
-	/*
-	 * Descriptors have come, with the first bytes of a message that may never be
-	 * whole; they are lent. False: the callee has closed the connection. May be NULL.
-	 */
-	bool (*fds)(struct vhu_conn *conn, const struct fdset *fds);
 };
 
 struct vhu_conn {

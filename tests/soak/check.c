@@ -9,10 +9,10 @@
 #include "base.h"
 
 enum {
-	CHANCE = 6,   /* bytes that may be right by chance before one is wrong */
-	CERTAIN = 12, /* and these cannot */
-	DEPTH = 16,   /* gaps within what is held */
-	STEP = 16,
+	CHANCE = 6,			/* bytes that may be right by chance before one is wrong */
+	CERTAIN = 12,			/* and these cannot */
+	DEPTH = 16,			/* gaps within what is held */
+	STEP = PATTERN_LOCATE + CHANCE, /* enough to say where they are from */
 	PLACE_MAX = 3 * PATTERN_LOCATE, /* bytes of which PATTERN_LOCATE must be of one place */
 };
 

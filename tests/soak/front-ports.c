@@ -52,8 +52,7 @@ static void take(struct side *s, const uint8_t *bytes, size_t len)
 		return; /* anybody may type there */
 	widen(p);
 	if (!check_feed(&p->in, bytes, len))
-		die("guest %u, port %u (%u), input: %s", front.g->id, s->id, p->generation,
-		    p->in.error);
+		die("port %u (%u), input: %s", s->id, p->generation, p->in.error);
 	in->got = check_position(&p->in);
 	if (p->in.placed)
 		in->slack = 0;

@@ -334,8 +334,8 @@ static void summary(FILE *f)
 	struct clients_figures c;
 
 	clients_sum(&c);
-	fprintf(f, "seed=%" PRIu64 "\nseconds=%u\nguests=%u\n", soak.o.seed, soak.o.seconds,
-		soak.o.n_guests);
+	fprintf(f, "seed=%" PRIu64 "\nseconds=%u\nguests=%u\nidle_seconds=%u\n", soak.o.seed,
+		soak.o.seconds, soak.o.n_guests, soak.o.idle_seconds);
 	sum_guests(f);
 	for (unsigned int i = 0; i < N_EVENTS; i++)
 		fprintf(f, "%s=%" PRIu64 "\n", events[i].name, t.n_events[i]);

@@ -209,6 +209,11 @@ unit_tests += %reldir%/test_restart_kill
 %canon_reldir%_test_restart_kill_SOURCES = %reldir%/test_restart_kill.c %reldir%/ring_rig.h %reldir%/driver_ring.h
 %canon_reldir%_test_restart_kill_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_soak_check
+%canon_reldir%_test_soak_check_SOURCES = %reldir%/test_soak_check.c \
+	tests/soak/check.c tests/soak/check.h tests/restart/pattern.c tests/restart/pattern.h
+%canon_reldir%_test_soak_check_LDADD = $(LIBBASE) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
