@@ -60,7 +60,7 @@ EXTRA_DIST += %reldir%/corpus-state
 
 fuzz_tests += %reldir%/fuzz_capture
 %canon_reldir%_fuzz_capture_SOURCES = %reldir%/fuzz_capture.c %reldir%/fuzz.h $(FUZZ_MAIN)
-%canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE)
+%canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE) -lm
 %canon_reldir%_fuzz_capture_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-capture
 
@@ -110,7 +110,7 @@ EXTRA_DIST += %reldir%/corpus-frames
 
 fuzz_tests += %reldir%/fuzz_story
 %canon_reldir%_fuzz_story_SOURCES = %reldir%/fuzz_story.c %reldir%/fuzz.h $(FUZZ_MAIN)
-%canon_reldir%_fuzz_story_LDADD = $(LIBTRACE) $(JSON_C_LIBS)
+%canon_reldir%_fuzz_story_LDADD = $(LIBTRACE) $(JSON_C_LIBS) -lm
 %canon_reldir%_fuzz_story_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-story
 
