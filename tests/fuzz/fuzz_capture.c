@@ -4,20 +4,12 @@
  * from it is as record.h says, and is the same after it was written again.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "fuzz.h"
 
 #include "trace/capture/capture.h"
 #include "trace/capture/envelope.h"
 #include "vhu/proto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static bool is_text(const struct trace_record *r)
 {

@@ -6,19 +6,11 @@
  *			bytes are fed at a time
  *	the rest	the stream
  */
-#include <stdlib.h>
-#include <string.h>
+
+#include "fuzz.h"
 
 #include "vhu/codec.h"
 #include "vhu/format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 typedef size_t format_fn(char *buf, size_t cap, const struct vhu_msg *m);
 

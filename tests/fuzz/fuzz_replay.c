@@ -5,18 +5,10 @@
  *	byte 0		how many bytes are given at a time, at least 1
  *	the rest	the output
  */
-#include <stdlib.h>
-#include <string.h>
+
+#include "fuzz.h"
 
 #include "backends/replay.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 /* Room for a whole call of the filter and one of the flush. */
 static uint8_t *alloc_out(size_t size)

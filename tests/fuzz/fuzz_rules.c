@@ -10,19 +10,11 @@
  *			request; bit 5: a reply to the last request
  *		12 + n	a frame; the last may be cut short
  */
-#include <stdlib.h>
-#include <string.h>
+
+#include "fuzz.h"
 
 #include "vhu/codec.h"
 #include "vhu/rules.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void open_session(struct vhu_nego *n, uint8_t how, uint8_t n_queues)
 {

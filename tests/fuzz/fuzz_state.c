@@ -5,25 +5,17 @@
  * nothing gets far. Whatever is taken is put in force, saved, and loaded again.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "fuzz.h"
 
 #include "virtio/console-state.h"
 
 enum { N_PORTS = 3, HISTORY = 256, STATE_MAX = 1 << 16 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct side {
 	struct console con;
 	struct port ports[2];
 };
-
-static void must(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 /* As the corpus has them: a console, and "data" as number 2, which holds. */
 static void side_init(struct side *s)

@@ -13,7 +13,7 @@
 
 #include "backends/telnet.h"
 
-enum { TOTAL_MAX = 1 << 16 };
+enum { TOTAL_MAX = 1 << 16, MOVES_MAX = 4 };
 
 /* What one telnet has said. */
 struct side {
@@ -21,7 +21,7 @@ struct side {
 	uint8_t input[TOTAL_MAX], sent[4 * TOTAL_MAX];
 	size_t n_input, n_sent;
 	uint32_t size; /* the last that was told: columns, rows */
-	unsigned int n_failed, n_sizes;
+	unsigned int n_failed, n_sizes, n_moves;
 };
 
 static void take_input(void *arg, const void *data, size_t len)
@@ -62,7 +62,7 @@ static const struct telnet_ops ops = { take_input, take_sent, take_size, take_fa
 static void begin(struct side *s)
 {
 	s->n_input = s->n_sent = 0;
-	s->size = s->n_failed = s->n_sizes = 0;
+	s->size = s->n_failed = s->n_sizes = s->n_moves = 0;
 	must(telnet_new(&ops, s, &s->t) == 0);
 }
 
@@ -121,7 +121,7 @@ static void run(struct side *s, struct input in, bool by_bytes)
 		total += len;
 		if (total > TOTAL_MAX)
 			break;
-		if (by_bytes && (head & 0x40))
+		if (by_bytes && (head & 0x40) && s->n_moves++ < MOVES_MAX)
 			move(s);
 		for (size_t at = 0; at < len; at += piece) {
 			piece = by_bytes && !(head & 0x80) ? 1 : len;

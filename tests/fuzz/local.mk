@@ -8,24 +8,26 @@
 #	%canon_reldir%_fuzz_NAME_LDFLAGS = $(FUZZ_LINK)
 #	EXTRA_DIST += %reldir%/corpus-NAME
 #
-# With --enable-fuzz it becomes a fuzzer. Otherwise replay.c gives it a main()
-# that runs the corpus, which make check does.
-EXTRA_DIST += %reldir%/replay.c
+# and a line of "targets". With --enable-fuzz it becomes a fuzzer. Otherwise
+# replay.c gives it a main() that runs the corpus, which make check does.
+EXTRA_DIST += %reldir%/replay.c %reldir%/README %reldir%/run.sh %reldir%/coverage.sh \
+	%reldir%/targets \
+	%reldir%/oss-fuzz/build.sh %reldir%/oss-fuzz/Dockerfile %reldir%/oss-fuzz/project.yaml
 
 fuzz_tests += %reldir%/fuzz_codec
-%canon_reldir%_fuzz_codec_SOURCES = %reldir%/fuzz_codec.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_codec_SOURCES = %reldir%/fuzz_codec.c %reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_codec_LDADD = $(LIBVHUMODEL)
 %canon_reldir%_fuzz_codec_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-codec
 
 fuzz_tests += %reldir%/fuzz_replay
-%canon_reldir%_fuzz_replay_SOURCES = %reldir%/fuzz_replay.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_replay_SOURCES = %reldir%/fuzz_replay.c %reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_replay_LDADD = $(LIBBACKENDS)
 %canon_reldir%_fuzz_replay_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-replay
 
 fuzz_tests += %reldir%/fuzz_rules
-%canon_reldir%_fuzz_rules_SOURCES = %reldir%/fuzz_rules.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_rules_SOURCES = %reldir%/fuzz_rules.c %reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_rules_LDADD = $(LIBVHUMODEL)
 %canon_reldir%_fuzz_rules_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-rules
@@ -51,14 +53,14 @@ fuzz_tests += %reldir%/fuzz_chain
 EXTRA_DIST += %reldir%/corpus-chain
 
 fuzz_tests += %reldir%/fuzz_state
-%canon_reldir%_fuzz_state_SOURCES = %reldir%/fuzz_state.c $(FUZZ_MAIN)
+%canon_reldir%_fuzz_state_SOURCES = %reldir%/fuzz_state.c %reldir%/fuzz.h $(FUZZ_MAIN)
 %canon_reldir%_fuzz_state_LDADD = $(LIBDEVICE)
 %canon_reldir%_fuzz_state_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-state
 
 fuzz_tests += %reldir%/fuzz_capture
-%canon_reldir%_fuzz_capture_SOURCES = %reldir%/fuzz_capture.c $(FUZZ_MAIN)
-%canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE)
+%canon_reldir%_fuzz_capture_SOURCES = %reldir%/fuzz_capture.c %reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_capture_LDADD = $(LIBTRACE) -lm
 %canon_reldir%_fuzz_capture_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-capture
 
@@ -108,7 +110,7 @@ EXTRA_DIST += %reldir%/corpus-frames
 
 fuzz_tests += %reldir%/fuzz_story
 %canon_reldir%_fuzz_story_SOURCES = %reldir%/fuzz_story.c %reldir%/fuzz.h $(FUZZ_MAIN)
-%canon_reldir%_fuzz_story_LDADD = $(LIBTRACE) $(JSON_C_LIBS)
+%canon_reldir%_fuzz_story_LDADD = $(LIBTRACE) $(JSON_C_LIBS) -lm
 %canon_reldir%_fuzz_story_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-story
 
@@ -123,7 +125,7 @@ endif
 
 if ENABLE_FUZZ
 FUZZ_MAIN =
-FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
+FUZZ_LINK = $(AM_LDFLAGS) $(LIB_FUZZING_ENGINE)
 noinst_PROGRAMS += $(fuzz_tests)
 else
 FUZZ_MAIN = %reldir%/replay.c
