@@ -26,7 +26,7 @@ static int read_groups(int fd, struct peer *peer)
 	return 0;
 }
 
-int peer_read(int fd, struct peer *ret_peer)
+int peer_ask(int fd, struct peer *ret_peer)
 {
 	struct peer peer = { .pid = 0 };
 	struct ucred cred;
@@ -93,7 +93,7 @@ bool peer_admitted(const struct peer_rules *rules, int fd, char *ret_why, size_t
 
 	if (!peer_rules_exist(rules))
 		return true;
-	err = peer_read(fd, &peer);
+	err = peer_ask(fd, &peer);
 	if (err < 0) {
 		snprintf(ret_why, why_cap, "who it is cannot be told: %s", strerror(-err));
 		return false;

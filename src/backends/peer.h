@@ -41,7 +41,7 @@ struct peer_rules {
 };
 
 /* Zero or -errno; peer_free() is due. */
-int peer_read(int fd, struct peer *ret_peer);
+int peer_ask(int fd, struct peer *ret_peer);
 void peer_free(struct peer *peer);
 
 bool peer_in_group(const struct peer *peer, gid_t gid);

@@ -314,7 +314,7 @@ void control_accepted(struct listener *l, int fd)
 	struct control *c = container_of(l, struct control, listener);
 	struct peer peer;
 	const char *why;
-	int err = peer_read(fd, &peer);
+	int err = peer_ask(fd, &peer);
 
 	if (err < 0) {
 		log_errno(LOG_LEVEL_WARNING, "control", err, "cannot tell who has connected");

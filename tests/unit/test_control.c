@@ -479,7 +479,7 @@ static void peer_is_read_from_its_socket(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_int_equal(peer_read(fds[0], &peer), 0);
+	assert_int_equal(peer_ask(fds[0], &peer), 0);
 	assert_int_equal(peer.pid, getpid());
 	assert_int_equal(peer.uid, geteuid());
 	assert_int_equal(peer.gid, getegid());
