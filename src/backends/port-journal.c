@@ -180,6 +180,7 @@ void port_journal_leave(struct port_journal *j)
 	store_u64(&j->transfers->client, 0);
 }
 
+/* seccomp: sendmmsg */
 ssize_t port_journal_send(struct port_journal *j, int fd, uint64_t pos, const void *buf, size_t len)
 {
 	struct port_transfers *t = j->transfers;
@@ -192,6 +193,7 @@ ssize_t port_journal_send(struct port_journal *j, int fd, uint64_t pos, const vo
 	return send->msg.msg_len;
 }
 
+/* seccomp: recvmmsg recvmsg */
 ssize_t port_journal_receive(struct port_journal *j, int fd)
 {
 	struct port_transfers *t = j->transfers;

@@ -27,6 +27,7 @@ sys_tests += \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \
 	%reldir%/restart.sh \
+	%reldir%/sandbox-calls.sh \
 	%reldir%/sandbox.sh \
 	%reldir%/daemon-upgrade.sh \
 	%reldir%/systemd.sh
