@@ -3,6 +3,7 @@
 EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
 EXTRA_DIST += \
 	%reldir%/systemd-store.py \
+	%reldir%/without-call.py \
 	%reldir%/upgrade-client.py \
 	%reldir%/upgrade-newer.py \
 	%reldir%/upgrade-passed.py \
