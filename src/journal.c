@@ -76,7 +76,7 @@ static bool lock(int fd)
 }
 
 /* Ours alone: a file that others can write could not be believed. */
-/* seccomp(open): openat fstat newfstatat ftruncate fallocate geteuid */
+/* seccomp(open): openat fstat newfstatat ftruncate fallocate fstatfs pread64 pwrite64 geteuid */
 static int open_file(const char *path, char *ret_why, size_t why_cap)
 {
 	AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

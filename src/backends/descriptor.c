@@ -136,7 +136,7 @@ static void forget_number(int number)
 /* The terminal */
 
 /* Not while a shell has it for another job: we would be stopped. */
-/* seccomp(terminals): ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS ioctl:TIOCGWINSZ */
+/* seccomp(terminals): getpgrp getpgid ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS ioctl:TIOCGWINSZ */
 static bool in_foreground(int tty)
 {
 	pid_t foreground = tcgetpgrp(tty); /* -1: no terminal that jobs share */

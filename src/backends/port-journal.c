@@ -193,7 +193,7 @@ ssize_t port_journal_send(struct port_journal *j, int fd, uint64_t pos, const vo
 	return send->msg.msg_len;
 }
 
-/* seccomp: recvmmsg */
+/* seccomp: recvmmsg recvmsg */
 ssize_t port_journal_receive(struct port_journal *j, int fd)
 {
 	struct port_transfers *t = j->transfers;

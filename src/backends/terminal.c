@@ -75,7 +75,7 @@ static struct terminal *from_client(struct port_client *c)
 }
 
 /* Not while the shell has the terminal for another job: its modes are not ours then. */
-/* seccomp(terminals): ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS ioctl:TIOCGWINSZ write */
+/* seccomp(terminals): getpgrp getpgid ioctl:TIOCGPGRP ioctl:TCGETS ioctl:TCSETS ioctl:TIOCGWINSZ write */
 static bool in_foreground(int tty)
 {
 	pid_t foreground = tcgetpgrp(tty); /* -1: no terminal that jobs share */

@@ -29,7 +29,7 @@
 /* seccomp: brk mmap munmap mremap mprotect madvise futex restart_syscall rt_sigreturn */
 /* seccomp: rt_sigprocmask rt_sigaction exit exit_group getpid gettid tgkill getrandom */
 /* seccomp: set_robust_list rseq sched_getaffinity sigaltstack clock_gettime gettimeofday */
-/* seccomp: read write readv writev prctl:PR_SET_NAME */
+/* seccomp: read write readv writev prctl:PR_SET_NAME sysinfo */
 
 /* What a program does before main(), and what is left of that to do for an upgrade. */
 /* seccomp(start): mmap:PROT_EXEC openat read pread64 fstat newfstatat access faccessat close */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/sandbox-descriptors.h"
@@ -12,6 +13,7 @@
 #include "daemon/sandbox-needs.h"
 #include "daemon/sandbox-privileges.h"
 #include "daemon/sandbox-seccomp.h"
+#include "daemon/sandbox-violation.h"
 #include "fd.h"
 #include "log.h"
 #include "vhu/backend-postcopy.h"
@@ -189,6 +191,7 @@ static bool begin_inherited(const struct setup *setup, bool control)
 		log_info(NULL, "the sandbox stays until the daemon is started again");
 	sandbox.mode = sandbox.mode == SANDBOX_NONE ? SANDBOX_AUTO : sandbox.mode;
 	sandbox.planned = sandbox.walls = sandbox.inherited;
+	(void)sandbox_violation_handle();
 	look_at_needs(setup, control);
 	return true;
 }
@@ -270,6 +273,7 @@ int sandbox_close(sandbox_threads_fn *each_thread, void *threads)
 
 	if (sandbox.mode == SANDBOX_NONE)
 		return 0;
+	tzset(); /* the C library looks at its time zone once */
 	if (!sandbox.inherited) {
 		vhu_postcopy_keep_device(vhu_postcopy_device());
 		peer_end_lookups();

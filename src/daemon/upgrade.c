@@ -158,7 +158,7 @@ static void save(const struct daemon *d, struct handover_out *out)
 	handover_put_text(out, TAG_VERSION, PACKAGE_VERSION);
 	state_put_number(&out->state, TAG_BEGAN, monotonic_ns());
 	systemd_save(out, TAG_SYSTEMD);
-	sandbox_save(out, TAG_SANDBOX);
+	sandbox_save(out, TAG_SANDBOX | STATE_OPTIONAL);
 	if (d->control)
 		control_save(d->control, out, TAG_CONTROL);
 	for (node = d->guests.next; node != &d->guests; node = node->next)

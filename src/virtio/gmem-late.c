@@ -12,6 +12,7 @@ enum {
 
 /* How many of the pages that len bytes from host on lie in are there, up to the first that is not.
  */
+/* seccomp: mincore */
 static size_t present_pages(const unsigned char *host, size_t len)
 {
 	size_t lead = (uintptr_t)host % MINCORE_PAGE, n = 0;

@@ -122,7 +122,7 @@ static enum gmem_result record_map(struct inflight *record, uint64_t offset, int
 }
 
 /* A sealed file of that many zeroes, and room behind them, or a negative errno. */
-/* seccomp: memfd_create ftruncate pwrite64 fcntl:F_ADD_SEALS */
+/* seccomp: close memfd_create ftruncate pwrite64 fcntl:F_ADD_SEALS */
 static int record_file(uint64_t bytes)
 {
 	int fd = memfd_create("inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);

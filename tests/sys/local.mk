@@ -3,6 +3,7 @@
 EXTRA_DIST += %reldir%/tap.sh %reldir%/daemon.sh
 EXTRA_DIST += \
 	%reldir%/systemd-store.py \
+	%reldir%/without-call.py \
 	%reldir%/upgrade-client.py \
 	%reldir%/upgrade-newer.py \
 	%reldir%/upgrade-passed.py \
@@ -27,6 +28,7 @@ sys_tests += \
 	%reldir%/daemon-ports.sh \
 	%reldir%/daemon-reload.sh \
 	%reldir%/restart.sh \
+	%reldir%/sandbox-calls.sh \
 	%reldir%/sandbox.sh \
 	%reldir%/daemon-upgrade.sh \
 	%reldir%/peers.sh \

@@ -123,8 +123,199 @@ walls() {
 	return $result
 }
 
+
 options=
 
-plan 1
+# For daemons that serve: the other one is connected to.
+mine=$((port + 5))
+
+# In a worker's thread, which was there before the walls were.
+in_worker() {
+	VHU_BREAKOUT_IN=worker
+	export VHU_BREAKOUT_IN
+	options="--loops 3"
+	got="$(try none read-file "$other/file") $(try auto read-file "$other/file") \
+$(try auto capabilities -) $(try strict map-code -)"
+	unset VHU_BREAKOUT_IN
+	options=
+	echo "$got"
+	[ "$got" = "done refused refused killed" ]
+}
+
+# status WORD: that line of each thread's status, without doubles.
+status() {
+	sed -n "s/^$1:[ \t]*//p" /proc/"$daemon_pid"/task/*/status | sort -u
+}
+
+all_threads() {
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --loops 3 --sandbox "$1" || return 1
+	for word in NoNewPrivs Seccomp CapEff CapPrm CapBnd CapInh CapAmb Uid; do
+		echo "$word: $(status $word)"
+	done
+	[ "$(status NoNewPrivs)" = 1 ] && [ "$(status Seccomp)" = 2 ] &&
+		[ "$(status CapEff) $(status CapPrm) $(status CapBnd)" = \
+			"0000000000000000 0000000000000000 0000000000000000" ]
+}
+
+# Nobody's memory of a session, and nothing that could be executed, is in a core dump.
+guest_memory() {
+	start_daemon 1 -s "$tmp/s" -b network -p "$mine" --sandbox "$1" && watch_guest || return 1
+	awk '/^[0-9a-f]+-[0-9a-f]+ / { mode = $2; mine = / \/memfd:/ }
+		mine && /^VmFlags:/ { n++; print mode, $0; if (mode !~ /^rw-s/ || !/ dd /) bad = 1 }
+		END { exit !n || bad }' "/proc/$daemon_pid/smaps"
+	result=$?
+	unwatch_guest
+	return $result
+}
+
+# A descriptor that somebody has forgotten to close; and one that was named.
+descriptors() {
+	exec 8<"$other/file"
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox "$1"
+	result=$?
+	exec 8<&-
+	[ $result -eq 0 ] && ls -l "/proc/$daemon_pid/fd" && [ -e "/proc/$daemon_pid/fd/8" ]
+}
+
+named_descriptor() {
+	exec 8>"$tmp/run/out"
+	start_daemon 1 -s "$tmp/run/s" --port 0,console,fd:8 --sandbox strict
+	result=$?
+	exec 8>&-
+	[ $result -eq 0 ] && "$vhu_guest" --socket "$tmp/run/s0" send text 2>"$tmp/guest" && end_daemon &&
+		said "$tmp/run/out" text
+}
+
+# Somebody else's program, and any program at all.
+refuses_upgrade() {
+	next=$(($(grep -c 'not upgraded' "$tmp/log") + 1))
+	kill -USR2 "$daemon_pid"
+	wait_for 20 eval "[ \$(grep -c 'not upgraded' \"$tmp/log\") -ge $next ]" || return 1
+	grep 'not upgraded' "$tmp/log" | tail -n 1
+	grep 'not upgraded' "$tmp/log" | tail -n 1 | grep -q -- "$1" && kill -0 "$daemon_pid"
+}
+
+strict_has_no_upgrade() {
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox strict &&
+		refuses_upgrade '--sandbox=strict starts no program'
+}
+
+# The new one may be started as it is where the daemon is; the interpreter of a script is not.
+auto_starts_its_own() {
+	mkdir -p "$tmp/bin"
+	cp "$top_builddir/src/vhost-device-console" "$tmp/bin/vdc"
+	daemon=$tmp/bin/vdc
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox auto || return 1
+	kill -USR2 "$daemon_pid" && wait_for 20 said "$tmp/log" ': upgraded' || return 1
+	status Seccomp
+	printf '#!/bin/sh\nexec %s/src/vhost-device-console "$@"\n' "$top_builddir" >"$tmp/bin/new"
+	chmod +x "$tmp/bin/new" && mv "$tmp/bin/new" "$tmp/bin/vdc" &&
+		refuses_upgrade 'cannot be executed' && end_daemon
+}
+
+ctl() {
+	timeout 20 "$top_builddir/src/vhost-device-console" ctl -C "$tmp/run/ctl" "$@" 2>&1
+}
+
+# What was not to be seen at the start is refused in words.
+attachments() {
+	mkdir -p "$tmp/later"
+	start_daemon 1 --device "socket=$tmp/run/s0,max-ports=4" --control "$tmp/run/ctl" \
+		--port 0,console,null --sandbox "$1" --sandbox-path "$tmp/later" || return 1
+	ctl attach 0 "file:$other/x" >"$tmp/err"
+	cat "$tmp/err"
+	said "$tmp/err" "$other is outside the sandbox" && said "$tmp/err" 'sandbox-path names' || return 1
+	ctl attach 0 "unix:$other/x" >"$tmp/err"
+	said "$tmp/err" "$other is outside the sandbox" || return 1
+	ctl attach 0 "unix:$tmp/run/x,group=daemon" >"$tmp/err"
+	cat "$tmp/err"
+	said "$tmp/err" 'names are looked up at the start only' || return 1
+	ctl attach 0 "file:$tmp/later/x" && ctl attach 0 "unix:$tmp/run/y,mode=0600" && ctl attach 0 pty &&
+		ctl attach 0 "unix-connect:$other/socket" && ctl attach 0 "tcp-connect:127.0.0.1:$port" &&
+		ctl attach 0 "tcp:$((port + 3))" && ctl attach 0 "log:$tmp/later/log,mode=0600" &&
+		ctl status console0
+}
+
+# Without a control socket and without files nothing new comes, and nothing of the kind is allowed.
+reload_brings_no_kind() {
+	printf 'socket-path=%s\nport=0,console,null\nsandbox=strict\n' "$tmp/run/s" >"$tmp/run/conf"
+	start_daemon 1 --config "$tmp/run/conf" || return 1
+	printf 'port=1,name=a,tcp-connect:127.0.0.1:%s\n' "$port" >>"$tmp/run/conf"
+	printf 'socket-path=%s\nmax-ports=4\nport=0,console,null,tcp-connect:127.0.0.1:%s\nsandbox=strict\n' \
+		"$tmp/run/s" "$port" >"$tmp/run/conf"
+	kill -HUP "$daemon_pid" && wait_for 10 said "$tmp/log" 'closed without connecting by TCP' &&
+		end_daemon && [ "$daemon_status" -eq 0 ]
+}
+
+# Another user, from the beginning: what it makes is its own, and stays so.
+another_user() {
+	rm -rf "$tmp/user"
+	mkdir "$tmp/user" && chmod 755 "$tmp" && chown "$2" "$tmp/user" &&
+		start_daemon 1 -s "$tmp/user/s" --journal "$tmp/user" --sandbox "$1" --user "$2" $4 \
+			--device "socket=$tmp/user/d,name=d" --port "0,console,log:$tmp/user/log,max-size=4K,group=0" \
+			--port "1,name=org.pty,pty:$tmp/user/p,mode=0660" || return 1
+	ls -ln "$tmp/user"
+	[ "$(status Uid | tr -s '\t ' ' ')" = "$3 $3 $3 $3" ] && [ "$(status CapEff)" = 0000000000000000 ] &&
+		[ "$(stat -c %u "$tmp/user/d" "$tmp/user/log" "$tmp"/user/*.journal | sort -u)" = "$3" ] &&
+		[ "$(stat -L -c %u "$tmp/user/p")" = "$3" ] || return 1
+	"$vhu_guest" --socket "$tmp/user/d" --port 0 seq 3000 2>"$tmp/guest" || return 1
+	wait_for 10 test -e "$tmp/user/log.1" && end_daemon && ls -ln "$tmp/user" &&
+		[ "$daemon_status" -eq 0 ] && [ ! -e "$tmp/user/d" ] && [ "$(stat -c %g "$tmp/user/log.1")" = 0 ]
+}
+
+# What is missing is said: an older kernel, as far as this call goes.
+without() {
+	number=$1
+	shift
+	: >"$tmp/log"
+	python3 "$top_srcdir/tests/sys/without-call.py" "$number" \
+		"$top_builddir/src/vhost-device-console" -s "$tmp/run/s" -b network -p "$mine" "$@" \
+		2>"$tmp/log" </dev/null &
+	daemon_pid=$!
+}
+
+no_landlock_is_told() {
+	without 444 --sandbox auto
+	wait_for 20 daemon_up 0 && cat "$tmp/log" && said "$tmp/log" 'has no wall.*this kernel has no Landlock' &&
+		[ "$(status Seccomp)" = 2 ] && refuses_upgrade '--sandbox=none' && end_daemon &&
+		[ "$daemon_status" -eq 0 ]
+}
+
+no_landlock_is_the_end() {
+	without 444 --sandbox strict
+	wait "$daemon_pid"
+	result=$?
+	daemon_pid=
+	cat "$tmp/log"
+	[ $result -eq 1 ] && said "$tmp/log" 'sandbox=strict: files and ports by Landlock: this kernel has no' &&
+		[ ! -e "$tmp/run/s0" ]
+}
+
+unknown_user() {
+	timeout 20 "$daemon" -s "$tmp/run/s" -b network -p "$mine" --user nobody-at-all 2>"$tmp/err" </dev/null
+	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
+}
+
+plan 20
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
+check "so it does in threads that were there before" in_worker
+check "all threads have given up everything (auto)" all_threads auto
+check "all threads have given up everything (strict)" all_threads strict
+check "guest memory is not executable and not dumped (none)" guest_memory none
+check "guest memory is not executable and not dumped (strict)" guest_memory strict
+check "an inherited descriptor stays without a sandbox" descriptors none
+check "it is closed by auto" eval '!' descriptors auto
+check "it is closed by strict" eval '!' descriptors strict
+check "one that was named is used" named_descriptor
+check "strict: no upgrade, in words" strict_has_no_upgrade
+check "auto: an upgrade to the program, and to no script" auto_starts_its_own
+daemon=$top_builddir/src/vhost-device-console
+check "attachments within the walls and outside (auto)" attachments auto
+check "attachments within the walls and outside (strict)" attachments strict
+check "strict: a reload brings no other kind" reload_brings_no_kind
+check "another user by name" another_user auto nobody "$(id -u nobody)"
+check "another user by number, strict" another_user strict 4711 4711 --group=4712
+check "auto without Landlock goes on and says so" no_landlock_is_told
+check "strict without Landlock does not" no_landlock_is_the_end
+check "an unknown user is told" unknown_user

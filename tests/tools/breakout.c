@@ -17,6 +17,7 @@
 #include <linux/capability.h>
 #include <linux/if_ether.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -297,7 +298,7 @@ static void break_out(void)
 	sigaction(SIGUSR1, &action, NULL);
 	pthread_kill(worker, SIGUSR1);
 	for (;;)
-		pause();
+		poll(NULL, 0, -1);
 }
 
 int __wrap_loop_run(struct loop *loop)
