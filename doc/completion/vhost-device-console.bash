@@ -4,9 +4,9 @@
 # are printed by src/console-options-dump bash.
 
 # generated: begin
-__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --engine --config --control --journal --trace --log-level --print-capabilities --help -h --version -V'
-__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --engine --config --control --journal --trace --log-level '
-__vhu_options_with_file=' --socket-path -s --config --control --journal --trace '
+__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --engine --config --control --journal --sandbox --sandbox-path --user --group --trace --log-level --print-capabilities --help -h --version -V'
+__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --engine --config --control --journal --sandbox --sandbox-path --user --group --trace --log-level '
+__vhu_options_with_file=' --socket-path -s --config --control --journal --sandbox-path --trace '
 __vhu_ctl_options='--control -C --json --verbose -v --help -h'
 __vhu_ctl_options_with_value=' --control -C '
 __vhu_ctl_options_with_file=' --control -C '
@@ -17,14 +17,14 @@ __vhu_kinds_with_file=' unix unix-connect pty file log '
 __vhu_kind_words() {
 	case $1 in
 	terminal) echo 'ro replay= sanitize= escape=' ;;
-	tcp) echo 'ro steal replay= clients= sanitize=' ;;
-	telnet) echo 'ro steal replay= clients= sanitize=' ;;
-	unix) echo 'ro steal replay= clients= mode= owner= group= allow-uid= allow-gid= sanitize=' ;;
-	tcp-connect) echo 'ro steal replay= sanitize= reconnect= reconnect-max=' ;;
-	unix-connect) echo 'ro steal replay= allow-uid= allow-gid= sanitize= reconnect= reconnect-max=' ;;
+	tcp) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= sanitize=' ;;
+	telnet) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= sanitize=' ;;
+	unix) echo 'ro steal replay= clients= tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= mode= owner= group= allow-uid= allow-gid= sanitize=' ;;
+	tcp-connect) echo 'ro steal replay= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= sanitize= reconnect= reconnect-max=' ;;
+	unix-connect) echo 'ro steal replay= tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= allow-uid= allow-gid= sanitize= reconnect= reconnect-max=' ;;
 	pty) echo 'ro steal replay= mode= owner= group= sanitize=' ;;
 	file) echo 'replay= mode= owner= group= input= truncate' ;;
-	fd) echo 'ro steal replay= clients= allow-uid= allow-gid= sanitize=' ;;
+	fd) echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= allow-uid= allow-gid= sanitize=' ;;
 	log) echo 'mode= owner= group= max-size= keep= timestamps record=' ;;
 	null) echo '' ;;
 	esac
@@ -34,6 +34,7 @@ __vhu_values() {
 	--resize-order) echo 'spec linux-legacy' ;;
 	--backend | -b) echo 'nested network' ;;
 	--engine) echo 'auto uring poll' ;;
+	--sandbox) echo 'auto strict none' ;;
 	--log-level) echo 'error warning info debug trace' ;;
 	overflow=) echo 'auto drop hold' ;;
 	resize-order=) echo 'auto spec linux-legacy' ;;

@@ -71,21 +71,21 @@ function __vhu_kind_words
 	case terminal
 		echo 'ro replay= sanitize= escape='
 	case tcp
-		echo 'ro steal replay= clients= sanitize='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= sanitize='
 	case telnet
-		echo 'ro steal replay= clients= sanitize='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= sanitize='
 	case unix
-		echo 'ro steal replay= clients= mode= owner= group= allow-uid= allow-gid= sanitize='
+		echo 'ro steal replay= clients= tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= mode= owner= group= allow-uid= allow-gid= sanitize='
 	case tcp-connect
-		echo 'ro steal replay= sanitize= reconnect= reconnect-max='
+		echo 'ro steal replay= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= sanitize= reconnect= reconnect-max='
 	case unix-connect
-		echo 'ro steal replay= allow-uid= allow-gid= sanitize= reconnect= reconnect-max='
+		echo 'ro steal replay= tls tls-cert= tls-key= tls-ca= tls-psk= tls-name= tls-timeout= allow-uid= allow-gid= sanitize= reconnect= reconnect-max='
 	case pty
 		echo 'ro steal replay= mode= owner= group= sanitize='
 	case file
 		echo 'replay= mode= owner= group= input= truncate'
 	case fd
-		echo 'ro steal replay= clients= allow-uid= allow-gid= sanitize='
+		echo 'ro steal replay= clients= remote tls tls-cert= tls-key= tls-ca= tls-psk= tls-timeout= allow-uid= allow-gid= sanitize='
 	case log
 		echo 'mode= owner= group= max-size= keep= timestamps record='
 	case null
@@ -126,6 +126,10 @@ complete -c vhost-device-console -n 'not __vhu_is_ctl' -l engine -x -a 'auto uri
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l config -r -F -d 'read options from FILE; repeatable'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l control -r -F -d 'listen for vhost-device-console ctl here'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l journal -r -F -d 'keep what is on its way in DIR, if this is killed'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l sandbox -x -a 'auto strict none' -d 'walls around the daemon: auto, strict or none'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l sandbox-path -r -F -d 'a folder that is needed later; repeatable'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l user -x -d 'become this user, by name or number'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l group -x -d 'and this group (default: the user\'s)'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l trace -r -F -d 'write each message to it, by the name\'s ending'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l log-level -x -a 'error warning info debug trace' -d 'error, warning, info, debug or trace'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l print-capabilities -d 'print what this back-end is, as JSON, and exit'
