@@ -244,18 +244,12 @@ static bool may_attach(struct server *s, int fd)
 
 static void take_client(struct server *s, int fd)
 {
-	bool full;
-	int err;
+	bool may = may_attach(s, fd), full = may && !has_room(s);
+	int err = !may ? -EACCES : full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 
-	if (!may_attach(s, fd)) {
-		fd_close(fd);
-		return;
-	}
-	full = !has_room(s);
-	err = full ? -EUSERS : s->hurried ? -ESHUTDOWN : serve(s, fd, NULL);
 	if (err == 0)
 		return;
-	if (!s->hurried)
+	if (may && !s->hurried)
 		attachment_log(&s->base, LOG_LEVEL_WARNING, "a client of %s was turned away: %s",
 			       s->where,
 			       full ? "there are as many as can be served" : strerror(-err));

@@ -48,7 +48,10 @@ enum { DAEMON_EXIT_NO_ENGINE = 3 };
  */
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from);
 
-/* The control socket from a hand-over. */
+/* The control socket, if there is to be one: 0, or -errno and one line in the log. */
+int daemon_open_control(struct daemon *d);
+
+/* The same from a hand-over. */
 void daemon_load_control(struct daemon *d, struct handover_in *in, unsigned int tag);
 
 /* The parts of it. */

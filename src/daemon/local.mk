@@ -33,6 +33,7 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/ctl-options.c \
 	%reldir%/ctl-options.def \
 	%reldir%/ctl-options.h \
+	%reldir%/daemon-control.c \
 	%reldir%/daemon.c \
 	%reldir%/daemon.h \
 	%reldir%/guest-apply.c \

@@ -16,7 +16,7 @@
 #include "daemon/sandbox-violation.h"
 #include "fd.h"
 #include "log.h"
-#include "vhu/backend-postcopy.h"
+#include "vhu/userfaultfd.h"
 
 #define WALL_BIT(ident) BIT(SANDBOX_WALL_##ident)
 
@@ -275,7 +275,7 @@ int sandbox_close(sandbox_threads_fn *each_thread, void *threads)
 		return 0;
 	tzset(); /* the C library looks at its time zone once */
 	if (!sandbox.inherited) {
-		vhu_postcopy_keep_device(vhu_postcopy_device());
+		vhu_userfaultfd_keep_device(vhu_userfaultfd_device());
 		peer_end_lookups();
 	}
 	for (unsigned int i = 0; i < SANDBOX_N_WALLS; i++) {
@@ -303,7 +303,7 @@ void sandbox_save(struct handover_out *out, unsigned int tag)
 	state_begin_group(&out->state, tag);
 	state_put_number(&out->state, TAG_WALLS, sandbox.walls);
 	if (sandbox.walls)
-		handover_put_fd(out, TAG_DEVICE, vhu_postcopy_device());
+		handover_put_fd(out, TAG_DEVICE, vhu_userfaultfd_device());
 	peer_save_lookups(out, TAG_NAMES);
 	state_end(&out->state);
 }
@@ -314,7 +314,7 @@ void sandbox_load(struct handover_in *in, unsigned int tag)
 		return;
 	sandbox.inherited = state_take_number(&in->state, TAG_WALLS, "walls", UINT64_MAX);
 	if (sandbox.inherited) {
-		vhu_postcopy_keep_device(
+		vhu_userfaultfd_keep_device(
 			handover_take_fd(in, TAG_DEVICE, "userfaultfd device", false));
 		peer_end_lookups();
 	}

@@ -11,7 +11,9 @@ noinst_LIBRARIES += %reldir%/libvirtio.a
 	%reldir%/driverq-packed.h \
 	%reldir%/driverq.c \
 	%reldir%/driverq.h \
+	%reldir%/gmem-guard.c \
 	%reldir%/gmem-late.c \
+	%reldir%/gmem-private.h \
 	%reldir%/gmem-text.c \
 	%reldir%/gmem.c \
 	%reldir%/gmem.h \

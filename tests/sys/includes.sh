@@ -17,7 +17,7 @@ group() {
 		echo model ;;
 	vhu/*.def) echo model ;;
 	virtio/features.h | virtio/features.def | virtio/devices.def) echo features ;;
-	virtio/gmem.[ch] | virtio/gmem-*.c | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
+	virtio/gmem*.[ch] | virtio/vring.[ch] | virtio/driverq.[ch]) echo engine ;;
 	virtio/dirtylog.[ch] | virtio/inflight*.[ch] | virtio/iotlb.[ch]) echo engine ;;
 	virtio/packed.[ch] | virtio/driverq-packed.[ch] | virtio/picture*.[ch]) echo engine ;;
 	virtio/virtq*.[ch] | virtio/batch.[ch]) echo virtq ;;
@@ -27,7 +27,7 @@ group() {
 	backends/attachment.h | backends/*.def) echo port ;;
 	backends/*.[ch]) echo backend ;;
 	vhu/conn.[ch]) echo conn ;;
-	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
+	vhu/backend*.[ch] | vhu/userfaultfd.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
 	guest/*.[ch]) echo guest ;;
 	script/*.[ch]) echo script ;;
