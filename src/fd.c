@@ -144,7 +144,7 @@ bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *
 /* seccomp: getpeername getsockname */
 bool fd_leads_to(int fd, int conn_fd)
 {
-	struct sockaddr_un peer, own;
+	struct sockaddr_un peer = { 0 }, own = { 0 };
 	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
 	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&

@@ -94,7 +94,7 @@ static int start_probe(struct upgrade_probe *p, const char *program, char *const
 		       int state_fd, const struct handover_out *out)
 {
 	AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int ends[2];
+	int ends[2] = { -1, -1 };
 	char *variable = NULL;
 	char **env = make_environment(state_fd, true, &variable);
 	int err = 0;

@@ -154,18 +154,18 @@ static int run_crowd(struct crowd *c)
 
 int load_mode_many(struct load_run *run, struct load_figures *ret_figures)
 {
-	struct crowd c;
+	struct crowd c = { .epoll = -1 };
 	int err = load_mode_prime(run, true, false);
 
 	if (err == 0)
 		err = begin(&c, run, ret_figures);
-	if (err < 0)
-		return err;
-	load_figures_begin(run);
-	load_pace_begin(&c.pace, run);
-	err = run_crowd(&c);
-	load_figures_end(run, &c.pace, ret_figures);
-	ret_figures->n_bytes = ret_figures->n_messages * run->shape.chunk;
+	if (err == 0) {
+		load_figures_begin(run);
+		load_pace_begin(&c.pace, run);
+		err = run_crowd(&c);
+		load_figures_end(run, &c.pace, ret_figures);
+		ret_figures->n_bytes = ret_figures->n_messages * run->shape.chunk;
+	}
 	fd_close(c.epoll);
 	free(c.moved_ns);
 	return err;

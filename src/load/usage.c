@@ -98,7 +98,7 @@ static uint64_t since(uint64_t before, uint64_t after)
 static int read_usage(const struct load_meter *meter, struct load_usage *usage)
 {
 	const struct usage_tally *before = &meter->before;
-	struct usage_tally after;
+	struct usage_tally after = { 0 };
 	int err = take_tally(meter, &after);
 
 	if (err == 0)

@@ -270,11 +270,9 @@ static void answer_refusal(struct vhu_backend *b)
 		   vhu_backend_has_protocol(b, VHU_PF_DEVICE_STATE_BIT)) {
 		vhu_msg_put_u64(&b->reply, VHU_DEVICE_STATE_NOFD | VHU_STATE_FAILED);
 		send_reply(b);
-	} else if (b->msg->id == VHU_FE_IOTLB_MSG && b->iotlb) {
-		/* Its own reply is a number that says whether it was done (VU-211). */
-		vhu_msg_put_u64(&b->reply, 1);
-		send_reply(b);
-	} else if (asked && !(desc && vhu_has_own_reply(desc, &b->nego))) {
+	} else if ((b->msg->id == VHU_FE_IOTLB_MSG && b->iotlb) ||
+		   (asked && !(desc && vhu_has_own_reply(desc, &b->nego)))) {
+		/* That one's own reply is a number that says whether it was done, too (VU-211). */
 		vhu_msg_put_u64(&b->reply, 1);
 		send_reply(b);
 	} else {

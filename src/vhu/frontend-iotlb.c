@@ -46,7 +46,7 @@ int vhu_frontend_iotlb_map(struct vhu_frontend *fe, const struct vhu_frontend_tr
 			return vhu_frontend_fail(fe, -EEXIST,
 						 "no two translations of %#llx to %#llx",
 						 (unsigned long long)entry->iova,
-						 (unsigned long long)(entry->iova + entry->size));
+						 (unsigned long long)entry->iova + entry->size);
 	return add_entry(fe, entry);
 }
 

@@ -467,9 +467,8 @@ static void take_chain(struct picture_maker *m, const struct split *s, struct pi
 
 	follow(m, chain);
 	wrong = picture_judge_chain(m, chain);
-	if (is_kept && is_mixed(m, chain))
-		picture_drop_chain(m, chain);
-	else if (wrong && (chain->owner == PICTURE_DRIVER || has_moved(s)))
+	if ((is_kept && is_mixed(m, chain)) ||
+	    (wrong && (chain->owner == PICTURE_DRIVER || has_moved(s))))
 		picture_drop_chain(m, chain);
 	picture_add_chain(m, chain);
 }

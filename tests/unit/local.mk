@@ -387,6 +387,12 @@ unit_tests += %reldir%/test_session_handover
 %canon_reldir%_test_session_handover_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 %canon_reldir%_test_session_handover_LDFLAGS = $(AM_LDFLAGS) $(fail_flags) $(dump_flags)
 
+unit_tests += %reldir%/test_postcopy_scarce
+%canon_reldir%_test_postcopy_scarce_SOURCES = %reldir%/test_postcopy_scarce.c %reldir%/fail_rig.h $(session_rig)
+%canon_reldir%_test_postcopy_scarce_LDADD = $(LIBALL) $(CMOCKA_LIBS) -lpthread
+%canon_reldir%_test_postcopy_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags) -Wl,--wrap=ioctl \
+	-Wl,--wrap=syscall -Wl,--wrap=pthread_create
+
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)

@@ -561,6 +561,7 @@ int case_devstate_mutated(struct trial *t)
 		s.bytes[at] = old;
 		n_taken += taken;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): s has a cleanup attribute */
 	return err < 0 ? err
 		       : trial_remark(t, "%u of %d states with one byte changed are taken", n_taken,
 				      N_MUTATIONS);

@@ -207,7 +207,8 @@ static void put_id(char id[TEXT_LEN], const struct vhu_desc *desc, enum row_kind
 	size_t i;
 
 	for (i = 0; desc->name[i] && i + 1 < sizeof(name); i++)
-		name[i] = desc->name[i] == '_' ? '-' : (char)tolower((unsigned char)desc->name[i]);
+		name[i] =
+			(char)(desc->name[i] == '_' ? '-' : tolower((unsigned char)desc->name[i]));
 	name[i] = '\0';
 	snprintf(id, TEXT_LEN, "vu/row/%.100s/%s", name, kinds[kind].name);
 }

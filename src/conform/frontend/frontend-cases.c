@@ -111,7 +111,7 @@ PRINTF_LIKE(1, 2) static char *text(const char *fmt, ...)
 static char *lower(char *name)
 {
 	for (char *c = name; c && *c; c++)
-		*c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
+		*c = (char)(*c == '_' ? '-' : tolower((unsigned char)*c));
 	return name;
 }
 

@@ -23,7 +23,7 @@ PRINTF_LIKE(2, 3) static void remark(struct result *r, const char *fmt, ...)
 	va_list ap;
 
 	if (len > 0 && len + 3 < sizeof(r->remark)) {
-		strcpy(r->remark + len, "; ");
+		memcpy(r->remark + len, "; ", sizeof("; "));
 		len += 2;
 	}
 	va_start(ap, fmt);

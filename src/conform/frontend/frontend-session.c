@@ -143,7 +143,7 @@ static bool is_settled(const struct frontend_setup *s, const struct played *p)
 	if (p->ran_ns)
 		return quiet > (uint64_t)s->settle_ms &&
 		       ms_since(p->ran_ns) > (uint64_t)s->settle_ms;
-	return played_rings_run(p) && quiet > (uint64_t)(IDLE_FACTOR * s->settle_ms);
+	return played_rings_run(p) && quiet > IDLE_FACTOR * (uint64_t)s->settle_ms;
 }
 
 /* It said less than a good session needs, and no more for far longer than that takes. */
@@ -166,7 +166,7 @@ static bool is_over(const struct frontend_setup *s, const struct played *p)
 	if (went_on && !p->ran_ns && ms_since(p->fault_ns) < 2 * s->run_ms + (uint64_t)s->after_ms)
 		return is_settled(s, p);
 	return ms_since(last) > (uint64_t)s->after_ms ||
-	       ms_since(p->fault_ns) > (uint64_t)(4 * s->after_ms);
+	       ms_since(p->fault_ns) > 4 * (uint64_t)s->after_ms;
 }
 
 /* What the session does of its own accord once rings have run for a while. */
@@ -195,7 +195,8 @@ static void play(struct frontend_setup *s, struct frontend_session *session, str
 		if (p->fault_done ? is_over(s, p)
 				  : is_settled(s, p) && !played_fault_is_running(p->script.fault))
 			break;
-		if (is_stuck(s, p) || ms_since(p->began_ns) > (uint64_t)(s->wait_ms + s->settle_ms))
+		if (is_stuck(s, p) ||
+		    ms_since(p->began_ns) > (uint64_t)s->wait_ms + (uint64_t)s->settle_ms)
 			break;
 	}
 }

@@ -173,7 +173,7 @@ static int take_item(struct composing *p, const struct vhu_shape *shape, size_t 
 	}
 	if (strlen(word) >= sizeof(key))
 		return compose_no_field(p, shape, word);
-	strcpy(key, word);
+	memcpy(key, word, strlen(word) + 1);
 	p->at++;
 	if (top)
 		known = take_header_word(p, key);

@@ -158,8 +158,7 @@ static const char *own_meaning(enum vhu_dir dir, uint32_t id)
 		[VHU_FE_CHECK_DEVICE_STATE] = "0: all of the state has arrived",
 		[VHU_FE_GET_SHMEM_CONFIG] = "the sizes of shared memory regions; 0: there is none",
 		[VHU_FE_GET_VRING_BASE_SKIP_DRAIN] =
-			"the ring is stopped, and requests are left in flight; num is where it "
-			"would go on",
+			"the ring is stopped; requests are left in flight; num: where it goes on",
 	};
 
 	if (dir == VHU_BE)
