@@ -61,5 +61,6 @@ void op_init(struct op *op, struct scope *scope, op_done_fn *done)
 	op->done = done;
 	op->scope = scope;
 	op->state = OP_IDLE;
+	op->apart = false;
 	list_init(&op->link);
 }

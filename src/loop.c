@@ -432,6 +432,8 @@ void loop_hand_over(struct op *op)
 
 	io_uring_prep_rw(r->code, sqe, r->fd, r->addr, r->len, has_offset ? (uint64_t)-1 : 0);
 	sqe->rw_flags = (int)r->flags;
+	if (op->apart)
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
 	loop->n_in_flight++;
 }
