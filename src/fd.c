@@ -141,12 +141,16 @@ bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *
 	return true;
 }
 
-/* seccomp: getpeername getsockname */
+/* seccomp: getpeername getsockname getsockopt */
 bool fd_leads_to(int fd, int conn_fd)
 {
 	struct sockaddr_un peer = { 0 }, own = { 0 };
-	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
+	socklen_t peer_len = sizeof(peer), own_len = sizeof(own), len = sizeof(int);
+	int domain;
 
+	/* A TCP socket's owner could have us wait for its lock in getpeername(). */
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX)
+		return false;
 	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
 	       getsockname(conn_fd, (struct sockaddr *)&own, &own_len) == 0 &&
 	       own.sun_family == AF_UNIX && own_len > offsetof(struct sockaddr_un, sun_path) &&

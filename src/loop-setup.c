@@ -83,13 +83,14 @@ static int setup_ring(struct io_uring *ring, unsigned int cq_entries)
  */
 static int restrict_ring(struct io_uring *ring)
 {
-	struct io_uring_restriction allowed[ARRAY_SIZE(needed_ops) + 1] = {
+	struct io_uring_restriction allowed[ARRAY_SIZE(needed_ops) + 2] = {
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP,
 		  .register_op = IORING_UNREGISTER_RING_FDS },
+		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_ASYNC },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed_ops); i++)
-		allowed[i + 1] = (struct io_uring_restriction){
+		allowed[i + 2] = (struct io_uring_restriction){
 			.opcode = IORING_RESTRICTION_SQE_OP,
 			.sqe_op = (uint8_t)needed_ops[i].opcode,
 		};

@@ -91,6 +91,8 @@ static void uring_begin(struct loop *loop, struct op *op)
 	io_uring_prep_rw(opcodes[r->code], sqe, r->fd, r->addr, r->len,
 			 has_offset ? (uint64_t)-1 : 0);
 	sqe->rw_flags = (int)flags_of(r);
+	if (op->apart)
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
 }
 

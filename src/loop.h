@@ -69,6 +69,8 @@ struct op {
 	struct scope *scope;
 	struct list_node link; /* in scope->armed unless idle */
 	enum op_state state;
+	bool apart; /* its file may make whoever touches it wait: a thread of the kernel's does it
+		     */
 	struct op_request request;
 	struct op_wait wait;
 };

@@ -337,6 +337,7 @@ static void load_ring(struct vhu_backend *b, struct handover_in *in)
 	v->kick_fd = handover_take_fd(in, RING_KICK, "kick", false);
 	v->call_fd = handover_take_fd(in, RING_CALL, "call", false);
 	v->err_fd = handover_take_fd(in, RING_ERR, "error", false);
+	vqio_note_fds(v);
 	nego->num = (uint16_t)state_take_number(r, RING_NEGO_NUM, "size", VRING_MAX_SIZE);
 	vhu_iommu_load_lack(v, r, RING_LACK);
 	if (v->live)

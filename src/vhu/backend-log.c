@@ -69,6 +69,7 @@ int vhu_log_set_signal(struct vhu_backend *b, int fd)
 	s->fd = fd;
 	scope_init(&s->scope, b->loop);
 	op_init(&s->write, &s->scope, write_done);
+	s->write.apart = vqio_fd_can_wait(fd);
 	b->log.signal = s;
 	b->n_open++;
 	return 0;

@@ -227,6 +227,7 @@ static struct vhu_state *state_of(struct vhu_backend *b)
 	t->fd = -1;
 	scope_init(&t->scope, b->loop);
 	op_init(&t->op, &t->scope, moved_some);
+	t->op.apart = true; /* whatever it is */
 	op_init(&t->hang_up, &t->scope, hung_up);
 	b->state = t;
 	b->dev->frozen = frozen;

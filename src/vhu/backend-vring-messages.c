@@ -122,13 +122,28 @@ bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg)
 	return false;
 }
 
+bool vqio_fd_can_wait(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) != 0);
+}
+
+void vqio_note_fds(struct vqio *v)
+{
+	v->kick.apart = vqio_fd_can_wait(v->kick_fd);
+	v->call.apart = vqio_fd_can_wait(v->call_fd);
+	v->err.apart = vqio_fd_can_wait(v->err_fd);
+}
+
 /* Puts the message's descriptor, or -1, in the place of the one there, which nothing uses. */
-static bool replace_fd(struct vhu_backend *b, int *fd, struct vhu_msg *msg)
+static bool replace_fd(struct vhu_backend *b, int *fd, struct op *op, struct vhu_msg *msg)
 {
 	if (!vqio_takes_fd(b, msg))
 		return false;
 	fd_close(*fd);
 	*fd = fdset_take(&msg->fds, 0);
+	op->apart = vqio_fd_can_wait(*fd);
 	return true;
 }
 
@@ -139,7 +154,7 @@ enum vhu_outcome vhu_on_SET_VRING_KICK(struct vhu_backend *b, struct vhu_msg *ms
 	struct vqio *v = ring_of_word(b, msg);
 
 	(void)reply;
-	if (!replace_fd(b, &v->kick_fd, msg))
+	if (!replace_fd(b, &v->kick_fd, &v->kick, msg))
 		return VHU_REFUSED;
 	v->polled = v->kick_fd < 0 && !vhu_backend_has_protocol(b, VHU_PF_INBAND_NOTIFICATIONS_BIT);
 	if (virtq_broken(&v->q.vq) == VIRTQ_FAULT_KICK)
@@ -154,7 +169,7 @@ enum vhu_outcome vhu_on_SET_VRING_CALL(struct vhu_backend *b, struct vhu_msg *ms
 	struct vqio *v = ring_of_word(b, msg);
 
 	(void)reply;
-	if (!replace_fd(b, &v->call_fd, msg))
+	if (!replace_fd(b, &v->call_fd, &v->call, msg))
 		return VHU_REFUSED;
 	/* What the old descriptor was told may never have been read (VU-134). */
 	v->call_again = v->live && v->call_fd >= 0;
@@ -164,8 +179,10 @@ enum vhu_outcome vhu_on_SET_VRING_CALL(struct vhu_backend *b, struct vhu_msg *ms
 enum vhu_outcome vhu_on_SET_VRING_ERR(struct vhu_backend *b, struct vhu_msg *msg,
 				      struct vhu_msg *reply)
 {
+	struct vqio *v = ring_of_word(b, msg);
+
 	(void)reply;
-	return replace_fd(b, &ring_of_word(b, msg)->err_fd, msg) ? VHU_DONE : VHU_REFUSED;
+	return replace_fd(b, &v->err_fd, &v->err, msg) ? VHU_DONE : VHU_REFUSED;
 }
 
 enum vhu_outcome vhu_on_SET_VRING_ENABLE(struct vhu_backend *b, struct vhu_msg *msg,

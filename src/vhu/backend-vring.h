@@ -106,6 +106,15 @@ void vqio_service_now(struct vqio *v);
 bool vqio_takes_fd(struct vhu_backend *b, const struct vhu_msg *msg);
 
 /*
+ * Whether operations on it are to be done apart: all but an eventfd has a lock that its
+ * other users can hold for as long as they like, as by writing from memory that is not there.
+ */
+bool vqio_fd_can_wait(int fd);
+
+/* Its descriptors are others than before: how operations on them are to be done. */
+void vqio_note_fds(struct vqio *v);
+
+/*
  * Where the configured ring lies in the session's memory; false: not there. An
  * area that lacks its translation is asked for before the next one is looked up.
  */

@@ -136,6 +136,11 @@ static void rx_done(struct op *op, int res)
 		header_complete(conn);
 }
 
+void vhu_conn_keep_apart(struct vhu_conn *conn)
+{
+	conn->rx.apart = conn->tx.apart = true;
+}
+
 void vhu_conn_read(struct vhu_conn *conn)
 {
 	if (conn->has_ended || op_armed(&conn->rx) || scope_cancelling(&conn->scope))

@@ -3,9 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -384,6 +391,120 @@ static void state_from_cut_file(struct intruder *in)
 	move_state(in, true, fd);
 	cut_file(fd);
 	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while state is loaded");
+	intruder_leave(in);
+	fd_close(fd);
+}
+
+/* Descriptors that do what nobody expects */
+
+/* A pipe that is being written to from a page that does not come: until then it is locked. */
+struct held_pipe {
+	int fds[2];
+	int uffd; /* -1: it cannot be held here */
+	void *page;
+	pthread_t writer;
+};
+
+static void *write_page(void *arg)
+{
+	const struct held_pipe *h = arg;
+
+	(void)!write(h->fds[1], h->page, GUEST_PAGE);
+	return NULL;
+}
+
+static bool page_is_missing(struct held_pipe *h)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	range.range.start = (uintptr_t)h->page;
+	range.range.len = GUEST_PAGE;
+	return h->uffd >= 0 && ioctl(h->uffd, UFFDIO_API, &api) == 0 &&
+	       ioctl(h->uffd, UFFDIO_REGISTER, &range) == 0;
+}
+
+static void hold(struct held_pipe *h)
+{
+	struct pollfd p;
+
+	h->page =
+		mmap(NULL, GUEST_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pipe2(h->fds, O_CLOEXEC) < 0 || h->page == MAP_FAILED)
+		die("no pipe: %s", strerror(errno));
+	h->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (!page_is_missing(h)) {
+		printf("# without userfaultfd no pipe can be held: these are plain ones\n");
+		h->uffd = fd_close(h->uffd);
+		return;
+	}
+	if (pthread_create(&h->writer, NULL, write_page, h) != 0)
+		die("no thread");
+	p = (struct pollfd){ .fd = h->uffd, .events = POLLIN };
+	if (poll(&p, 1, RUN_WAIT_MS) != 1)
+		die("a pipe's writer does not come to its page");
+}
+
+static void let_go(struct held_pipe *h)
+{
+	struct uffdio_zeropage zero = { .mode = 0 };
+
+	zero.range.start = (uintptr_t)h->page;
+	zero.range.len = GUEST_PAGE;
+	if (h->uffd >= 0) {
+		if (ioctl(h->uffd, UFFDIO_ZEROPAGE, &zero) < 0)
+			die("a page cannot be brought: %s", strerror(errno));
+		pthread_join(h->writer, NULL);
+		fd_close(h->uffd);
+	}
+	munmap(h->page, GUEST_PAGE);
+	fd_close(h->fds[0]);
+	fd_close(h->fds[1]);
+}
+
+/* The session may wait for its end until the pipes are let go, but nobody else for it. */
+static void held_pipes(struct intruder *in)
+{
+	struct held_pipe kick, call;
+
+	hold(&kick);
+	hold(&call);
+	intruder_boot(in);
+	must(&in->fe, vhu_frontend_vring_fd(&in->fe, VHU_FE_SET_VRING_CALL, TX, call.fds[1], true),
+	     "a pipe as call");
+	must(&in->fe, vhu_frontend_vring_fd(&in->fe, VHU_FE_SET_VRING_KICK, RX, kick.fds[0], true),
+	     "a pipe as kick");
+	intruder_offer_output(in, 8, false);
+	intruder_show(in, TX);
+	intruder_kick(in, TX);
+	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while the pipes are held");
+	intruder_leave(in);
+	let_go(&kick);
+	let_go(&call);
+}
+
+static void own_socket(struct intruder *in)
+{
+	const uint8_t half[VHU_HDR_LEN / 2] = { VHU_FE_SET_VRING_KICK };
+
+	intruder_negotiate(in);
+	must(&in->fe, vhu_frontend_send_raw(&in->fe, half, sizeof(half), &in->fe.fd, 1),
+	     "half a message");
+	intruder_leave(in); /* nothing but what the daemon was sent keeps the connection open */
+}
+
+static void semaphore_kick(struct intruder *in)
+{
+	const uint64_t most = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0 || write(fd, &most, sizeof(most)) < 0)
+		die("no semaphore: %s", strerror(errno));
+	intruder_boot(in);
+	must(&in->fe, vhu_frontend_vring_fd(&in->fe, VHU_FE_SET_VRING_KICK, TX, fd, true),
+	     "a kick that is a semaphore");
+	if (vhu_frontend_await_readable(&in->fe, &in->fe.rings[TX].err_fd, 1, RUN_WAIT_MS) < 0)
+		die("a ring whose kick never ends goes on for ever");
 	intruder_leave(in);
 	fd_close(fd);
 }
