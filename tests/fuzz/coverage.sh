@@ -33,8 +33,8 @@ done
 printf '%-10s %-36s %6s %6s %7s\n' target file lines missed reached
 for name in $names; do
 	files=$(sed -n "s/^$name: //p" "$targets")
-	find "$top/tests/fuzz/corpus-$name" "$build/work/$name" -type f 2>/dev/null |
-		LLVM_PROFILE_FILE=$name-%p.profraw xargs -n 2000 "tests/fuzz/fuzz_$name" >/dev/null
+	find "$top/tests/fuzz/corpus-$name" "$build/work/$name" -type f -print0 2>/dev/null |
+		LLVM_PROFILE_FILE=$name-%p.profraw xargs -0 -n 2000 "tests/fuzz/fuzz_$name" >/dev/null
 	"$profdata" merge -o "$name.profdata" "$name"-*.profraw
 	rm -f "$name"-*.profraw
 	for file in $files; do

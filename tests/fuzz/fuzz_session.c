@@ -148,7 +148,7 @@ static void offer_split(struct session *s, size_t ring, uint32_t num, const stru
 	uint16_t avail, head;
 
 	session_load(s, ring + 0x402, &avail, sizeof(avail));
-	head = (uint16_t)(avail * 4u % num);
+	head = (uint16_t)(avail % num);
 	for (unsigned int i = 0; i < n; i++) {
 		uint32_t idx = (head + i) % num;
 

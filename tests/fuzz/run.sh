@@ -27,7 +27,7 @@ fi
 names=$(sed -n 's/^\([a-z]*\):.*/\1/p' "$top/tests/fuzz/targets")
 if [ "$1" != all ]; then
 	if ! echo "$names" | grep -qx -- "$1"; then
-		echo "$0: $1 is no target; there are:" $names >&2
+		echo "$0: $1 is no target; there are: $(echo "$names" | tr '\n' ' ')" >&2
 		exit 2
 	fi
 	names=$1

@@ -67,7 +67,7 @@ static void make_once(struct session *s)
 	const char *why = "";
 
 	signal(SIGPIPE, SIG_IGN);
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(getenv("FUZZ_LOG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR);
 	must(gmem_fault_guard_install() == 0);
 	must(loop_new(256, &s->loop, &why) == 0);
 	make_listener(s);
