@@ -4,9 +4,9 @@
 # are printed by src/console-options-dump bash.
 
 # generated: begin
-__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level --print-capabilities --help -h --version -V'
-__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --trace --log-level '
-__vhu_options_with_file=' --socket-path -s --config --control --journal --trace '
+__vhu_options='--socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --sandbox --sandbox-path --user --group --trace --log-level --print-capabilities --help -h --version -V'
+__vhu_options_with_value=' --socket-path -s --socket-count -c --fd --max-queue-size -q --device --max-ports --resize-order --port --backend -b --tcp-port -p --escape --history --loops --poll-us --config --control --journal --sandbox --sandbox-path --user --group --trace --log-level '
+__vhu_options_with_file=' --socket-path -s --config --control --journal --sandbox-path --trace '
 __vhu_ctl_options='--control -C --json --verbose -v --help -h'
 __vhu_ctl_options_with_value=' --control -C '
 __vhu_ctl_options_with_file=' --control -C '
@@ -33,6 +33,7 @@ __vhu_values() {
 	case $1 in
 	--resize-order) echo 'spec linux-legacy' ;;
 	--backend | -b) echo 'nested network' ;;
+	--sandbox) echo 'auto strict none' ;;
 	--log-level) echo 'error warning info debug trace' ;;
 	overflow=) echo 'auto drop hold' ;;
 	resize-order=) echo 'auto spec linux-legacy' ;;

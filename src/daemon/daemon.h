@@ -45,6 +45,9 @@ struct daemon {
  */
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from);
 
+/* Raises the limit of descriptors as far as setup needs. Returns how many operations it needs. */
+unsigned int daemon_make_room(const struct setup *setup);
+
 /* The control socket from a hand-over. */
 void daemon_load_control(struct daemon *d, struct handover_in *in, unsigned int tag);
 

@@ -27,14 +27,6 @@ struct vhu_postcopy;
  */
 bool vhu_postcopy_works(const char *who);
 
-/*
- * /dev/userfaultfd, for a process that opens no files any more: from then on this
- * descriptor (taken; negative: none) is used. And what is to be kept: the one
- * that is, or a new one, the caller's; negative if it is not to be had.
- */
-void vhu_postcopy_keep_device(int fd);
-int vhu_postcopy_device(void);
-
 /* Whether SET_MEM_TABLE is answered by a table now. */
 bool vhu_postcopy_listens(const struct vhu_backend *b);
 

@@ -44,6 +44,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-postcopy.h \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
+	%reldir%/backend-userfault.c \
+	%reldir%/backend-userfault.h \
 	%reldir%/backend-vring-messages.c \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \

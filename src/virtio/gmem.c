@@ -64,7 +64,6 @@ static void registry_add(struct gmem_region *region)
 	pthread_mutex_unlock(&fault_lock);
 }
 
-/* seccomp: sched_yield */
 static void registry_remove(struct gmem_region *region)
 {
 	struct gmem_region **at = &fault_regions;
@@ -75,7 +74,7 @@ static void registry_remove(struct gmem_region *region)
 	__atomic_store_n(at, region->next, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&fault_lock);
 	while (__atomic_load_n(&n_fault_walks, __ATOMIC_SEQ_CST) > 0)
-		sched_yield();
+		sched_yield(); /* seccomp: sched_yield */
 }
 
 /* Checks of the numbers alone; *ret_file_end is where the region ends in its file. */
@@ -96,12 +95,11 @@ static enum gmem_result desc_check(const struct gmem_desc *desc, uint64_t *ret_f
 }
 
 /* The unit in which fd's file is mapped: its huge page size, or the page size. */
-/* seccomp: fstatfs */
 static bool file_page_size(int fd, uint64_t *ret_size)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) < 0)
+	if (fstatfs(fd, &fs) < 0) /* seccomp: fstatfs */
 		return false;
 	if (fs.f_type == HUGETLBFS_MAGIC && is_power_of_two((uint64_t)fs.f_bsize))
 		*ret_size = (uint64_t)fs.f_bsize;
@@ -111,7 +109,6 @@ static bool file_page_size(int fd, uint64_t *ret_size)
 }
 
 /* Fills host, map and map_len of region, whose desc has been checked and prot is set. */
-/* seccomp: fstat newfstatat mmap madvise munmap */
 static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t file_end)
 {
 	const struct gmem_desc *desc = &region->desc;
@@ -119,7 +116,7 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	uint64_t page;
 	uint64_t lead;
 	uint64_t len;
-	void *map;
+	void *map; /* seccomp: fstat newfstatat mmap madvise munmap */
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !file_page_size(fd, &page))
 		return GMEM_MAP_FAILED;
@@ -140,7 +137,6 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	return GMEM_OK;
 }
 
-/* seccomp: fcntl:F_DUPFD_CLOEXEC */
 static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int prot,
 				   struct gmem_region **ret_region)
 {
@@ -163,7 +159,7 @@ static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int pro
 		return result;
 	}
 	region->fd = prot & PROT_WRITE ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
-	registry_add(region);
+	registry_add(region); /* seccomp: fcntl:F_DUPFD_CLOEXEC */
 	*ret_region = region;
 	return GMEM_OK;
 }
@@ -536,7 +532,6 @@ bool gmem_user_window_at(const struct gmem *mem, uint64_t user_addr, struct gmem
 }
 
 /* Only mmap() and stores: safe in a handler. True when the fault is dealt with. */
-/* seccomp: mmap madvise rt_sigaction tgkill */
 static bool fault_repair(uintptr_t addr)
 {
 	struct gmem_region *r = __atomic_load_n(&fault_regions, __ATOMIC_SEQ_CST);
@@ -570,8 +565,8 @@ static void fault_handler(int sig, siginfo_t *info, void *context)
 	repaired = info->si_code > 0 && fault_repair((uintptr_t)info->si_addr);
 	__atomic_sub_fetch(&n_fault_walks, 1, __ATOMIC_SEQ_CST);
 	if (!repaired) {
-		sigaction(sig, &guard_before, NULL);
-		raise(sig); /* delivered when this handler returns */
+		sigaction(sig, &guard_before, NULL); /* seccomp: rt_sigaction tgkill */
+		raise(sig);			     /* delivered when this handler returns */
 	}
 	errno = saved_errno;
 }
