@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,17 +16,6 @@
 #include "log.h"
 #include "systemd.h"
 #include "virtio/gmem.h"
-
-/* Operations armed at once, for the size of the queues, and descriptors: the usual case. */
-enum {
-	OPS_PER_DEVICE = 40,
-	OPS_PER_QUEUE = 4,
-	OPS_PER_PORT = 8,
-	FDS_PER_DEVICE = 52,
-	FDS_PER_QUEUE = 3,
-	FDS_PER_PORT = 64,
-	QUEUES_WITH_FDS = 256, /* a message with a descriptor names no later one */
-};
 
 /* The end: front-ends, then what clients still have to read, then all. */
 
@@ -223,14 +211,6 @@ static int start_device(struct daemon *d, struct device_spec *spec, struct guest
 	int fd = -1;
 
 	*ret_guest = NULL;
-	if (spec->options.socket) {
-		int err = sandbox_permits_socket(spec->options.socket, ret_why, why_cap);
-
-		if (err < 0) {
-			device_spec_free(spec);
-			return err;
-		}
-	}
 	if (spec->options.fd) {
 		fd = inherited_socket(spec->options.fd, ret_why, why_cap);
 		if (fd < 0) {
@@ -395,11 +375,6 @@ static int open_all(struct daemon *d)
 	return err;
 }
 
-static int in_each_thread(void *places, int (*fn)(void *arg), void *arg)
-{
-	return places_in_each_thread(places, fn, arg);
-}
-
 /* After the terminal, whose handlers take what is not for the guard. */
 static int guard_memory(void)
 {
@@ -437,7 +412,7 @@ static int begin(struct daemon *d, struct upgrade_from *from)
 	if (err == 0)
 		err = guard_memory();
 	if (err == 0)
-		err = sandbox_close(in_each_thread, d->places);
+		err = sandbox_close(d->places);
 	if (err == 0 && from)
 		upgrade_go_on(d, from);
 	return err;
@@ -474,37 +449,6 @@ static int run(struct daemon *d, struct upgrade_from *from)
 	return serve(d) < 0 || err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Rings bring descriptors, clients too; the usual soft limit is for small programs. */
-/* seccomp(start): prlimit64 */
-static void raise_fd_limit(uint64_t n_fds)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= n_fds)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void count_needs(const struct setup *setup, unsigned int *ret_n_ops, uint64_t *ret_n_fds)
-{
-	unsigned int n_ops = 0;
-	uint64_t n_fds = 0;
-
-	for (const struct list_node *node = setup->devices.next; node != &setup->devices;
-	     node = node->next) {
-		const struct device_spec *spec = list_entry(node, const struct device_spec, link);
-		unsigned int n_ports = (unsigned int)spec->options.max_ports;
-		unsigned int n_queues = CONSOLE_N_QUEUES(n_ports);
-
-		n_ops += OPS_PER_DEVICE + OPS_PER_QUEUE * n_queues + OPS_PER_PORT * n_ports;
-		n_fds += FDS_PER_DEVICE + FDS_PER_QUEUE * min_u64(n_queues, QUEUES_WITH_FDS) +
-			 FDS_PER_PORT * n_ports;
-	}
-	*ret_n_ops = n_ops;
-	*ret_n_fds = n_fds;
-}
-
 static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why)
 {
 	int err = loop_new(n_ops, &d->loop, ret_why);
@@ -515,25 +459,18 @@ static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why
 	return places_new(d, &events, n_ops, &d->places, ret_why);
 }
 
-static int begin_sandbox(const struct setup *setup)
-{
-	return sandbox_begin(setup, setup->control || systemd_find_fd("control", 0) >= 0);
-}
-
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from)
 {
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
 	int ret = EXIT_FAILURE, err;
 	unsigned int n_ops;
 	const char *why;
-	uint64_t n_fds;
 
 	list_init(&d.guests);
 	list_init(&d.leaving);
 	list_init(&d.wanted);
-	count_needs(setup, &n_ops, &n_fds);
-	raise_fd_limit(n_fds);
-	if (begin_sandbox(setup) == 0 && open_signals(&d) == 0 &&
+	n_ops = daemon_make_room(setup);
+	if (sandbox_begin(setup) == 0 && open_signals(&d) == 0 &&
 	    daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		err = open_loops(&d, n_ops, &why);
 		if (err == 0)

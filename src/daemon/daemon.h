@@ -48,6 +48,9 @@ enum { DAEMON_EXIT_NO_ENGINE = 3 };
  */
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from);
 
+/* Raises the limit of descriptors as far as setup needs. Returns how many operations it needs. */
+unsigned int daemon_make_room(const struct setup *setup);
+
 /* The control socket, if there is to be one: 0, or -errno and one line in the log. */
 int daemon_open_control(struct daemon *d);
 

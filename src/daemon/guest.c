@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/guest-private.h"
+#include "daemon/sandbox.h"
 #include "fd.h"
 #include "log.h"
 #include "virtio/console-journal.h"
@@ -103,7 +104,9 @@ static int open_socket(const struct device_words *o, char *ret_why, size_t why_c
 		.group = o->group,
 	};
 
-	return attachment_unix_socket(&options, o->socket, ret_why, why_cap);
+	int err = sandbox_permits_socket(o->socket, ret_why, why_cap);
+
+	return err < 0 ? err : attachment_unix_socket(&options, o->socket, ret_why, why_cap);
 }
 
 /* The file of a socket that nobody has begun to serve; the name of an abstract one is no file. */

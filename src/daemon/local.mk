@@ -46,6 +46,7 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/places.c \
 	%reldir%/places.h \
 	%reldir%/reload.c \
+	%reldir%/room.c \
 	%reldir%/sandbox-descriptors.c \
 	%reldir%/sandbox-descriptors.h \
 	%reldir%/sandbox-groups.def \

@@ -104,15 +104,19 @@ const char *sandbox_privileges_missing(void)
 	return NULL;
 }
 
+static bool has_none(void)
+{
+	return capng_get_caps_process() == 0 &&
+	       capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE;
+}
+
 int sandbox_privileges_drop(void)
 {
+	if (has_none())
+		return 0; /* whoever started us may have forbidden the call */
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-		return -EPERM;
-	/* Of use to those only who start programs with privileges, which nobody does any more. */
-	if (capng_get_caps_process() != 0)
-		return -EPERM;
-	return capng_have_capabilities(CAPNG_SELECT_CAPS) == CAPNG_NONE ? 0 : -EPERM;
+	capng_apply(CAPNG_SELECT_CAPS);
+	return has_none() ? 0 : -EPERM;
 }
 
 /* While it is allowed; later it does not matter, as nothing is gained by execve() any more. */

@@ -16,7 +16,8 @@
 #include "daemon/sandbox-violation.h"
 #include "fd.h"
 #include "log.h"
-#include "vhu/userfaultfd.h"
+#include "systemd.h"
+#include "vhu/backend-userfault.h"
 
 #define WALL_BIT(ident) BIT(SANDBOX_WALL_##ident)
 
@@ -196,8 +197,9 @@ static bool begin_inherited(const struct setup *setup, bool control)
 	return true;
 }
 
-int sandbox_begin(const struct setup *setup, bool control)
+int sandbox_begin(const struct setup *setup)
 {
+	bool control = setup->control || systemd_find_fd("control", 0) >= 0;
 	int err = 0;
 
 	sandbox.mode = (enum sandbox_mode)setup->options.sandbox;
@@ -230,32 +232,27 @@ static int enter_in_thread(void *arg)
 	return sandbox_landlock_enter(*(const int *)arg);
 }
 
-struct threads {
-	sandbox_threads_fn *each;
-	void *arg;
-};
-
 /* In this thread and all others. */
-static int in_all(const struct threads *t, int (*fn)(void *arg), void *arg)
+static int in_all(struct places *places, int (*fn)(void *arg), void *arg)
 {
 	int err = fn(arg);
 
-	return err < 0 ? err : t->each(t->arg, fn, arg);
+	return err < 0 ? err : places_in_each_thread(places, fn, arg);
 }
 
-static int put_up(enum sandbox_wall wall, const struct threads *t)
+static int put_up(enum sandbox_wall wall, struct places *places)
 {
 	AUTO_FD int rules = -1;
 
 	switch (wall) {
 	case SANDBOX_WALL_privileges:
-		return in_all(t, freeze_in_thread, NULL);
+		return in_all(places, freeze_in_thread, NULL);
 	case SANDBOX_WALL_capabilities:
-		return in_all(t, drop_in_thread, NULL);
+		return in_all(places, drop_in_thread, NULL);
 	case SANDBOX_WALL_files:
 		sandbox_needs_of_descriptors(&sandbox.needs);
 		rules = sandbox_landlock_make(&sandbox.needs);
-		return rules < 0 ? rules : in_all(t, enter_in_thread, &rules);
+		return rules < 0 ? rules : in_all(places, enter_in_thread, &rules);
 	case SANDBOX_WALL_calls:
 		return sandbox_seccomp_enter(&sandbox.needs);
 	case SANDBOX_WALL_descriptors:
@@ -266,16 +263,15 @@ static int put_up(enum sandbox_wall wall, const struct threads *t)
 }
 
 /* In the order of the list: each makes no call that the one before it has forbidden. */
-int sandbox_close(sandbox_threads_fn *each_thread, void *threads)
+int sandbox_close(struct places *places)
 {
-	const struct threads t = { .each = each_thread, .arg = threads };
 	const uint64_t enough = sandbox.mode == SANDBOX_STRICT ? 0 : sandbox.inherited;
 
 	if (sandbox.mode == SANDBOX_NONE)
 		return 0;
 	tzset(); /* the C library looks at its time zone once */
 	if (!sandbox.inherited) {
-		vhu_userfaultfd_keep_device(vhu_userfaultfd_device());
+		vhu_userfault_keep_device(vhu_userfault_device());
 		peer_end_lookups();
 	}
 	for (unsigned int i = 0; i < SANDBOX_N_WALLS; i++) {
@@ -283,7 +279,7 @@ int sandbox_close(sandbox_threads_fn *each_thread, void *threads)
 
 		if (!(sandbox.planned & BIT(i)) || (enough & BIT(i)))
 			continue;
-		err = put_up((enum sandbox_wall)i, &t);
+		err = put_up((enum sandbox_wall)i, places);
 		if (err < 0)
 			err = failed((enum sandbox_wall)i, err);
 		if (err < 0)
@@ -303,7 +299,7 @@ void sandbox_save(struct handover_out *out, unsigned int tag)
 	state_begin_group(&out->state, tag);
 	state_put_number(&out->state, TAG_WALLS, sandbox.walls);
 	if (sandbox.walls)
-		handover_put_fd(out, TAG_DEVICE, vhu_userfaultfd_device());
+		handover_put_fd(out, TAG_DEVICE, vhu_userfault_device());
 	peer_save_lookups(out, TAG_NAMES);
 	state_end(&out->state);
 }
@@ -314,7 +310,7 @@ void sandbox_load(struct handover_in *in, unsigned int tag)
 		return;
 	sandbox.inherited = state_take_number(&in->state, TAG_WALLS, "walls", UINT64_MAX);
 	if (sandbox.inherited) {
-		vhu_userfaultfd_keep_device(
+		vhu_userfault_keep_device(
 			handover_take_fd(in, TAG_DEVICE, "userfaultfd device", false));
 		peer_end_lookups();
 	}

@@ -11,6 +11,7 @@
 #define VHU_DAEMON_SANDBOX_H
 
 #include "backends/attachment.h"
+#include "daemon/places.h"
 #include "daemon/setup.h"
 
 /* Order of the words of --sandbox. */
@@ -24,20 +25,16 @@ enum sandbox_wall {
 	SANDBOX_N_WALLS,
 };
 
-/* Calls fn(fn_arg) in every other thread, and returns the first -errno of theirs. */
-typedef int sandbox_threads_fn(void *threads, int (*fn)(void *fn_arg), void *fn_arg);
-
 /*
  * Looks at what the setup will need, closes descriptors that it does not name, and takes another
  * user's place, with what is needed to open sockets and files still allowed.
- * control: there is a control socket, by which anything can be attached.
  * Before anything is open, and before there are threads. 0, or -errno and
  * one line in the log, as when a wall is missing in strict mode.
  */
-int sandbox_begin(const struct setup *setup, bool control);
+int sandbox_begin(const struct setup *setup);
 
-/* Closes the walls when all is open. 0, or -errno and one line in the log. */
-int sandbox_close(sandbox_threads_fn *each_thread, void *threads);
+/* Closes the walls when all is open, in all threads of places. 0, or -errno and one line in the log. */
+int sandbox_close(struct places *places);
 
 /* For whoever goes on in our place, within these walls: loaded before sandbox_begin(). */
 void sandbox_save(struct handover_out *out, unsigned int tag);

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "vhu/backend-userfault.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
-#include "vhu/userfaultfd.h"
 
 enum {
 	FETCH_PAGE = 4096,
@@ -66,23 +66,6 @@ struct vhu_postcopy {
 	struct op done;
 	uint64_t n_done;
 };
-
-/*
- * One for faults of user mode alone (UFFD_USER_MODE_ONLY) would be had by
- * everybody, but the kernel copies to and from guest memory for us as well.
- */
-bool vhu_postcopy_works(const char *who)
-{
-	int fd = vhu_userfaultfd_open();
-
-	if (fd < 0) {
-		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
-			  strerror(-fd));
-		return false;
-	}
-	fd_close(fd);
-	return true;
-}
 
 /* Regions whose pages may be missing */
 
@@ -505,7 +488,7 @@ static int open_for_two(struct vhu_postcopy *pc)
 	int theirs;
 
 	end(pc, true);
-	pc->fd = vhu_userfaultfd_open();
+	pc->fd = vhu_userfault_open();
 	if (pc->fd < 0)
 		return pc->fd;
 	theirs = fcntl(pc->fd, F_DUPFD_CLOEXEC, 0);

@@ -42,10 +42,10 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-mem.c \
 	%reldir%/backend-postcopy.c \
 	%reldir%/backend-postcopy.h \
-	%reldir%/userfaultfd.c \
-	%reldir%/userfaultfd.h \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
+	%reldir%/backend-userfault.c \
+	%reldir%/backend-userfault.h \
 	%reldir%/backend-vring-messages.c \
 	%reldir%/backend-vring.c \
 	%reldir%/backend-vring.h \

@@ -48,12 +48,11 @@ static enum gmem_result desc_check(const struct gmem_desc *desc, uint64_t *ret_f
 }
 
 /* The unit in which fd's file is mapped: its huge page size, or the page size. */
-/* seccomp: fstatfs */
 static bool file_page_size(int fd, uint64_t *ret_size)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) < 0)
+	if (fstatfs(fd, &fs) < 0) /* seccomp: fstatfs */
 		return false;
 	if (fs.f_type == HUGETLBFS_MAGIC && is_power_of_two((uint64_t)fs.f_bsize))
 		*ret_size = (uint64_t)fs.f_bsize;
@@ -63,7 +62,6 @@ static bool file_page_size(int fd, uint64_t *ret_size)
 }
 
 /* Fills host, map and map_len of region, whose desc has been checked and prot is set. */
-/* seccomp: fstat newfstatat mmap madvise munmap */
 static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t file_end)
 {
 	const struct gmem_desc *desc = &region->desc;
@@ -71,7 +69,7 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	uint64_t page;
 	uint64_t lead;
 	uint64_t len;
-	void *map;
+	void *map; /* seccomp: fstat newfstatat mmap madvise munmap */
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !file_page_size(fd, &page))
 		return GMEM_MAP_FAILED;
@@ -92,7 +90,6 @@ static enum gmem_result region_mmap(struct gmem_region *region, int fd, uint64_t
 	return GMEM_OK;
 }
 
-/* seccomp: fcntl:F_DUPFD_CLOEXEC */
 static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int prot,
 				   struct gmem_region **ret_region)
 {
@@ -115,7 +112,7 @@ static enum gmem_result map_region(const struct gmem_desc *desc, int fd, int pro
 		return result;
 	}
 	region->fd = prot & PROT_WRITE ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
-	gmem_guard_add(region);
+	gmem_guard_add(region); /* seccomp: fcntl:F_DUPFD_CLOEXEC */
 	*ret_region = region;
 	return GMEM_OK;
 }

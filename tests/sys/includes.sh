@@ -27,7 +27,7 @@ group() {
 	backends/attachment.h | backends/*.def) echo port ;;
 	backends/*.[ch]) echo backend ;;
 	vhu/conn.[ch]) echo conn ;;
-	vhu/backend*.[ch] | vhu/userfaultfd.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
+	vhu/backend*.[ch] | vhu/quiesce.[ch] | vhu/server.[ch]) echo vhu-backend ;;
 	vhu/frontend*.[ch]) echo vhu-frontend ;;
 	guest/*.[ch]) echo guest ;;
 	script/*.[ch]) echo script ;;

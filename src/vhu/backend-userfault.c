@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "vhu/userfaultfd.h"
+#include "vhu/backend-userfault.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base.h"
 #include "fd.h"
+#include "log.h"
+#include "vhu/backend-postcopy.h"
 
 /* seccomp: userfaultfd */
 static int open_plain(void)
@@ -33,13 +36,13 @@ static int open_device_file(void)
 	return fd < 0 ? -errno : fd;
 }
 
-void vhu_userfaultfd_keep_device(int fd)
+void vhu_userfault_keep_device(int fd)
 {
 	device.kept = true;
 	device.fd = fd;
 }
 
-int vhu_userfaultfd_device(void)
+int vhu_userfault_device(void)
 {
 	return device.kept ? device.fd : open_device_file();
 }
@@ -62,7 +65,7 @@ static int open_device(void)
 }
 
 /* seccomp: ioctl:UFFDIO_API */
-int vhu_userfaultfd_open(void)
+int vhu_userfault_open(void)
 {
 	const uint64_t needed = UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MISSING_HUGETLBFS;
 	struct uffdio_api api = { .api = UFFD_API };
@@ -81,4 +84,21 @@ int vhu_userfaultfd_open(void)
 		return fd;
 	fd_close(fd);
 	return err;
+}
+
+/*
+ * One for faults of user mode alone (UFFD_USER_MODE_ONLY) would be had by
+ * everybody, but the kernel copies to and from guest memory for us as well.
+ */
+bool vhu_postcopy_works(const char *who)
+{
+	int fd = vhu_userfault_open();
+
+	if (fd < 0) {
+		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
+			  strerror(-fd));
+		return false;
+	}
+	fd_close(fd);
+	return true;
 }
