@@ -366,6 +366,11 @@ unit_tests += %reldir%/test_console_ports
 %canon_reldir%_test_console_ports_SOURCES = %reldir%/test_console_ports.c %reldir%/console_rig.h
 %canon_reldir%_test_console_ports_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_console_journal
+%canon_reldir%_test_console_journal_SOURCES = %reldir%/test_console_journal.c %reldir%/fail_rig.h
+%canon_reldir%_test_console_journal_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
+%canon_reldir%_test_console_journal_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
+
 unit_tests += %reldir%/test_console_state
 %canon_reldir%_test_console_state_LDADD = $(LIBDEVICE) $(CMOCKA_LIBS)
 
@@ -392,6 +397,11 @@ unit_tests += %reldir%/test_postcopy_scarce
 %canon_reldir%_test_postcopy_scarce_LDADD = $(LIBALL) $(CMOCKA_LIBS) -lpthread
 %canon_reldir%_test_postcopy_scarce_LDFLAGS = $(AM_LDFLAGS) $(fail_flags) -Wl,--wrap=ioctl \
 	-Wl,--wrap=syscall -Wl,--wrap=pthread_create
+
+unit_tests += %reldir%/test_vhu_server
+%canon_reldir%_test_vhu_server_SOURCES = %reldir%/test_vhu_server.c %reldir%/fail_rig.h $(session_rig)
+%canon_reldir%_test_vhu_server_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+%canon_reldir%_test_vhu_server_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
 
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)

@@ -135,6 +135,7 @@ static void invalidate_when_inside_leaves_both_ends(void **state)
 	assert_none(tlb, 0x2fff);
 	assert_at(tlb, 0x3000, 0xb000, RW);
 	assert_true(iotlb_knows(tlb, 0x2800, 0x801));
+	assert_true(iotlb_knows(tlb, 0x2800, UINT64_MAX)); /* to the last address */
 	assert_false(iotlb_knows(tlb, 0x2800, 0x800));
 	/* Past the end: to the end of all addresses. */
 	iotlb_invalidate(tlb, 0x1800, UINT64_MAX);

@@ -122,6 +122,21 @@ static void chains_when_left_by_an_earlier_device_go_along(void **state)
 	}
 }
 
+/* VU-174: by then it makes no sense any more; nobody else is harmed. */
+static void chain_when_left_and_changed_breaks_its_ring(void **state)
+{
+	struct chain chain;
+	uint16_t heads[5];
+
+	(void)state;
+	begin(RIG_V1);
+	leave_three(heads);
+	assert_int_equal(rig_pop(&rig).head, heads[0]);
+	rig_desc(&rig, heads[2], RIG_NOWHERE, 8, 0, 0);
+	assert_int_equal(virtq_pop(&rig.device, &chain), POP_BROKEN);
+	end();
+}
+
 static void ring_when_it_holds_chains_cannot_go(void **state)
 {
 	struct handover_out out;
@@ -270,6 +285,7 @@ static void mark_when_it_is_of_another_time_touches_nothing(void **state)
 
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(chains_when_left_by_an_earlier_device_go_along),
+	UNIT_TEST(chain_when_left_and_changed_breaks_its_ring),
 	UNIT_TEST(ring_when_it_holds_chains_cannot_go),
 	UNIT_TEST(ring_when_its_record_was_replaced_cannot_go),
 	UNIT_TEST(ring_without_its_record_is_refused),
