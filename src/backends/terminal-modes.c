@@ -16,11 +16,16 @@ static const int fatal_signals[] = { SIGSEGV, SIGABRT, SIGILL,	SIGFPE,	 SIGBUS, 
 				     SIGTRAP, SIGXCPU, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF,
 				     SIGUSR1, SIGUSR2, SIGPWR,	SIGIO };
 
-/* A crash: the terminal first, then whatever the signal does by itself. */
-static void restore_and_die(int signo)
+void terminal_modes_restore(void)
 {
 	if (raw_tty >= 0)
 		tcsetattr(raw_tty, TCSANOW, &cooked_modes);
+}
+
+/* A crash: the terminal first, then whatever the signal does by itself. */
+static void restore_and_die(int signo)
+{
+	terminal_modes_restore();
 	raise(signo); /* the handler is reset already; this is delivered on return */
 }
 

@@ -7,26 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/terminal-modes.h"
+#include "daemon/last-resort.h"
+#include "daemon/needs.h"
 #include "fd.h"
 #include "log.h"
 #include "systemd.h"
 #include "virtio/gmem.h"
-
-/* Operations armed at once, for the size of the queues, and descriptors: the usual case. */
-enum {
-	OPS_PER_DEVICE = 40,
-	OPS_PER_QUEUE = 4,
-	OPS_PER_PORT = 8,
-	FDS_PER_DEVICE = 52,
-	FDS_PER_QUEUE = 3,
-	FDS_PER_PORT = 64,
-	QUEUES_WITH_FDS = 256, /* a message with a descriptor names no later one */
-};
 
 /* The end: front-ends, then what clients still have to read, then all. */
 
@@ -105,6 +96,7 @@ void daemon_end(struct daemon *d)
 	if (d->ending)
 		return;
 	d->ending = true;
+	daemon_end_in_time(d);
 	systemd_notify("STOPPING=1");
 	d->n_open = 1;
 	if (d->control) {
@@ -460,10 +452,16 @@ static int open_all(struct daemon *d)
 	return err;
 }
 
-/* After the terminal, whose handlers take what is not for the guard. */
+/*
+ * The handlers of a terminal take what is not for the guard, also of one that is
+ * attached later.
+ */
 static int guard_memory(void)
 {
-	int err = gmem_fault_guard_install();
+	int err;
+
+	terminal_modes_guard();
+	err = gmem_fault_guard_install();
 
 	return err < 0 ? log_errno(LOG_LEVEL_ERROR, NULL, err, "cannot guard shared memory") : 0;
 }
@@ -532,36 +530,6 @@ static int run(struct daemon *d, struct upgrade_from *from)
 	return serve(d) < 0 || err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* Rings bring descriptors, clients too; the usual soft limit is for small programs. */
-static void raise_fd_limit(uint64_t n_fds)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= n_fds)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void count_needs(const struct setup *setup, unsigned int *ret_n_ops, uint64_t *ret_n_fds)
-{
-	unsigned int n_ops = 0;
-	uint64_t n_fds = 0;
-
-	for (const struct list_node *node = setup->devices.next; node != &setup->devices;
-	     node = node->next) {
-		const struct device_spec *spec = list_entry(node, const struct device_spec, link);
-		unsigned int n_ports = (unsigned int)spec->options.max_ports;
-		unsigned int n_queues = CONSOLE_N_QUEUES(n_ports);
-
-		n_ops += OPS_PER_DEVICE + OPS_PER_QUEUE * n_queues + OPS_PER_PORT * n_ports;
-		n_fds += FDS_PER_DEVICE + FDS_PER_QUEUE * min_u64(n_queues, QUEUES_WITH_FDS) +
-			 FDS_PER_PORT * n_ports;
-	}
-	*ret_n_ops = n_ops;
-	*ret_n_fds = n_fds;
-}
-
 static int open_loops(struct daemon *d, unsigned int n_ops, const char **ret_why)
 {
 	int err = loop_new(n_ops, &d->loop, ret_why);
@@ -583,8 +551,8 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 	list_init(&d.guests);
 	list_init(&d.leaving);
 	list_init(&d.wanted);
-	count_needs(setup, &n_ops, &n_fds);
-	raise_fd_limit(n_fds);
+	daemon_count_needs(setup, &n_ops, &n_fds);
+	daemon_raise_fd_limit(n_fds);
 	if (open_signals(&d) == 0 && daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		if (open_loops(&d, n_ops, &why) == 0)
 			ret = run(&d, from);

@@ -34,6 +34,7 @@ struct daemon {
 	bool reloading;	   /* what was has not gone yet */
 	bool reload_again; /* asked for meanwhile */
 	struct scope scope;
+	struct timer last_resort; /* of the end */
 	struct op signal;
 	int signal_fd;
 	struct signalfd_siginfo siginfo;

@@ -34,6 +34,10 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/ctl-options.def \
 	%reldir%/ctl-options.h \
 	%reldir%/daemon.c \
+	%reldir%/last-resort.c \
+	%reldir%/last-resort.h \
+	%reldir%/needs.c \
+	%reldir%/needs.h \
 	%reldir%/daemon.h \
 	%reldir%/guest-apply.c \
 	%reldir%/guest-journal.c \

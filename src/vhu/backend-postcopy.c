@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "vhu/backend-userfault.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
@@ -65,70 +66,6 @@ struct vhu_postcopy {
 	struct op done;
 	uint64_t n_done;
 };
-
-/* What there is of userfaultfd */
-
-static int open_plain(void)
-{
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* For those who may not use the call, where an administrator has let them use the device. */
-static int open_device(void)
-{
-#ifdef USERFAULTFD_IOC_NEW
-	AUTO_FD int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	int fd;
-
-	if (device < 0)
-		return -errno;
-	fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-#else
-	return -ENOSYS;
-#endif
-}
-
-/* A userfaultfd for shared memory, or -errno. */
-static int open_userfaultfd(void)
-{
-	const uint64_t needed = UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MISSING_HUGETLBFS;
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = open_plain();
-	int err = 0;
-
-	if (fd == -EPERM)
-		fd = open_device();
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, UFFDIO_API, &api) < 0)
-		err = -errno;
-	else if ((api.features & needed) != needed)
-		err = -ENOTSUP;
-	if (err == 0)
-		return fd;
-	fd_close(fd);
-	return err;
-}
-
-/*
- * One for faults of user mode alone (UFFD_USER_MODE_ONLY) would be had by
- * everybody, but the kernel copies to and from guest memory for us as well.
- */
-bool vhu_postcopy_works(const char *who)
-{
-	int fd = open_userfaultfd();
-
-	if (fd < 0) {
-		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
-			  strerror(-fd));
-		return false;
-	}
-	fd_close(fd);
-	return true;
-}
 
 /* Regions whose pages may be missing */
 
@@ -537,7 +474,7 @@ static int open_for_two(struct vhu_postcopy *pc)
 	int theirs;
 
 	end(pc, true);
-	pc->fd = open_userfaultfd();
+	pc->fd = vhu_userfault_open();
 	if (pc->fd < 0)
 		return pc->fd;
 	theirs = fcntl(pc->fd, F_DUPFD_CLOEXEC, 0);

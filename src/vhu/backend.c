@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "vhu/backend-userfault.h"
 #include "vhu/codec.h"
 #include "vhu/format.h"
 #include "virtio/features.h"
@@ -402,6 +403,10 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 		snprintf(why, sizeof(why), "expected that %s [%s: %s]", vhu_rule_text(rule),
 			 vhu_rule_name(rule), vhu_rule_ref(rule));
 		vhu_backend_close(b, LOG_LEVEL_WARNING, why);
+	} else if (err == -EMFILE) {
+		vhu_backend_close(b, LOG_LEVEL_ERROR,
+				  "descriptors of its message were lost: this process may have no "
+				  "more of them (LimitNOFILE=)");
 	} else if (err < 0 && err != -ECONNRESET) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING, strerror(-err));
 	} else {
