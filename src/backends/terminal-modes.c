@@ -16,12 +16,18 @@ static const int fatal_signals[] = { SIGSEGV, SIGABRT, SIGILL,	SIGFPE,	 SIGBUS, 
 				     SIGTRAP, SIGXCPU, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF,
 				     SIGUSR1, SIGUSR2, SIGPWR,	SIGIO };
 
-/* A crash: the terminal first, then whatever the signal does by itself. */
-/* seccomp(terminals): ioctl:TCSETS rt_sigaction tgkill gettid getpid */
-static void restore_and_die(int signo)
+/* seccomp(terminals): ioctl:TCSETS */
+void terminal_modes_restore(void)
 {
 	if (raw_tty >= 0)
 		tcsetattr(raw_tty, TCSANOW, &cooked_modes);
+}
+
+/* A crash: the terminal first, then whatever the signal does by itself. */
+/* seccomp(terminals): rt_sigaction tgkill gettid getpid */
+static void restore_and_die(int signo)
+{
+	terminal_modes_restore();
 	raise(signo); /* the handler is reset already; this is delivered on return */
 }
 

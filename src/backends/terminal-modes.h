@@ -11,6 +11,9 @@ struct termios *terminal_modes_cooked(void);
 /* The terminal that is raw from now on; -1: none. */
 void terminal_modes_raw(int tty);
 
+/* Puts the modes back if a terminal is raw. */
+void terminal_modes_restore(void);
+
 /* From now on a crash puts the modes back, then does what it does by itself. */
 void terminal_modes_guard(void);
 

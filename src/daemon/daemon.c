@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backends/terminal-modes.h"
+#include "daemon/last-resort.h"
+#include "daemon/needs.h"
 #include "daemon/sandbox.h"
 #include "fd.h"
 #include "log.h"
@@ -94,6 +97,7 @@ void daemon_end(struct daemon *d)
 	if (d->ending)
 		return;
 	d->ending = true;
+	daemon_end_in_time(d);
 	systemd_notify("STOPPING=1");
 	d->n_open = 1;
 	if (d->control) {
@@ -375,10 +379,16 @@ static int open_all(struct daemon *d)
 	return err;
 }
 
-/* After the terminal, whose handlers take what is not for the guard. */
+/*
+ * The handlers of a terminal take what is not for the guard, also of one that is
+ * attached later.
+ */
 static int guard_memory(void)
 {
-	int err = gmem_fault_guard_install();
+	int err;
+
+	terminal_modes_guard();
+	err = gmem_fault_guard_install();
 
 	return err < 0 ? log_errno(LOG_LEVEL_ERROR, NULL, err, "cannot guard shared memory") : 0;
 }
@@ -464,12 +474,14 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 	struct daemon d = { .argc = argc, .argv = argv, .setup = setup, .signal_fd = -1 };
 	int ret = EXIT_FAILURE, err;
 	unsigned int n_ops;
+	uint64_t n_fds;
 	const char *why;
 
 	list_init(&d.guests);
 	list_init(&d.leaving);
 	list_init(&d.wanted);
-	n_ops = daemon_make_room(setup);
+	daemon_count_needs(setup, &n_ops, &n_fds);
+	daemon_raise_fd_limit(n_fds);
 	if (sandbox_begin(setup) == 0 && open_signals(&d) == 0 &&
 	    daemon_trace_open(setup->options.trace, &d.trace) == 0) {
 		err = open_loops(&d, n_ops, &why);

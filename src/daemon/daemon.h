@@ -34,6 +34,7 @@ struct daemon {
 	bool reloading;	   /* what was has not gone yet */
 	bool reload_again; /* asked for meanwhile */
 	struct scope scope;
+	struct timer last_resort; /* of the end */
 	struct op signal;
 	int signal_fd;
 	struct signalfd_siginfo siginfo;
@@ -47,9 +48,6 @@ enum { DAEMON_EXIT_NO_ENGINE = 3 };
  * from. Returns the exit status.
  */
 int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *from);
-
-/* Raises the limit of descriptors as far as setup needs. Returns how many operations it needs. */
-unsigned int daemon_make_room(const struct setup *setup);
 
 /* The control socket, if there is to be one: 0, or -errno and one line in the log. */
 int daemon_open_control(struct daemon *d);

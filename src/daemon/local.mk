@@ -35,6 +35,10 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/ctl-options.h \
 	%reldir%/daemon-control.c \
 	%reldir%/daemon.c \
+	%reldir%/last-resort.c \
+	%reldir%/last-resort.h \
+	%reldir%/needs.c \
+	%reldir%/needs.h \
 	%reldir%/daemon.h \
 	%reldir%/guest-apply.c \
 	%reldir%/guest-journal.c \
@@ -46,7 +50,6 @@ noinst_LIBRARIES += %reldir%/libdaemon.a
 	%reldir%/places.c \
 	%reldir%/places.h \
 	%reldir%/reload.c \
-	%reldir%/room.c \
 	%reldir%/sandbox-descriptors.c \
 	%reldir%/sandbox-descriptors.h \
 	%reldir%/sandbox-groups.def \

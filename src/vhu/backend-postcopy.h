@@ -21,12 +21,6 @@ struct vhu_backend;
 struct vqio;
 struct vhu_postcopy;
 
-/*
- * Whether this process may have faults of shared memory served, its own and
- * those that the kernel makes for it (VU-178).
- */
-bool vhu_postcopy_works(const char *who);
-
 /* Whether SET_MEM_TABLE is answered by a table now. */
 bool vhu_postcopy_listens(const struct vhu_backend *b);
 

@@ -86,19 +86,38 @@ int vhu_userfault_open(void)
 	return err;
 }
 
+static int probe(void)
+{
+	int fd = vhu_userfault_open();
+
+	if (fd < 0)
+		return fd;
+	fd_close(fd);
+	return 0;
+}
+
+/* That there was no room for one says nothing about the next time. */
+static bool is_final(int err)
+{
+	return err != -EMFILE && err != -ENFILE && err != -ENOMEM;
+}
+
 /*
  * One for faults of user mode alone (UFFD_USER_MODE_ONLY) would be had by
  * everybody, but the kernel copies to and from guest memory for us as well.
  */
 bool vhu_postcopy_works(const char *who)
 {
-	int fd = vhu_userfault_open();
+	static int known = 1; /* what was found, once for all sessions; 1: nothing yet */
+	int err = __atomic_load_n(&known, __ATOMIC_RELAXED);
 
-	if (fd < 0) {
-		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
-			  strerror(-fd));
-		return false;
+	if (err == 1) {
+		err = probe();
+		if (is_final(err))
+			__atomic_store_n(&known, err, __ATOMIC_RELAXED);
 	}
-	fd_close(fd);
-	return true;
+	if (err < 0)
+		log_debug(who, "no postcopy: userfaultfd for the kernel's faults: %s",
+			  strerror(-err));
+	return err == 0;
 }

@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "vhu/backend-userfault.h"
 #include "vhu/codec.h"
 #include "vhu/format.h"
 #include "virtio/features.h"
@@ -387,6 +388,10 @@ static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)
 	} else if (err == -ELOOP) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING,
 				  "a descriptor leads to this very socket: expected another one");
+	} else if (err == -EMFILE) {
+		vhu_backend_close(b, LOG_LEVEL_ERROR,
+				  "descriptors of its message were lost: this process may have no "
+				  "more of them (LimitNOFILE=)");
 	} else if (err < 0 && err != -ECONNRESET) {
 		vhu_backend_close(b, LOG_LEVEL_WARNING, strerror(-err));
 	} else {

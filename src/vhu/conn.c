@@ -98,6 +98,17 @@ static bool brings_our_socket(const struct vhu_conn *conn)
 	return false;
 }
 
+/* There was room for more in the message: then it is this process that has none left. */
+static void fds_cut(struct vhu_conn *conn, bool first)
+{
+	if (!first)
+		end(conn, 0, VHU_RULE_FDS_PLACE);
+	else if (conn->msg.fds.n_fds < FDSET_MAX)
+		end(conn, -EMFILE, VHU_OK);
+	else
+		end(conn, 0, VHU_RULE_FDS_TOO_MANY);
+}
+
 static void rx_done(struct op *op, int res)
 {
 	struct vhu_conn *conn = container_of(op, struct vhu_conn, rx);
@@ -124,7 +135,7 @@ static void rx_done(struct op *op, int res)
 		return;
 	}
 	if (conn->rx_hdr.msg_flags & MSG_CTRUNC) {
-		end(conn, 0, first ? VHU_RULE_FDS_TOO_MANY : VHU_RULE_FDS_PLACE);
+		fds_cut(conn, first);
 		return;
 	}
 	conn->rx_got += (size_t)res;

@@ -51,9 +51,9 @@ struct vhu_conn_ops {
 	void (*sent)(struct vhu_conn *conn);
 
 	/*
-	 * The other end is gone (err 0), the socket failed (err < 0) or was sent
-	 * over itself (-ELOOP), or framing broke a rule (rule != VHU_OK). Nothing
-	 * more comes; close it.
+	 * The other end is gone (err 0), the socket failed (err < 0) or was sent over
+	 * itself (-ELOOP), descriptors found no room in this process (-EMFILE), or
+	 * framing broke a rule (rule != VHU_OK). Nothing more comes; close it.
 	 */
 	void (*ended)(struct vhu_conn *conn, int err, enum vhu_rule rule);
 };

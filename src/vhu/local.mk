@@ -42,6 +42,8 @@ noinst_LIBRARIES += %reldir%/libvhu.a
 	%reldir%/backend-mem.c \
 	%reldir%/backend-postcopy.c \
 	%reldir%/backend-postcopy.h \
+	%reldir%/backend-userfault.c \
+	%reldir%/backend-userfault.h \
 	%reldir%/backend-state.c \
 	%reldir%/backend-state.h \
 	%reldir%/backend-userfault.c \

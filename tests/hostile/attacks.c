@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "attacks.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -481,6 +484,76 @@ static void held_pipes(struct intruder *in)
 	intruder_leave(in);
 	let_go(&kick);
 	let_go(&call);
+}
+
+/* Whether a thread of that process, the kernel's included, sleeps and cannot be woken. */
+static bool is_stuck(pid_t pid)
+{
+	char path[64], line[256] = "";
+	const struct dirent *entry;
+	bool stuck = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && !stuck && (entry = readdir(dir))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", pid, entry->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(line, sizeof(line), f) && strrchr(line, ')'))
+			stuck = strrchr(line, ')')[2] == 'D';
+		if (f)
+			fclose(f);
+	}
+	if (dir)
+		closedir(dir);
+	return stuck;
+}
+
+static void await_stuck(pid_t pid)
+{
+	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
+
+	while (!is_stuck(pid)) {
+		if (monotonic_ms() > deadline)
+			die("the daemon's operation on a held pipe does not wait for it");
+		poll(NULL, 0, 1);
+	}
+}
+
+static void await_words(const struct run_daemon *d, const char *words)
+{
+	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
+	long at = 0;
+
+	while (!daemon_said(d, words, &at)) {
+		if (waitpid(d->pid, NULL, WNOHANG) == d->pid)
+			die("the daemon ends, and an operation of its is held up: expected a word");
+		if (monotonic_ms() > deadline)
+			die("the daemon does not end, nor say why");
+		poll(NULL, 0, 1);
+	}
+}
+
+void attack_end(struct run_daemon *d, struct intruder *in)
+{
+	struct held_pipe kick;
+	int status;
+
+	hold(&kick);
+	intruder_boot(in);
+	must(&in->fe, vhu_frontend_vring_fd(&in->fe, VHU_FE_SET_VRING_KICK, TX, kick.fds[0], true),
+	     "a pipe as kick");
+	if (kick.uffd >= 0)
+		await_stuck(d->pid);
+	kill(d->pid, SIGTERM);
+	if (kick.uffd >= 0)
+		await_words(d, "the end has not come");
+	let_go(&kick);
+	if (waitpid(d->pid, &status, 0) != d->pid || !WIFEXITED(status))
+		die("the daemon has ended with status 0x%x", status);
+	intruder_leave(in);
 }
 
 static void own_socket(struct intruder *in)

@@ -13,4 +13,10 @@ struct attack {
 /* The rows of attacks.def; the end has no text. */
 extern const struct attack attacks[];
 
+/*
+ * The daemon is asked to end while an operation on the intruder's descriptor cannot be
+ * taken back. It says so in time. Its process is over when this returns.
+ */
+void attack_end(struct run_daemon *d, struct intruder *in);
+
 #endif

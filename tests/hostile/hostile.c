@@ -123,6 +123,19 @@ static void conform(void)
 	point("%u hostile cases of vhu-conform", n);
 }
 
+static void end_held_up(void)
+{
+	struct run_daemon d = { .program = t.daemon.program };
+	struct intruder in;
+
+	guests_start(&d, 1, false);
+	guests_intruder(&d, &in);
+	attack_end(&d, &in);
+	daemon_forget(&d);
+	t.n_tried++;
+	point("an operation that cannot be taken back holds up the end no longer than it may");
+}
+
 static void run(void)
 {
 	guests_start(&t.daemon, t.crowd.n, false);
@@ -135,6 +148,8 @@ static void run(void)
 		conform();
 	crowd_end(&t.crowd);
 	daemon_signal(&t.daemon, SIGTERM);
+	if (!t.only || strcmp(t.only, "end") == 0)
+		end_held_up();
 	point("%u guests, and what they and their clients have sent", t.crowd.n);
 	printf("# seed %" PRIu64
 	       ": attacks tried %u, survived %u; guests %u; bytes compared %" PRIu64 "; lost 0\n",

@@ -273,6 +273,13 @@ void daemon_signal(struct run_daemon *d, int signo)
 	d->pid = 0;
 }
 
+void daemon_forget(struct run_daemon *d)
+{
+	note_running(d, false);
+	d->pid = 0;
+	daemon_remove(d);
+}
+
 void daemon_kill(struct run_daemon *d)
 {
 	daemon_signal(d, SIGKILL);

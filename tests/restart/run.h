@@ -47,6 +47,9 @@ struct run_daemon {
 	pid_t pid;		  /* 0: it does not run */
 };
 
+/* It has been waited for: its folder goes, too. */
+void daemon_forget(struct run_daemon *d);
+
 /* Its folder and the names in it. */
 void daemon_make(struct run_daemon *d, const char *name);
 void daemon_remove(struct run_daemon *d);

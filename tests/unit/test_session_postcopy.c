@@ -10,6 +10,7 @@
 
 #include "move_rig.h"
 
+#include "vhu/backend-userfault.h"
 #include "vhu/frontend-postcopy.h"
 
 enum { PAGE = 4096, TEXT_LEN = 3 * PAGE + 100 };
