@@ -312,6 +312,10 @@ unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_handover
+%canon_reldir%_test_session_handover_SOURCES = %reldir%/test_session_handover.c $(session_rig)
+%canon_reldir%_test_session_handover_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_inflight
 %canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
 %canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
