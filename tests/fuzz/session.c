@@ -129,12 +129,16 @@ static void make_device(struct session *s, uint8_t how)
 			port_join(port, &s->clients[i], &client_ops, &options);
 	}
 	s->iommu = how & 1;
+	s->is_heard = how & 64;
 }
 
 static struct vhu_backend_options options_of(struct session *s)
 {
 	return (struct vhu_backend_options){
-		.who = "fuzz", .max_queue_size = QUEUE_MAX, .iommu = s->iommu, .ear = &s->ear
+		.who = "fuzz",
+		.max_queue_size = QUEUE_MAX,
+		.iommu = s->iommu,
+		.ear = s->is_heard ? &s->ear : NULL,
 	};
 }
 

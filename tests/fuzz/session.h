@@ -59,7 +59,7 @@ struct session {
 	struct console con;
 	struct port ports[SESSION_PORTS];
 	struct port_client clients[SESSION_PORTS];
-	bool joined[SESSION_PORTS], iommu;
+	bool joined[SESSION_PORTS], iommu, is_heard;
 	struct vhu_backend *b;
 	struct vhu_ear ear;
 

@@ -431,6 +431,10 @@ unit_tests += %reldir%/test_session_framing
 %canon_reldir%_test_session_framing_SOURCES = %reldir%/test_session_framing.c $(session_rig)
 %canon_reldir%_test_session_framing_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_session_handover_all
+%canon_reldir%_test_session_handover_all_SOURCES = %reldir%/test_session_handover_all.c $(session_rig)
+%canon_reldir%_test_session_handover_all_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_inflight
 %canon_reldir%_test_session_inflight_SOURCES = %reldir%/test_session_inflight.c $(session_rig)
 %canon_reldir%_test_session_inflight_LDADD = $(LIBALL) $(CMOCKA_LIBS)
