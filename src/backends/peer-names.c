@@ -98,13 +98,15 @@ static int next_entry(FILE *file, bool group, char *buf, const char **ret_name,
 static int ask_file(bool group, const char *name, unsigned int *ret_id, bool *ret_found)
 {
 	FILE *file = fopen(group ? GROUPS : USERS, "re");
-	char *buf = malloc(ENTRY_SIZE);
-	const char *found;
-	unsigned int id;
-	int err = 0;
+	const char *found = "";
+	unsigned int id = 0;
+	char *buf;
+	int err;
 
-	if (!file || !buf)
-		err = errno;
+	if (!file)
+		return errno == ENOENT ? 0 : errno;
+	buf = malloc(ENTRY_SIZE);
+	err = buf ? 0 : ENOMEM;
 	while (err == 0 && !*ret_found) {
 		err = next_entry(file, group, buf, &found, &id);
 		*ret_found = err == 0 && strcmp(found, name) == 0;
@@ -112,9 +114,8 @@ static int ask_file(bool group, const char *name, unsigned int *ret_id, bool *re
 	if (*ret_found)
 		*ret_id = id;
 	free(buf);
-	if (file)
-		fclose(file);
-	return err == ENOENT ? 0 : err; /* its end is told like that, too */
+	fclose(file);
+	return err == ENOENT ? 0 : err; /* the end of the file */
 }
 
 /* What was found before. */
