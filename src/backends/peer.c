@@ -87,7 +87,7 @@ static const char *words_of(const struct peer_rules *rules)
 
 bool peer_admitted(const struct peer_rules *rules, int fd, char *ret_why, size_t why_cap)
 {
-	struct peer peer;
+	struct peer peer = { .pid = 0 };
 	bool allowed;
 	int err;
 

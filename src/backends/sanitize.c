@@ -35,7 +35,7 @@ static void hold(struct filter *f, uint8_t c)
 
 static void begin(struct filter *f, enum phase phase)
 {
-	f->s->phase = phase;
+	f->s->phase = (uint8_t)phase;
 	f->s->n_held = 0;
 	f->s->dropped = false;
 	f->s->n_string = 0;

@@ -138,8 +138,26 @@ wrong_names_are_refused() {
 		[ ! -e "$tmp/x" ]
 }
 
+# Who passed a connected socket, or a file, has let it in already.
+what_cannot_be_asked_is_refused() {
+	"$daemon" --device "fd=5,allow-uid=$alice" --port console,null 5<"$0" 2>"$tmp/err" </dev/null
+	[ $? -ne 0 ] && said "$tmp/err" 'fd=5 is no Unix socket that listens' || return 1
+	"$daemon" --device "socket=$tmp/x" --port "console,fd:5,allow-uid=$alice" 5<"$0" \
+		2>"$tmp/err" </dev/null
+	[ $? -ne 0 ] && said "$tmp/err" 'descriptor 5 is no Unix socket that listens' &&
+		[ ! -e "$tmp/x" ]
+}
+
+# A name that was not written before is found while the daemon serves, or is not.
+attached_by_ctl_with_names() {
+	"$daemon" ctl -C "$VHU_CONTROL" attach console0/1 "unix:$tmp/u9,mode=0666,allow-uid=daemon" &&
+		! "$daemon" ctl -C "$VHU_CONTROL" attach console0/1 "unix:$tmp/u8,allow-uid=no-such-user" \
+			2>"$tmp/err" && said "$tmp/err" 'no user "no-such-user" in /etc/passwd'
+}
+
 said=words
-plan 10
+plan 12
+check "where nobody can be asked, rules are refused" what_cannot_be_asked_is_refused
 check "a name that nobody has is refused" wrong_names_are_refused
 write_config $alice
 start_daemon 1 --config "$tmp/conf" || exit 1
@@ -150,6 +168,7 @@ check "a group counts, also a supplementary one" groups_count_also_supplementary
 check "root is not on the list unless written there" root_is_no_exception
 check "the control socket is for those who are listed" control_is_for_the_listed
 check "a server of another user is given nothing" strangers_that_listen_get_nothing
+check "names may come with ctl" attached_by_ctl_with_names
 check "an upgrade changes nothing of this" all_as_before_after_an_upgrade
 check "other words for front-ends count after a reload" other_words_after_a_reload_count
 end_daemon

@@ -43,16 +43,9 @@ static void end(void)
 /* Text with a sequence every few bytes, some of which pass. */
 static void make_output(uint8_t *out, size_t len)
 {
-	static const char *const pieces[] = { "\x1b[31m",
-					      "\x1b[6n",
-					      "\x1b]0;title\a",
-					      "words ",
-					      "\xe2\x82\xac",
-					      "\x1b[?1000h",
-					      "\r\n",
-					      "\xc2\x9b"
-					      "5n",
-					      "\x1b[2J",
+	static const char *const pieces[] = { "\x1b[31m",      "\x1b[6n",      "\x1b]0;title\a",
+					      "words ",	       "\xe2\x82\xac", "\x1b[?1000h",
+					      "\r\n",	       "\xc2\x9b[5n",  "\x1b[2J",
 					      "\x1bPq#0\x1b\\" };
 	size_t at = 0;
 
