@@ -381,6 +381,9 @@ unit_tests += %reldir%/test_console_options
 unit_tests += %reldir%/test_setup
 %canon_reldir%_test_setup_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_sandbox_needs
+%canon_reldir%_test_sandbox_needs_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = src/daemon/libsetup.a $(LIBBASE) $(CMOCKA_LIBS)
 
