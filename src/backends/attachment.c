@@ -154,8 +154,11 @@ int attachment_set_owner(const struct attachment_options *o, const char *path, i
 	if (err == 0)
 		err = change_file(o, fd, uid, gid);
 	if (err < 0)
-		snprintf(ret_why, why_cap, "cannot set mode or owner of %s: %s", path,
-			 strerror(-err));
+		snprintf(ret_why, why_cap, "cannot set mode or owner of %s: %s%s", path,
+			 strerror(-err),
+			 err == -EPERM ? " (it takes a privilege that this process does not have, "
+					 "or has given up)"
+				       : "");
 	return err;
 }
 

@@ -113,7 +113,8 @@ static int open_at(const struct outfile_target *t, char *ret_why, size_t why_cap
 		return fail(t->path, "open", -errno, ret_why, why_cap);
 	if (o->mode.set || o->owner || o->group) {
 		err = attachment_set_owner(o, t->path, fd, ret_why, why_cap);
-		if (err < 0)
+		/* The privilege may be gone since the first one: a log goes on without. */
+		if (err < 0 && !(t->is_new && err == -EPERM))
 			return err;
 	}
 	return fd_take(&fd);

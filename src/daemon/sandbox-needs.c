@@ -158,12 +158,12 @@ static void add_open_one(struct sandbox_needs *n, const struct attachment_option
 		n->groups |= GROUP_BIT(terminals);
 		break;
 	case ATTACHMENT_log_file:
+	case ATTACHMENT_file: /* it is opened anew at SIGHUP */
 		n->groups |= GROUP_BIT(open) | owners_of(o);
 		add_folder_of(n, o->address, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_FILES);
 		break;
 	case ATTACHMENT_tcp_server:
 	case ATTACHMENT_telnet_server:
-	case ATTACHMENT_file:
 	case ATTACHMENT_null:
 	case ATTACHMENT_N_KINDS:
 		break;
@@ -207,9 +207,6 @@ void sandbox_needs_of_attachment(struct sandbox_needs *n, const struct attachmen
 		add_terminals(n);
 		break;
 	case ATTACHMENT_file:
-		n->groups |= GROUP_BIT(open);
-		add_folder_of(n, o->address, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_FILES);
-		break;
 	case ATTACHMENT_log_file:
 	case ATTACHMENT_tcp_connect:
 	case ATTACHMENT_unix_connect:

@@ -263,6 +263,18 @@ another_user() {
 		[ "$daemon_status" -eq 0 ] && [ ! -e "$tmp/user/d" ] && [ "$(stat -c %g "$tmp/user/log.1")" = 0 ]
 }
 
+# A log that was given to another user while that was possible goes on when it is not.
+log_of_another() {
+	rm -rf "$tmp/run/logs"
+	mkdir "$tmp/run/logs"
+	start_daemon 1 -s "$tmp/run/s" --sandbox "$1" \
+		--port "0,console,log:$tmp/run/logs/log,max-size=4K,owner=nobody" || return 1
+	[ "$(stat -c %U "$tmp/run/logs/log")" = nobody ] &&
+		"$vhu_guest" --socket "$tmp/run/s0" seq 3000 2>"$tmp/guest" &&
+		wait_for 10 test -e "$tmp/run/logs/log.2" && end_daemon && ls -l "$tmp/run/logs" &&
+		said "$tmp/run/logs/log" '^3000'
+}
+
 # What is missing is said: an older kernel, as far as this call goes.
 without() {
 	number=$1
@@ -296,7 +308,7 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 20
+plan 22
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
@@ -316,6 +328,8 @@ check "attachments within the walls and outside (strict)" attachments strict
 check "strict: a reload brings no other kind" reload_brings_no_kind
 check "another user by name" another_user auto nobody "$(id -u nobody)"
 check "another user by number, strict" another_user strict 4711 4711 --group=4712
+check "a log of another user goes on (auto)" log_of_another auto
+check "a log of another user goes on (strict)" log_of_another strict
 check "auto without Landlock goes on and says so" no_landlock_is_told
 check "strict without Landlock does not" no_landlock_is_the_end
 check "an unknown user is told" unknown_user

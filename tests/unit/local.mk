@@ -510,6 +510,9 @@ unit_tests += %reldir%/test_spec_allow
 unit_tests += %reldir%/test_reach
 %canon_reldir%_test_reach_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_sandbox_needs
+%canon_reldir%_test_sandbox_needs_LDADD = $(LIBDAEMON) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_spec
 %canon_reldir%_test_spec_LDADD = $(LIBSETUP) $(CMOCKA_LIBS)
 
