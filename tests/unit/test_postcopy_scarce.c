@@ -11,6 +11,7 @@
 
 #include "fail_rig.h"
 #include "vhu/backend-postcopy.h"
+#include "vhu/backend-userfault.h"
 #include "vhu/frontend-migrate.h"
 #include "vhu/frontend-postcopy.h"
 
