@@ -55,6 +55,22 @@ static inline bool range_within(uint64_t addr, uint64_t len, uint64_t base, uint
 	return addr >= base && off <= size && len <= size - off;
 }
 
+/* Little-endian numbers among private bytes, wherever they lie. */
+static inline uint16_t get_le16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static inline uint32_t get_le32(const uint8_t *at)
+{
+	return get_le16(at) | (uint32_t)get_le16(at + 2) << 16;
+}
+
+static inline uint64_t get_le64(const uint8_t *at)
+{
+	return get_le32(at) | (uint64_t)get_le32(at + 4) << 32;
+}
+
 /*
  * Shared memory, little-endian (virtio 1.x, "Split Virtqueues"). Each load is
  * one access of the named width; the value is used from a local afterwards.

@@ -26,30 +26,6 @@ static uint64_t checksum(const uint8_t *buf, size_t len)
 	return sum;
 }
 
-static uint16_t get16(const uint8_t *at)
-{
-	uint16_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le16toh(v);
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	uint32_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le32toh(v);
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	uint64_t v;
-
-	memcpy(&v, at, sizeof(v));
-	return le64toh(v);
-}
-
 /* Writing */
 
 static bool grow(struct state_writer *w, size_t len)
@@ -215,15 +191,15 @@ static void check_envelope(struct state_reader *r, size_t len, uint32_t kind, ui
 {
 	if (len < STATE_HEADER_LEN + STATE_CHECK_LEN || memcmp(r->buf, magic, sizeof(magic)) != 0) {
 		state_fail(r, "this is no state of ours: expected \"vhustate\" and a header");
-	} else if (get32(r->buf + 8) != kind) {
+	} else if (get_le32(r->buf + 8) != kind) {
 		state_fail(r, "a state of another thing: expected kind 0x%x, found 0x%x", kind,
-			   get32(r->buf + 8));
+			   get_le32(r->buf + 8));
 	} else if (checksum(r->buf, len - STATE_CHECK_LEN) !=
-		   get64(r->buf + len - STATE_CHECK_LEN)) {
+		   get_le64(r->buf + len - STATE_CHECK_LEN)) {
 		state_fail(r, "cut off or changed: expected the checksum to be that of %zu bytes",
 			   len - STATE_CHECK_LEN);
-	} else if (get32(r->buf + 12) < 1 || get32(r->buf + 12) > max_version) {
-		state_fail(r, "version %u: expected 1 to %u", get32(r->buf + 12), max_version);
+	} else if (get_le32(r->buf + 12) < 1 || get_le32(r->buf + 12) > max_version) {
+		state_fail(r, "version %u: expected 1 to %u", get_le32(r->buf + 12), max_version);
 	}
 }
 
@@ -234,7 +210,7 @@ void state_reader_init(struct state_reader *r, const void *buf, size_t len, uint
 	check_envelope(r, len, kind, max_version);
 	if (r->failed)
 		return;
-	r->version = get32(r->buf + 12);
+	r->version = get_le32(r->buf + 12);
 	r->at = STATE_HEADER_LEN;
 	r->end[0] = len - STATE_CHECK_LEN;
 }
@@ -254,15 +230,15 @@ static bool look(struct state_reader *r, struct field *ret)
 
 	if (r->failed || left == 0)
 		return false;
-	if (left < STATE_FIELD_LEN || get32(at + 4) > left - STATE_FIELD_LEN) {
+	if (left < STATE_FIELD_LEN || get_le32(at + 4) > left - STATE_FIELD_LEN) {
 		state_fail(r, "a field ends past what it is in: expected %zu bytes at most", left);
 		return false;
 	}
 	*ret = (struct field){
-		.tag = get16(at),
+		.tag = get_le16(at),
 		.type = at[2],
 		.required = at[3] & FLAG_REQUIRED,
-		.len = get32(at + 4),
+		.len = get_le32(at + 4),
 	};
 	return true;
 }
@@ -314,13 +290,13 @@ uint64_t state_take_number(struct state_reader *r, unsigned int tag, const char 
 
 	if (!bytes)
 		return 0;
-	if (get64(bytes) > max) {
+	if (get_le64(bytes) > max) {
 		state_fail(r, "%s is %llu: expected %llu at most", name,
-			   (unsigned long long)get64(bytes), (unsigned long long)max);
+			   (unsigned long long)get_le64(bytes), (unsigned long long)max);
 		return 0;
 	}
 	pass(r, &f);
-	return get64(bytes);
+	return get_le64(bytes);
 }
 
 bool state_take_flag(struct state_reader *r, unsigned int tag, const char *name)

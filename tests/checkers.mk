@@ -108,9 +108,10 @@ coverage:
 
 check-coverage: $(unit_tests) $(bin_PROGRAMS) $(check_PROGRAMS)
 	find . -name '*.gcda' -exec rm -f {} +
-	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
-		TESTS='$(filter-out %/test_client% %/test_connect,$(unit_tests)) $(coverage_scripts)'
-	@top_srcdir='$(abs_top_srcdir)' $(SHELL) $(top_srcdir)/tests/coverage.sh judge
+	@status=0; UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
+		TESTS='$(filter-out %/test_client% %/test_connect,$(unit_tests)) $(coverage_scripts)' || \
+		status=1; \
+	top_srcdir='$(abs_top_srcdir)' $(SHELL) $(top_srcdir)/tests/coverage.sh judge && exit $$status
 else
 coverage check-coverage:
 	@echo "$@: configure with --enable-coverage first"; exit 1

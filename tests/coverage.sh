@@ -73,12 +73,14 @@ judge() {
 		if (!i) { print "coverage-why: no reason: " $0; bad++; next }
 		split(substr($0, 1, i - 1), at, " ")
 		place = at[1] SUBSEP at[2]
+		either = substr($0, i + 2) ~ /^sometimes:/
 		next
 	}
 	FILENAME != "-" && /^\t/ {
 		row = place SUBSEP trimmed($0)
 		if (row in given) { print "coverage-why: twice: " at[1] " " at[2] ": " trimmed($0); bad++ }
 		given[row] = 1
+		if (either) may[row] = 1
 		next
 	}
 	FILENAME != "-" { next }
@@ -86,13 +88,14 @@ judge() {
 	$1 != file { file = $1; fn = "-" }
 	# A function begins in the first column, and a declaration ends on its line.
 	$4 ~ /^[A-Za-z_].*\(/ && $4 !~ /;$/ {
-		fn = $4; sub(/\(.*/, "", fn); sub(/.*[ *]/, "", fn)
+		fn = $4; sub(/^__attribute__\(\([^ ]*\)\) /, "", fn)
+		sub(/\(.*/, "", fn); sub(/.*[ *]/, "", fn)
 	}
 	$3 == "-" { next }
 	{ split($1, part, "/"); folder = part[1] "/" part[2]; total[folder]++ }
-	$3 == "reached" { got[folder]++; next }
+	{ row = $1 SUBSEP fn SUBSEP trimmed($4) }
+	$3 == "reached" { got[folder]++; if (row in may) used[row] = 1; next }
 	{
-		row = $1 SUBSEP fn SUBSEP trimmed($4)
 		if (row in given) { used[row] = 1; n_why++; next }
 		printf "%s:%d: not reached, in %s: %s\n", $1, $2, fn, trimmed($4)
 		bad++

@@ -272,22 +272,16 @@ static int take_input(struct guest *g, struct guest_port *p, const struct guest_
 	return 0;
 }
 
-static uint16_t load_le16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] | at[1] << 8);
-}
-
 static void parse(const uint8_t *msg, uint32_t len, struct guest_event *ret_event)
 {
 	struct guest_event e = { .len = len };
 
-	memcpy(&e.id, msg, sizeof(e.id));
-	e.id = le32toh(e.id);
-	e.event = load_le16(msg + 4);
-	e.value = load_le16(msg + 6);
+	e.id = get_le32(msg);
+	e.event = get_le16(msg + 4);
+	e.value = get_le16(msg + 6);
 	if (e.event == CONSOLE_RESIZE) {
-		e.cols = load_le16(msg + 8);
-		e.rows = load_le16(msg + 10);
+		e.cols = get_le16(msg + 8);
+		e.rows = get_le16(msg + 10);
 	} else if (e.event == CONSOLE_PORT_NAME && len > CONSOLE_MSG_LEN) {
 		memcpy(e.name, msg + 8, min_size(len - CONSOLE_MSG_LEN, GUEST_NAME_MAX));
 	}

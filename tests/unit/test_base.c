@@ -144,6 +144,16 @@ static void list_when_spliced_moves_all_in_order(void **state)
 	assert_true(list_empty(&from));
 }
 
+static void number_when_read_from_bytes_is_little_endian(void **state)
+{
+	static const uint8_t bytes[] = { 0xee, 0xf1, 0xe2, 0xd3, 0xc4, 0xb5, 0xa6, 0x97, 0x88 };
+
+	(void)state;
+	assert_int_equal(get_le16(bytes + 1), 0xe2f1);
+	assert_int_equal(get_le32(bytes + 1), 0xc4d3e2f1);
+	assert_true(get_le64(bytes + 1) == UINT64_C(0x8897a6b5c4d3e2f1));
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(range_when_inside_is_accepted),
 	UNIT_TEST(range_when_outside_is_refused),
@@ -154,6 +164,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(list_when_appended_and_removed_keeps_order),
 	UNIT_TEST(list_when_removed_while_walking_reaches_every_item),
 	UNIT_TEST(list_when_spliced_moves_all_in_order),
+	UNIT_TEST(number_when_read_from_bytes_is_little_endian),
 };
 
 UNIT_MAIN(tests)

@@ -29,7 +29,7 @@ int con_max_ports(struct trial *t, uint32_t *ret_n)
 	uint8_t b[4] = { 0 };
 	int err = con_read_config(t, MAX_PORTS_OFFSET, sizeof(b), b);
 
-	*ret_n = (uint32_t)(b[0] | b[1] << 8 | b[2] << 16) | (uint32_t)b[3] << 24;
+	*ret_n = get_le32(b);
 	return err;
 }
 
@@ -232,7 +232,7 @@ int case_vc_feature_size(struct trial *t)
 		err = con_read_config(t, 0, sizeof(b), b);
 	if (err == 0 && ((b[0] | b[1]) == 0) != ((b[2] | b[3]) == 0))
 		err = trial_fail(t, "expected columns and rows, or neither, but they are %u and %u",
-				 b[0] | b[1] << 8, b[2] | b[3] << 8);
+				 get_le16(b), get_le16(b + 2));
 	return err;
 }
 
@@ -273,7 +273,7 @@ int case_vc_config_no_size(struct trial *t)
 		err = trial_fail(t,
 				 "without VIRTIO_CONSOLE_F_SIZE: expected no columns and rows, but "
 				 "they are %u and %u",
-				 b[0] | b[1] << 8, b[2] | b[3] << 8);
+				 get_le16(b), get_le16(b + 2));
 	return err;
 }
 

@@ -265,10 +265,9 @@ static struct con_msg *note(struct con *con, const uint8_t *bytes, uint32_t len)
 
 	*msg = (struct con_msg){ .id = UINT32_MAX, .event = UINT16_MAX, .len = len };
 	if (len >= CONSOLE_MSG_LEN) {
-		msg->id = (uint32_t)(bytes[0] | bytes[1] << 8 | bytes[2] << 16) | (uint32_t)bytes[3]
-											  << 24;
-		msg->event = (uint16_t)(bytes[4] | bytes[5] << 8);
-		msg->value = (uint16_t)(bytes[6] | bytes[7] << 8);
+		msg->id = get_le32(bytes);
+		msg->event = get_le16(bytes + 4);
+		msg->value = get_le16(bytes + 6);
 		memcpy(msg->data, bytes + CONSOLE_MSG_LEN, data);
 	}
 	con->n_msgs++;

@@ -41,8 +41,8 @@ static int make_other(struct trial *t, unsigned int port)
 static int check_size(struct trial *t, const struct con_msg *msg, unsigned int cols,
 		      unsigned int rows)
 {
-	unsigned int first = msg->data[0] | (unsigned int)msg->data[1] << 8;
-	unsigned int second = msg->data[2] | (unsigned int)msg->data[3] << 8;
+	unsigned int first = get_le16(msg->data);
+	unsigned int second = get_le16(msg->data + 2);
 
 	if (msg->len != RESIZE_LEN)
 		return trial_fail(t, "RESIZE: expected 12 bytes, but %u came", msg->len);
@@ -188,7 +188,7 @@ int case_vc_size_known(struct trial *t)
 
 static bool config_is(const uint8_t *b, unsigned int cols, unsigned int rows)
 {
-	return (b[0] | (unsigned int)b[1] << 8) == cols && (b[2] | (unsigned int)b[3] << 8) == rows;
+	return get_le16(b) == cols && get_le16(b + 2) == rows;
 }
 
 static int expect_config(struct trial *t, unsigned int cols, unsigned int rows, const char *when)

@@ -231,7 +231,7 @@ static void vsock_serve(struct played *p, unsigned int idx)
 		size_t len = chain_read(&chain, 0, h, sizeof(h));
 
 		played_ring_push(p, idx, chain.head, 0);
-		if (len == sizeof(h) && (h[30] | h[31] << 8) != VSOCK_OP_RST)
+		if (len == sizeof(h) && get_le16(h + 30) != VSOCK_OP_RST)
 			vsock_answer(p, h);
 	}
 	vsock_deliver(p);

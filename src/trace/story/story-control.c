@@ -27,26 +27,10 @@ static const char *event_name(uint16_t event)
 	return event < ARRAY_SIZE(names) ? names[event] : NULL;
 }
 
-static uint16_t load16(const uint8_t *bytes)
-{
-	uint16_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le16toh(value);
-}
-
-static uint32_t load32(const uint8_t *bytes)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes, sizeof(value));
-	return le32toh(value);
-}
-
 static void put_size(FILE *out, const struct control *c)
 {
 	if (c->len >= 4)
-		fprintf(out, ": %u columns, %u rows", load16(c->data), load16(c->data + 2));
+		fprintf(out, ": %u columns, %u rows", get_le16(c->data), get_le16(c->data + 2));
 	else
 		fputs(", without a size", out);
 }
@@ -104,9 +88,9 @@ static void put_bytes(FILE *out, const uint8_t *bytes, size_t len)
 		fprintf(out, "%zu bytes, too few for a control message", len);
 		return;
 	}
-	c.port = load32(bytes);
-	c.event = load16(bytes + 4);
-	c.value = load16(bytes + 6);
+	c.port = get_le32(bytes);
+	c.event = get_le16(bytes + 4);
+	c.value = get_le16(bytes + 6);
 	c.data = bytes + CONSOLE_MSG_LEN;
 	c.len = len - CONSOLE_MSG_LEN;
 	put_control(out, &c);
