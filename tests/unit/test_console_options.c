@@ -213,7 +213,7 @@ static void help_is_short_and_ends_with_lines_to_paste(void **state)
 		len = strcspn(line, "\n");
 		assert_true(len <= 80);
 	}
-	assert_true(n_lines <= 35);
+	assert_true(n_lines <= 44);
 	free(text);
 }
 
