@@ -190,6 +190,8 @@ static void leave(void)
 
 static void status_has_attachments_and_clients(void **state)
 {
+	static const struct port_client_tls facts = { .version = "TLS1.3",
+						      .cipher = "AES-256-GCM" };
 	struct json_object *o;
 	char buf[PORT_READ_MIN];
 
@@ -207,9 +209,14 @@ static void status_has_attachments_and_clients(void **state)
 	expect_at(o, "result.devices.0.ports.1.clients.0",
 		  "{\"id\":1,\"what\":\"tcp 127.0.0.1:4711\",\"role\":\"writer\","
 		  "\"may_write\":true,\"read\":0,\"written\":0,\"lost\":0,\"behind\":5,"
-		  "\"size\":\"80x24\"}");
+		  "\"size\":\"80x24\",\"tls\":null}");
 	expect_at(o, "result.devices.0.ports.1.clients.1.role", "\"passive\"");
 	expect_at(o, "result.devices.0.ports.1.clients.1.behind", "0");
+	json_object_put(o);
+	person.tls = &facts;
+	o = status_of("{\"command\":\"status\"}");
+	expect_at(o, "result.devices.0.ports.1.clients.0.tls",
+		  "{\"version\":\"TLS1.3\",\"cipher\":\"AES-256-GCM\",\"peer\":null}");
 	json_object_put(o);
 	leave();
 	rig_end();

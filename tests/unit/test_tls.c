@@ -373,7 +373,55 @@ static void one_too_many_is_turned_away_when_all_have_joined(void **state)
 	end(&first);
 }
 
+/* One that the daemon was started with needs no less. */
+static void inherited_socket_for_all_machines_needs_the_words(void **state)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	int listener = socket(AF_INET, SOCK_STREAM, 0); /* stays over an exec */
+	socklen_t len = sizeof(in);
+	char number[16];
+	struct peer p;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&in, &len), 0);
+	snprintf(number, sizeof(number), "%d", listener);
+	rig_begin_lossless();
+	assert_true(rig_open(ATTACHMENT_descriptor, number) < 0);
+	assert_non_null(strstr(rig.why, "add remote,tls-cert=FILE,tls-key=FILE"));
+	ask_tls(&pki.server, NULL, NULL);
+	assert_true(rig_open(ATTACHMENT_descriptor, number) < 0);
+	assert_non_null(strstr(rig.why, "TLS: add remote"));
+	rig.options.remote = true;
+	assert_int_equal(rig_open(ATTACHMENT_descriptor, number), 0);
+	address = in;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	join_peer(&p, TLS_1_3, NULL);
+	end(&p);
+	close(listener);
+}
+
+static void inherited_connection_has_nobody_to_begin_tls_with(void **state)
+{
+	char number[16];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	snprintf(number, sizeof(number), "%d", ends[0]);
+	rig_begin();
+	ask_tls(&pki.server, NULL, NULL);
+	assert_true(rig_open(ATTACHMENT_descriptor, number) < 0);
+	assert_non_null(strstr(rig.why, "is no listening socket"));
+	rig_end();
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static const struct CMUnitTest tests[] = {
+	UNIT_TEST(inherited_socket_for_all_machines_needs_the_words),
+	UNIT_TEST(inherited_connection_has_nobody_to_begin_tls_with),
 	UNIT_TEST(bytes_pass_both_ways_in_odd_pieces),
 	UNIT_TEST(facts_are_there_for_status),
 	UNIT_TEST(peer_without_certificate_is_anybody),
