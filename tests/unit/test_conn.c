@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "loop.h"
@@ -241,6 +242,58 @@ static void too_many_descriptors_end_it(void **state)
 		assert_int_equal(rig.n_messages, 0);
 		end();
 	}
+}
+
+/* VU-023: eight may come; if there is no room for them here, that is no fault of the peer's. */
+static void descriptors_that_find_no_room_here_are_not_the_peers_fault(void **state)
+{
+	struct rlimit limit, few;
+	uint8_t bytes[32];
+
+	(void)state;
+	begin();
+	peer_sends(bytes, pack(bytes, 2, &word, 8), 4);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur =
+		(rlim_t)rig.peer + 3; /* two are free at most: the rest of the message's are not */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	run_until(&rig.n_ended, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(rig.err, -EMFILE);
+	assert_int_equal(rig.rule, VHU_OK);
+	assert_int_equal(rig.n_messages, 0);
+	end();
+}
+
+/* What is told of descriptors that come with half a message. */
+static unsigned int n_fds_told;
+
+static bool refuse_fds(struct vhu_conn *conn, const struct fdset *fds)
+{
+	n_fds_told += fds->n_fds;
+	vhu_conn_close(conn, on_closed);
+	return false;
+}
+
+static void descriptors_are_told_of_before_the_message_is_whole(void **state)
+{
+	struct vhu_conn_ops with_fds = ops;
+	uint8_t bytes[32];
+
+	(void)state;
+	begin();
+	n_fds_told = 0;
+	with_fds.fds = refuse_fds;
+	rig.conn.ops = &with_fds;
+	pack(bytes, 2, &word, 8);
+	peer_sends(bytes, 3, 2);
+	run_until(&rig.n_closed, 1);
+	assert_int_equal(n_fds_told, 2);
+	assert_int_equal(rig.n_messages, 0);
+	assert_int_equal(rig.n_ended, 0);
+	fd_close(rig.peer);
+	loop_free(rig.loop);
 }
 
 /* Descriptors that nobody took are closed when the next message is asked for. */
@@ -579,6 +632,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(messages_in_one_write_arrive_one_by_one),
 	UNIT_TEST(descriptor_with_a_later_byte_ends_it),
 	UNIT_TEST(too_many_descriptors_end_it),
+	UNIT_TEST(descriptors_that_find_no_room_here_are_not_the_peers_fault),
+	UNIT_TEST(descriptors_are_told_of_before_the_message_is_whole),
 	UNIT_TEST(descriptors_left_in_a_message_are_closed),
 	UNIT_TEST(header_that_is_not_wanted_ends_it_before_the_payload),
 	UNIT_TEST(size_beyond_all_bounds_ends_it),
