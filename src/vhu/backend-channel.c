@@ -222,7 +222,7 @@ int vhu_channel_open(struct vhu_backend *b, int fd)
 	b->n_open++;
 	vhu_conn_init(&ch->conn, b->loop, fd, VHU_BE, &channel_ops);
 	ch->conn.ear = b->conn.ear;
-	vhu_conn_keep_apart(&ch->conn); /* the front-end has this end of it, too */
+	vhu_conn_read_apart(&ch->conn); /* the front-end has this end of it, too */
 	vhu_conn_read(&ch->conn);
 	return 0;
 }
@@ -340,7 +340,7 @@ void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned in
 	b->n_open++;
 	vhu_conn_load(&ch->conn, b->loop, VHU_BE, &channel_ops, in, TAG_CONN);
 	ch->conn.ear = b->conn.ear;
-	vhu_conn_keep_apart(&ch->conn);
+	vhu_conn_read_apart(&ch->conn);
 	handover_take_exact(in, TAG_AGAIN, "calls due", ch->call_again, sizeof(ch->call_again));
 	ch->call_next =
 		(uint32_t)state_take_number(&in->state, TAG_NEXT, "next", VHU_MAX_RINGS - 1);

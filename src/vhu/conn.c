@@ -147,9 +147,9 @@ static void rx_done(struct op *op, int res)
 		header_complete(conn);
 }
 
-void vhu_conn_keep_apart(struct vhu_conn *conn)
+void vhu_conn_read_apart(struct vhu_conn *conn)
 {
-	conn->rx.apart = conn->tx.apart = true;
+	conn->rx.apart = true;
 }
 
 void vhu_conn_read(struct vhu_conn *conn)

@@ -87,8 +87,11 @@ struct vhu_conn {
 void vhu_conn_init(struct vhu_conn *conn, struct loop *loop, int fd, enum vhu_dir dir,
 		   const struct vhu_conn_ops *ops);
 
-/* Others may use this end of the socket as well, and hold it up: we do not wait for them. */
-void vhu_conn_keep_apart(struct vhu_conn *conn);
+/*
+ * Others may read from this end of a Unix socket as well, and hold it up meanwhile: we do
+ * not wait for them. Sending to one waits for nobody.
+ */
+void vhu_conn_read_apart(struct vhu_conn *conn);
 
 /* Asks for the next message; does nothing while one is being read. */
 void vhu_conn_read(struct vhu_conn *conn);

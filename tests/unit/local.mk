@@ -136,6 +136,9 @@ unit_tests += %reldir%/test_loop_now
 unit_tests += %reldir%/test_loop_park
 %canon_reldir%_test_loop_park_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_loop_share
+%canon_reldir%_test_loop_share_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil

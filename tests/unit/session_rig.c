@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "virtio/features.h"
 
 enum { TICK_NS = 2 * 1000 * 1000 };
@@ -226,8 +227,12 @@ void rig_leave(struct session_rig *rig)
 
 void rig_expect_output(struct session_rig *rig, const void *bytes, size_t len)
 {
-	for (unsigned int i = 0; rig->output_len < len && i < 1000; i++)
+	int64_t deadline = monotonic_ms() + RIG_TIMEOUT_MS;
+
+	while (rig->output_len < len && monotonic_ms() < deadline) {
 		assert_int_equal(pump(rig), 0);
+		assert_fe_ok(rig, vhu_frontend_serve_channel(&rig->fe));
+	}
 	assert_int_equal(rig->output_len, len);
 	if (len > 0)
 		assert_memory_equal(rig->output, bytes, len);

@@ -287,6 +287,45 @@ static void kick_descriptor_that_ended_stops_the_ring_alone(void **state)
 	}
 }
 
+/* VU-129, VU-132: a semaphore is read for ever, and that would be all we do. */
+static void kick_that_is_never_used_up_stops_the_ring_alone(void **state)
+{
+	struct session_rig *rig = *state;
+	const uint64_t most = UINT64_MAX - 1;
+	int kick = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
+
+	setup_calling(rig);
+	assert_int_equal(write(kick, &most, sizeof(most)), sizeof(most));
+	set_fd(rig, VHU_FE_SET_VRING_ERR, rig->fe.rings[GUEST_TX].err_fd);
+	set_fd(rig, VHU_FE_SET_VRING_KICK, kick);
+	assert_fe_ok(rig, vhu_frontend_await_readable(&rig->fe, &rig->fe.rings[GUEST_TX].err_fd, 1,
+						      RIG_TIMEOUT_MS));
+	assert_true(turns_while_idle(rig) < 200);
+	set_fd(rig, VHU_FE_SET_VRING_KICK, rig->fe.rings[GUEST_TX].kick_fd);
+	send_text(rig, "mended");
+	close(kick);
+}
+
+/* One that comes to an end is a kick like others, however slow it is read. */
+static void semaphore_with_few_kicks_works(void **state)
+{
+	struct session_rig *rig = *state;
+	const uint64_t some = VQIO_VAIN_MAX - 1;
+	int kick = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE | EFD_NONBLOCK);
+
+	setup_calling(rig);
+	set_fd(rig, VHU_FE_SET_VRING_KICK, kick);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(write(kick, &some, sizeof(some)), sizeof(some));
+		while (is_readable(kick))
+			rig_step(rig);
+		rig_offer_output(rig, "x");
+		assert_int_equal(write(kick, &one, sizeof(one)), sizeof(one));
+		rig_expect_output(rig, "x", 1);
+	}
+	close(kick);
+}
+
 /* VU-051, VU-134: once it is acknowledged, the old descriptor is never written. */
 static void call_descriptor_when_replaced_is_the_one_that_is_called(void **state)
 {
@@ -424,6 +463,8 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(full_call_descriptor_does_not_stop_the_ring),
 	RIG_TEST(call_to_nobody_harms_nobody),
 	RIG_TEST(kick_descriptor_that_ended_stops_the_ring_alone),
+	RIG_TEST(kick_that_is_never_used_up_stops_the_ring_alone),
+	RIG_TEST(semaphore_with_few_kicks_works),
 	RIG_TEST(call_descriptor_when_replaced_is_the_one_that_is_called),
 	RIG_TEST(one_call_descriptor_for_all_rings_works),
 	RIG_TEST(stuck_call_is_taken_back_before_an_answer),

@@ -380,7 +380,7 @@ static void inherited_socket_for_all_machines_needs_the_words(void **state)
 	int listener = socket(AF_INET, SOCK_STREAM, 0); /* stays over an exec */
 	socklen_t len = sizeof(in);
 	char number[16];
-	struct peer p;
+	struct tls_peer p;
 
 	(void)state;
 	assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof(in)), 0);
