@@ -37,7 +37,7 @@ dist_man_MANS += \
 	%reldir%/vhu-protocol.7 \
 	%reldir%/vhu-trace.1
 dist_doc_DATA += README.md CHANGELOG.md SECURITY.md %reldir%/architecture.md %reldir%/compatibility.md \
-	%reldir%/hacking.md %reldir%/performance.md
+	%reldir%/hacking.md %reldir%/performance.md %reldir%/soak.md
 examplesdir = $(docdir)/examples
 dist_examples_DATA += %reldir%/examples/vhu-conform.yml
 EXTRA_DIST += %reldir%/splice.sh %reldir%/compatibility.notes

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "front.h"
+#include "virtio/features.h"
 
 enum { TAIL = 4 * PATTERN_LOCATE };
 
@@ -52,7 +53,11 @@ static void take(struct side *s, const uint8_t *bytes, size_t len)
 		return; /* anybody may type there */
 	widen(p);
 	if (!check_feed(&p->in, bytes, len))
-		die("port %u (%u), input: %s", s->id, p->generation, p->in.error);
+		die("port %u (%u), input, %zu bytes by %s of a %s ring%s of %u: %s", s->id,
+		    p->generation, len, vhu_style_name(front.plan.style),
+		    s->fe->rings[0].q.packed ? "packed" : "split",
+		    s->fe->rings[0].q.features & BIT(VIRTIO_F_IN_ORDER_BIT) ? ", in order," : "",
+		    s->fe->rings[0].size, p->in.error);
 	in->got = check_position(&p->in);
 	if (p->in.placed)
 		in->slack = 0;

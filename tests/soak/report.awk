@@ -52,10 +52,6 @@ FNR == 1 { next }
 	rss[n_samples] = x[3] / 1024
 	anon[n_samples] = x[4] / 1024
 	fds[n_samples] = x[6]
-	if (x[2] == "idle")
-		kernel = x[13]
-	else
-		kernel_before = x[13]
 }
 
 END {
@@ -92,7 +88,6 @@ END {
 	row("slope of anonymous memory when calm", s["anon_slope_kib_per_hour"] " KiB/h")
 	row("descriptors: without guests, at most", s["fds_base"] ", " s["fds_max"])
 	row("wake-ups of the idle daemon, all guests and clients connected", s["idle_switches"] " in " s["idle_seconds"] " s")
-	row("of threads that the kernel keeps for io_uring", kernel - kernel_before)
 	print ""
 	print "**Memory does not grow** if the median of the calm samples of the last quarter is at most"
 	print "2 % and 16 KiB for each guest above what was there when all rings and buffers had been"
