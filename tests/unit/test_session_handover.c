@@ -26,16 +26,22 @@ static void session_with_all_that_is_offered_can_be_handed_over(void **state)
 	rig_expect_service(rig);
 }
 
-/* Where ring 1's number stands: a field of tag 1 that begins a group of tag 15. */
+/* A field's header: tag and type, whatever its flags are. */
+static bool is_field(const uint8_t *at, unsigned int tag, enum state_type type)
+{
+	return at[0] == tag && at[1] == 0 && at[2] == type;
+}
+
+/* Where ring 1's number stands: field 1 of the second group 15. */
 static uint8_t *find_second_ring(const struct state_writer *w)
 {
-	static const uint8_t group[] = { 15, 0, STATE_GROUP, 0 };
-	static const uint8_t number[] = { 1, 0, STATE_NUMBER, 0, 8, 0, 0, 0, 1, 0 };
+	for (size_t i = STATE_HEADER_LEN; i + 2 * STATE_FIELD_LEN + 8 < w->len; i++) {
+		uint8_t *at = w->buf + i + STATE_FIELD_LEN;
 
-	for (size_t i = STATE_HEADER_LEN; i + 2 * STATE_FIELD_LEN + 8 < w->len; i++)
-		if (memcmp(w->buf + i, group, sizeof(group)) == 0 &&
-		    memcmp(w->buf + i + STATE_FIELD_LEN, number, sizeof(number)) == 0)
-			return w->buf + i + 2 * STATE_FIELD_LEN;
+		if (is_field(w->buf + i, 15, STATE_GROUP) && is_field(at, 1, STATE_NUMBER) &&
+		    at[STATE_FIELD_LEN] == 1)
+			return at + STATE_FIELD_LEN;
+	}
 	fail_msg("the state has no second ring");
 	return NULL;
 }
