@@ -313,7 +313,8 @@ static void load_live(struct vqio *v, struct state_reader *r)
 		dev->ops->queue_start(dev, &v->q, false);
 }
 
-static void load_ring(struct vhu_backend *b, struct handover_in *in)
+/* In order, as they were written: each once, or its queue would be started twice. */
+static void load_ring(struct vhu_backend *b, struct handover_in *in, unsigned int *next)
 {
 	static const uint64_t one = 1;
 	struct state_reader *r = &in->state;
@@ -326,6 +327,13 @@ static void load_ring(struct vhu_backend *b, struct handover_in *in)
 	v = &b->vqs[state_take_number(r, RING_IDX, "number", b->n_vqs - 1)];
 	nego = &b->nego.ring[v->q.idx];
 	flags = state_take_number(r, RING_FLAGS, "flags", BIT(N_RING_FLAGS) - 1);
+	if (v->q.idx < *next)
+		state_fail(r, "it is number %u, expected is %u or more", v->q.idx, *next);
+	if (r->failed) {
+		state_leave(r);
+		return;
+	}
+	*next = v->q.idx + 1;
 	load_ring_flags(v, nego, flags);
 	v->num = (uint32_t)state_take_number(r, RING_NUM, "size", b->nego.max_queue_size);
 	v->addr.index = v->q.idx;
@@ -355,13 +363,14 @@ static void load_ring(struct vhu_backend *b, struct handover_in *in)
 static void load_rings(struct vhu_backend *b, struct handover_in *in)
 {
 	struct state_reader *r = &in->state;
+	unsigned int next = 0;
 
 	vhu_iommu_load(b, r, TAG_TRANSLATIONS);
 	vhu_log_load(b, in, TAG_LOG);
 	vhu_inflight_load(b, in, TAG_INFLIGHT);
 	b->dev->record = NULL;
 	while (state_has(r, TAG_RING))
-		load_ring(b, in);
+		load_ring(b, in, &next);
 	b->dev->record = b->inflight.record;
 	vhu_log_update(b, b->nego.features);
 }

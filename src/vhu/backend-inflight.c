@@ -104,7 +104,9 @@ void vhu_inflight_load(struct vhu_backend *b, struct handover_in *in, unsigned i
 	place.num_queues = (uint16_t)state_take_number(r, INFLIGHT_QUEUES, "rings", UINT16_MAX);
 	place.queue_size = (uint16_t)state_take_number(r, INFLIGHT_NUM, "entries", UINT16_MAX);
 	packed = state_take_flag(r, INFLIGHT_PACKED, "packed");
-	if (!r->failed) {
+	if (r->failed) {
+		fd_close(fd);
+	} else {
 		result = adopt(b, fd, &place, packed);
 		if (result != GMEM_OK)
 			state_fail(r, "%s", gmem_result_text(result));

@@ -25,9 +25,9 @@ mkdir -p "$build/coverage"
 cd "$build/coverage"
 test -f Makefile || "$top/configure" -q CC="$CC" \
 	CFLAGS='-O1 -g -fprofile-instr-generate -fcoverage-mapping'
-make -s src/trace/page/page-text.h
+make -s V=1 src/trace/page/page-text.h
 for name in $names; do
-	make -s "tests/fuzz/fuzz_$name"
+	make -s V=1 "tests/fuzz/fuzz_$name"
 done
 
 printf '%-10s %-36s %6s %6s %7s\n' target file lines missed reached

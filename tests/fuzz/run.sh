@@ -43,10 +43,10 @@ for name in $names; do
 done
 # Without json-c there is no fuzz_request.
 grep -q 'tests/fuzz/fuzz_request' Makefile || names=$(echo "$names" | grep -vx request)
-make -s src/trace/page/page-text.h
+make -s V=1 src/trace/page/page-text.h
 # The names are a list of words.
 # shellcheck disable=SC2086
-make -s src/vhu-dump $programs
+make -s V=1 src/vhu-dump $programs
 src/vhu-dump dict >dict
 
 # fuzz NAME SECONDS

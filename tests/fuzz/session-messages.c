@@ -237,7 +237,7 @@ static enum session_fd usual_fd(const struct session_message *m, uint8_t a)
 void session_compose(const struct session *s, unsigned int idx, uint8_t a, uint8_t b,
 		     struct session_message *m)
 {
-	unsigned int n_rows = 0;
+	unsigned int n_rows = 1;
 
 	while (vhu_desc_at(n_rows)->dir == VHU_FE)
 		n_rows++;
@@ -293,6 +293,6 @@ void session_handshake(struct session *s, uint8_t how, uint8_t features)
 	}
 	if (how & 0x40)
 		tell(s, VHU_FE_SET_LOG_BASE, 0, 0);
-	for (uint8_t ring = 0; ring < SESSION_RINGS; ring++)
-		set_ring_up(s, ring, how);
+	for (unsigned int ring = 0; ring < SESSION_RINGS; ring++)
+		set_ring_up(s, (uint8_t)ring, how);
 }

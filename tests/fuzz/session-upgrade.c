@@ -55,6 +55,14 @@ static void patch(struct handover_out *out, struct input *in)
 	memcpy(out->state.buf + len, &sum, sizeof(sum));
 }
 
+/* What else is open here is not to be had: in another process it would not be there. */
+static void guard_others(struct handover_in *in, const struct kept *kept, int n)
+{
+	memset(in->taken, 1, FUZZ_FDS);
+	for (int i = 0; i < n; i++)
+		in->taken[kept[i].number] = 0;
+}
+
 static void load(struct session *s, const struct handover_out *out, const struct kept *kept, int n)
 {
 	struct handover_in in;
@@ -62,6 +70,7 @@ static void load(struct session *s, const struct handover_out *out, const struct
 	for (int i = 0; i < n; i++)
 		must(dup3(kept[i].copy, kept[i].number, O_CLOEXEC) == kept[i].number);
 	must(handover_in_init(&in, out->state.buf, out->state.len) == 0);
+	guard_others(&in, kept, n);
 	must(session_load_backend(s, &in, TAG) == 0);
 	if (in.state.failed) {
 		must(fuzz_is_sentence(in.state.why));

@@ -17,11 +17,11 @@ mkdir -p "$OUT" "$work"
 cd "$work"
 "$top/configure" -q --enable-fuzz CC="$CC" CFLAGS="$CFLAGS" LIB_FUZZING_ENGINE="$LIB_FUZZING_ENGINE"
 
-make -s src/trace/page/page-text.h
-make -s CCLD="$CXX $CXXFLAGS" src/vhu-dump
+make -s V=1 src/trace/page/page-text.h
+make -s V=1 CCLD="$CXX $CXXFLAGS" src/vhu-dump
 src/vhu-dump dict >vhu.dict
 for name in $(sed -n 's/^\([a-z]*\):.*/\1/p' "$top/tests/fuzz/targets"); do
-	make -s -j"$(nproc)" CCLD="$CXX $CXXFLAGS" "tests/fuzz/fuzz_$name"
+	make -s V=1 -j"$(nproc)" CCLD="$CXX $CXXFLAGS" "tests/fuzz/fuzz_$name"
 	cp "tests/fuzz/fuzz_$name" "$OUT/"
 	cp vhu.dict "$OUT/fuzz_$name.dict"
 	(cd "$top/tests/fuzz/corpus-$name" && zip -q -r - .) >"$OUT/fuzz_${name}_seed_corpus.zip"
