@@ -39,6 +39,7 @@
 /* Walls that are put up within walls, as after an upgrade to a stricter set-up. */
 /* seccomp(start): seccomp prctl:PR_SET_NO_NEW_PRIVS prctl:PR_SET_MDWE prctl:PR_GET_SECCOMP */
 /* seccomp(start): prctl:PR_SET_SECCOMP capget capset prctl:PR_CAPBSET_READ prctl:PR_CAP_AMBIENT */
+/* seccomp(start): prctl:PR_GET_SECUREBITS prctl:PR_GET_NO_NEW_PRIVS fstatfs gettid futex */
 /* seccomp(start): landlock_create_ruleset landlock_add_rule landlock_restrict_self close_range */
 
 /* What sanitizers do: faults, leaks at the end, by another thread that looks at this one. */
