@@ -6,8 +6,8 @@
 build_packages=(autoconf automake gcc libc6-dev libcap-ng-dev libcmocka-dev libgnutls28-dev
 	libjson-c-dev libseccomp-dev libtelnet-dev liburing-dev make pkg-config)
 guest_packages=(busybox-static cpio python3 tmux user-mode-linux)
-check_packages=(chromium libedit-dev mandoc procps qemu-system-common qemu-system-x86 socat tshark
-	valgrind xz-utils)
+check_packages=(chromium clang-tidy cppcheck gnutls-bin libedit-dev mandoc openssl procps
+	qemu-system-common qemu-system-x86 socat tshark valgrind xz-utils)
 
 # Where these programs are, they need not come from Debian.
 for program in node:nodejs npm:npm; do
