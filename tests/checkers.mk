@@ -93,7 +93,8 @@ check-thread: $(bin_PROGRAMS)
 
 # Runs the tests and says, by file, how many lines of src they reach.
 # check-coverage runs those that src/vhu and src/virtio are reached by, and judges:
-# tests/coverage-why has what may stay unreached, with the reason.
+# tests/coverage-why has what may stay unreached, with the reason. Left out is what reaches
+# nothing there: clients; and two sides that meet by fences, which a busy machine holds up.
 coverage_scripts = tests/sys/restart.sh tests/sys/daemon-upgrade.sh tests/sys/daemon-guests.sh \
 	tests/sys/dump.sh tests/sys/conform.sh
 
@@ -106,7 +107,9 @@ coverage:
 check-coverage: $(unit_tests) $(bin_PROGRAMS) $(check_PROGRAMS)
 	find . -name '*.gcda' -exec rm -f {} +
 	@status=0; UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
-		TESTS='$(filter-out %/test_client% %/test_connect,$(unit_tests)) $(coverage_scripts)' || \
+		TESTS='$(filter-out %/test_client %/test_client_hold %/test_client_bulk \
+			%/test_client_bulk_end %/test_client_bulk_input %/test_connect \
+			%/test_ring_meeting,$(unit_tests)) $(coverage_scripts)' || \
 		status=1; \
 	top_srcdir='$(abs_top_srcdir)' $(SHELL) $(top_srcdir)/tests/coverage.sh judge && exit $$status
 else
