@@ -49,7 +49,8 @@ check-cppcheck:
 # So is what starts processes and watches them: valgrind does not know pidfd_open(2);
 # what runs out of descriptors, of which valgrind keeps some for itself; what stops a
 # child after each instruction; what looks at mappings, of which it has its own; and what
-# reads a state that io_uring has brought, of which it does not know.
+# reads a state that io_uring has brought, of which it does not know. test_session_handover
+# makes some thousand processes, each of which would start slowly.
 check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
 	UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
@@ -57,11 +58,12 @@ check-valgrind: $(check_PROGRAMS)
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
 			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
 			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends \
-			%/test_ring_hostile_packed, \
+			%/test_ring_hostile_packed %/test_postcopy_scarce %/test_session_handover, \
 			$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"
+	@echo "check-valgrind: no finding"
 
 # All tests where io_uring is forbidden, as in most containers: on poll(2).
 check-poll: $(check_PROGRAMS) $(bin_PROGRAMS)
@@ -96,7 +98,8 @@ check-thread: $(bin_PROGRAMS)
 
 # Runs the tests and says, by file, how many lines of src they reach.
 # check-coverage runs those that src/vhu and src/virtio are reached by, and judges:
-# tests/coverage-why has what may stay unreached, with the reason.
+# tests/coverage-why has what may stay unreached, with the reason. Left out is what reaches
+# nothing there: clients; and two sides that meet by fences, which a busy machine holds up.
 coverage_scripts = tests/sys/restart.sh tests/sys/daemon-upgrade.sh tests/sys/daemon-guests.sh \
 	tests/sys/dump.sh tests/sys/conform.sh
 
@@ -109,7 +112,9 @@ coverage:
 check-coverage: $(unit_tests) $(bin_PROGRAMS) $(check_PROGRAMS)
 	find . -name '*.gcda' -exec rm -f {} +
 	@status=0; UNIT_ALARM_SECONDS=600 $(MAKE) $(AM_MAKEFLAGS) check-TESTS \
-		TESTS='$(filter-out %/test_client% %/test_connect,$(unit_tests)) $(coverage_scripts)' || \
+		TESTS='$(filter-out %/test_client %/test_client_hold %/test_client_bulk \
+			%/test_client_bulk_end %/test_client_bulk_input %/test_connect \
+			%/test_ring_meeting,$(unit_tests)) $(coverage_scripts)' || \
 		status=1; \
 	top_srcdir='$(abs_top_srcdir)' $(SHELL) $(top_srcdir)/tests/coverage.sh judge && exit $$status
 else

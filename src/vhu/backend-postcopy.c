@@ -213,10 +213,7 @@ static int start_watching(struct vhu_postcopy *pc, int conn_fd)
 	return err;
 }
 
-/*
- * Touches pages, each of which may take as long as it likes. The guest and we write
- * them meanwhile: what is read does not matter, so it is no race.
- */
+/* Touches pages, however long each takes. What others write there meanwhile is no race. */
 /* seccomp: read write */
 __attribute__((no_sanitize("thread"))) static void *fetch(void *arg)
 {
