@@ -141,15 +141,23 @@ bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *
 	return true;
 }
 
-/* seccomp: getpeername getsockname getsockopt */
+/* seccomp: getsockopt */
+bool fd_is_unix_socket(int fd)
+{
+	socklen_t len = sizeof(int);
+	int domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+/* seccomp: getpeername getsockname */
 bool fd_leads_to(int fd, int conn_fd)
 {
 	struct sockaddr_un peer = { 0 }, own = { 0 };
-	socklen_t peer_len = sizeof(peer), own_len = sizeof(own), len = sizeof(int);
-	int domain;
+	socklen_t peer_len = sizeof(peer), own_len = sizeof(own);
 
 	/* A TCP socket's owner could have us wait for its lock in getpeername(). */
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 || domain != AF_UNIX)
+	if (!fd_is_unix_socket(fd))
 		return false;
 	return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 &&
 	       getsockname(conn_fd, (struct sockaddr *)&own, &own_len) == 0 &&

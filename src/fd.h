@@ -79,6 +79,9 @@ int fd_reopen_tty(int fd);
  */
 bool fd_unix_address(const char *name, struct sockaddr_un *ret_addr, socklen_t *ret_len);
 
+/* Whether it is a Unix socket, of which sending and reading its names wait for nobody. */
+bool fd_is_unix_socket(int fd);
+
 /*
  * Whether fd is the other side of a connection to the listening Unix socket that
  * conn_fd was accepted from. Of sockets without a name this cannot be told: false.

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fd.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
 
@@ -244,6 +245,8 @@ enum vhu_outcome vhu_on_SET_BACKEND_REQ_FD(struct vhu_backend *b, struct vhu_msg
 					   struct vhu_msg *reply)
 {
 	(void)reply;
+	if (!fd_is_unix_socket(msg->fds.fd[0]))
+		return vhu_backend_refuse(b, "SET_BACKEND_REQ_FD: expected a Unix socket");
 	if (vhu_channel_open(b, fdset_take(&msg->fds, 0)) < 0)
 		return vhu_backend_refuse(b, "no memory for the back-end channel");
 	vhu_backend_flush_config(b);

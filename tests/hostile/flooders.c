@@ -437,13 +437,14 @@ static void write_for_ever(int fd, const uint8_t *bytes, size_t len, struct floo
 
 static void flood_resize(struct intruder *in, struct flood_state *state)
 {
-	static uint8_t bytes[3 + NAWS_LEN * 1024];
+	static const uint8_t will_naws[] = { 255, 251, 31 };
+	static uint8_t bytes[sizeof(will_naws) + NAWS_LEN * 1024];
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	size_t len = 3;
+	size_t len = sizeof(will_naws);
 
 	boot(in, state);
-	memcpy(bytes, "\377\373\037", 3); /* IAC WILL NAWS */
+	memcpy(bytes, will_naws, sizeof(will_naws));
 	for (uint8_t i = 1; len + NAWS_LEN <= sizeof(bytes); len += NAWS_LEN, i ^= 3) {
 		const uint8_t naws[NAWS_LEN] = { 255, 250, 31, 0, i, 0, i, 255, 240 };
 
