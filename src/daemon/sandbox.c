@@ -67,7 +67,8 @@ static int plan(void)
 		if (!why) {
 			sandbox.planned |= BIT(i);
 		} else if (sandbox.mode == SANDBOX_STRICT) {
-			log_error(NULL, "--sandbox=strict: %s: %s", wall_names[i], why);
+			log_error(NULL, "--sandbox=strict: the wall \"%s\" cannot be had: %s",
+				  wall_names[i], why);
 			return -EOPNOTSUPP;
 		} else {
 			log_info(NULL, "the sandbox has no wall \"%s\": %s", wall_names[i], why);
@@ -83,7 +84,8 @@ static int plan(void)
 static int failed(enum sandbox_wall wall, int err)
 {
 	if (sandbox.mode == SANDBOX_STRICT)
-		return log_errno(LOG_LEVEL_ERROR, NULL, err, "--sandbox=strict: %s",
+		return log_errno(LOG_LEVEL_ERROR, NULL, err,
+				 "--sandbox=strict: the wall \"%s\" cannot be had",
 				 wall_names[wall]);
 	log_errno(LOG_LEVEL_INFO, NULL, err, "the sandbox has no wall \"%s\"", wall_names[wall]);
 	sandbox.planned &= ~BIT(wall);
