@@ -190,6 +190,7 @@ uint64_t wire_unwritten(const struct client *c)
 	return unwritten > 0 || tls_unsent(c->tls) > 0 ? c->sealed : 0;
 }
 
+/* seccomp: sendto */
 void wire_farewell(struct client *c)
 {
 	uint8_t bytes[TLS_OUT_SIZE];

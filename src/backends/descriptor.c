@@ -443,6 +443,7 @@ static int serve_many(const struct attachment_args *args, int number,
 }
 
 /* What is connected already has no one to begin TLS with. */
+/* seccomp: getpeername */
 static int check_connected(const struct attachment_args *args, int number, char *ret_why,
 			   size_t why_cap)
 {

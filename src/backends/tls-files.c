@@ -56,6 +56,7 @@ static int read_bytes(int fd, gnutls_datum_t *data, size_t len)
 	return 0;
 }
 
+/* seccomp(open): openat fstat newfstatat read */
 int tls_file_read(const char *path, bool secret, gnutls_datum_t *ret_data, char *ret_why,
 		  size_t why_cap)
 {

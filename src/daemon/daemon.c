@@ -422,7 +422,7 @@ static int begin(struct daemon *d, struct upgrade_from *from)
 	if (err == 0)
 		err = guard_memory();
 	if (err == 0)
-		err = sandbox_close(d->places);
+		err = sandbox_close(d->places, d->loop);
 	if (err == 0 && from)
 		upgrade_go_on(d, from);
 	return err;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -40,7 +41,7 @@ static void keep_text(struct kept *k, const char *text)
 	keep(k, systemd_find_fd(text, 0));
 	if (strlen(text) >= sizeof(copy))
 		return;
-	strcpy(copy, text);
+	snprintf(copy, sizeof(copy), "%s", text);
 	slash = strchr(copy, '/');
 	if (!slash)
 		return;

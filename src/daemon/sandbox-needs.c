@@ -22,6 +22,9 @@
 #endif
 #endif
 
+/* Where GnuTLS looks for authorities that nobody has named. */
+#define SYSTEM_TRUST "/etc/ssl/certs"
+
 #define GROUP_BIT(ident) BIT(SANDBOX_GROUP_##ident)
 
 void sandbox_needs_init(struct sandbox_needs *n)
@@ -122,9 +125,14 @@ static void add_words(struct sandbox_needs *n, const struct attachment_options *
 #undef PATH
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].path)
-			add_folder_of(n, rows[i].path, rows[i].access);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!rows[i].path)
+			continue;
+		n->groups |= GROUP_BIT(open);
+		add_folder_of(n, rows[i].path, rows[i].access);
+	}
+	if (o->tls && !o->tls_ca && !o->tls_psk)
+		add_path(n, SYSTEM_TRUST, SANDBOX_READ);
 }
 
 static uint64_t owners_of(const struct attachment_options *o)
@@ -132,9 +140,10 @@ static uint64_t owners_of(const struct attachment_options *o)
 	return o->mode.set || o->owner || o->group ? GROUP_BIT(owners) : 0;
 }
 
-/* What one that is open goes on needing. */
+/* What one that is open goes on needing: its files are read again at SIGHUP. */
 static void add_open_one(struct sandbox_needs *n, const struct attachment_options *o)
 {
+	add_words(n, o);
 	switch (o->kind) {
 	case ATTACHMENT_tcp_connect:
 		n->groups |= GROUP_BIT(connect_tcp);
@@ -188,7 +197,6 @@ static void add_listening(struct sandbox_needs *n)
 void sandbox_needs_of_attachment(struct sandbox_needs *n, const struct attachment_options *o)
 {
 	add_open_one(n, o);
-	add_words(n, o);
 	n->groups |= owners_of(o);
 	switch (o->kind) {
 	case ATTACHMENT_tcp_server:

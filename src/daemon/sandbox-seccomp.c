@@ -52,15 +52,15 @@
 
 /* One row of the list. */
 struct call {
-	enum sandbox_group group;
 	const char *name;
-	bool narrow; /* with this argument only */
 	uint64_t argument;
+	enum sandbox_group group;
+	bool narrow; /* with this argument only */
 };
 
 static const struct call calls[] = {
-#define CALL(grp, call) { SANDBOX_GROUP_##grp, #call, false, 0 },
-#define CALL_WITH(grp, call, value) { SANDBOX_GROUP_##grp, #call, true, (uint64_t)(value) },
+#define CALL(grp, call) { #call, 0, SANDBOX_GROUP_##grp, false },
+#define CALL_WITH(grp, call, value) { #call, (uint64_t)(value), SANDBOX_GROUP_##grp, true },
 #include "daemon/sandbox-calls.h"
 #undef CALL
 #undef CALL_WITH

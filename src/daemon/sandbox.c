@@ -67,7 +67,8 @@ static int plan(void)
 		if (!why) {
 			sandbox.planned |= BIT(i);
 		} else if (sandbox.mode == SANDBOX_STRICT) {
-			log_error(NULL, "--sandbox=strict: %s: %s", wall_names[i], why);
+			log_error(NULL, "--sandbox=strict: the wall \"%s\" cannot be had: %s",
+				  wall_names[i], why);
 			return -EOPNOTSUPP;
 		} else {
 			log_info(NULL, "the sandbox has no wall \"%s\": %s", wall_names[i], why);
@@ -83,7 +84,8 @@ static int plan(void)
 static int failed(enum sandbox_wall wall, int err)
 {
 	if (sandbox.mode == SANDBOX_STRICT)
-		return log_errno(LOG_LEVEL_ERROR, NULL, err, "--sandbox=strict: %s",
+		return log_errno(LOG_LEVEL_ERROR, NULL, err,
+				 "--sandbox=strict: the wall \"%s\" cannot be had",
 				 wall_names[wall]);
 	log_errno(LOG_LEVEL_INFO, NULL, err, "the sandbox has no wall \"%s\"", wall_names[wall]);
 	sandbox.planned &= ~BIT(wall);
@@ -262,13 +264,31 @@ static int put_up(enum sandbox_wall wall, struct places *places)
 	return 0;
 }
 
+/* A wall of the loop's own, which is there from its beginning. */
+static int check_loop(const struct loop *loop)
+{
+	static const char why[] = "this kernel cannot restrict a ring (Linux 5.10 or newer can)";
+
+	if (loop_restricted(loop))
+		return 0;
+	if (sandbox.mode != SANDBOX_STRICT) {
+		log_info(NULL, "the sandbox has no wall \"operations of io_uring\": %s", why);
+		return 0;
+	}
+	log_error(NULL, "--sandbox=strict: the wall \"operations of io_uring\" cannot be had: %s",
+		  why);
+	return -EOPNOTSUPP;
+}
+
 /* In the order of the list: each makes no call that the one before it has forbidden. */
-int sandbox_close(struct places *places)
+int sandbox_close(struct places *places, const struct loop *loop)
 {
 	const uint64_t enough = sandbox.mode == SANDBOX_STRICT ? 0 : sandbox.inherited;
 
 	if (sandbox.mode == SANDBOX_NONE)
 		return 0;
+	if (check_loop(loop) < 0)
+		return -EOPNOTSUPP;
 	tzset(); /* the C library looks at its time zone once */
 	if (!sandbox.inherited) {
 		vhu_userfault_keep_device(vhu_userfault_device());

@@ -33,8 +33,9 @@ enum sandbox_wall {
  */
 int sandbox_begin(const struct setup *setup);
 
-/* Closes the walls when all is open, in all threads of places. 0, or -errno and one line in the log. */
-int sandbox_close(struct places *places);
+/* Closes the walls when all is open, in all threads of places. 0, or -errno and one line in the
+ * log. */
+int sandbox_close(struct places *places, const struct loop *loop);
 
 /* For whoever goes on in our place, within these walls: loaded before sandbox_begin(). */
 void sandbox_save(struct handover_out *out, unsigned int tag);

@@ -54,7 +54,7 @@ check "path too long for a socket" fails 2 'socket-path' -b network -s \
 check "descriptor that messages go to" fails 2 'messages' --fd 2 -b network
 check "descriptor that is the console's" fails 2 "console's" --fd 0
 check "configuration file without a name" fails 2 'config: the value has 0 bytes' --config ''
-check "word that is no control socket's" fails 2 "'ro' is not known; mode, owner and group" \
+check "word that is no control socket's" fails 2 "'ro' is not known; mode, owner, group, allow-uid and allow-gid" \
 	-s "$tmp/s" --control "$tmp/c,ro"
 check "device that cannot listen is named" fails 1 "web: cannot listen on $tmp/none/w" \
 	--device "socket=$tmp/none/w,name=web" --port null

@@ -299,7 +299,7 @@ no_landlock_is_the_end() {
 	result=$?
 	daemon_pid=
 	cat "$tmp/log"
-	[ $result -eq 1 ] && said "$tmp/log" 'sandbox=strict: files and ports by Landlock: this kernel has no' &&
+	[ $result -eq 1 ] && said "$tmp/log" 'sandbox=strict: the wall "files and ports (Landlock)" cannot be had: this kernel has no' &&
 		[ ! -e "$tmp/run/s0" ]
 }
 

@@ -277,7 +277,7 @@ static void attempt(int signo)
 	const char *name = getenv("VHU_BREAKOUT");
 
 	(void)signo;
-	for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
+	for (size_t i = 0; name && i < ARRAY_SIZE(attempts); i++)
 		if (strcmp(attempts[i].name, name) == 0)
 			tell(name, attempts[i].run());
 	_exit(STATUS_UNKNOWN);

@@ -66,7 +66,7 @@ static void operation_that_is_not_listed_is_refused_whatever_it_is(void **state)
 	}
 }
 
-static void needed_operation_with_a_flag_is_refused(void **state)
+static void needed_operation_with_another_flag_is_refused(void **state)
 {
 	char byte;
 
@@ -79,7 +79,11 @@ static void needed_operation_with_a_flag_is_refused(void **state)
 					    .len = 1 };
 		int res = result_of(&sqe);
 
-		assert_true(res == -EACCES || res == -EINVAL);
+		/* The one flag that is in use: a thread of the kernel's does it. */
+		if (BIT(bit) == IOSQE_ASYNC)
+			assert_int_equal(res, -EBADF);
+		else
+			assert_true(res == -EACCES || res == -EINVAL);
 	}
 }
 
@@ -101,7 +105,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST_WITH(loop_says_that_it_is_restricted, set_up, tear_down),
 	UNIT_TEST_WITH(operation_that_opens_a_file_is_refused, set_up, tear_down),
 	UNIT_TEST_WITH(operation_that_is_not_listed_is_refused_whatever_it_is, set_up, tear_down),
-	UNIT_TEST_WITH(needed_operation_with_a_flag_is_refused, set_up, tear_down),
+	UNIT_TEST_WITH(needed_operation_with_another_flag_is_refused, set_up, tear_down),
 	UNIT_TEST_WITH(registration_is_refused, set_up, tear_down),
 };
 
