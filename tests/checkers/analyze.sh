@@ -11,7 +11,7 @@ file=$2
 shift
 # -O1: with -O0 some warnings come twice; optimisation changes nothing else here.
 LC_ALL=C $cc -O1 -fanalyzer -Wno-analyzer-malloc-leak -fdiagnostics-plain-output \
-	-fanalyzer-verbosity=1 "$@" -c -o /dev/null 2>&1 |
+	-fanalyzer-verbosity=1 "$@" -Wno-error -c -o /dev/null 2>&1 |
 	awk -v file="$file" '
 	FILENAME != "-" {
 		sub(/:/, "", $3)
