@@ -21,7 +21,7 @@ static void save(void)
 /* Its descriptors outlive the connection, under their numbers, as they outlive a process. */
 static void leave(void)
 {
-	int kept[MAX_FDS];
+	int kept[MAX_FDS] = { 0 };
 
 	assert_true(out.n_fds <= MAX_FDS);
 	for (size_t i = 0; i < out.n_fds; i++)

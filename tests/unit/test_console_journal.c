@@ -54,7 +54,7 @@ static int setup(void **state)
 	int fd;
 
 	unit_setup(state);
-	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	memset(path + sizeof(path) - 7, 'X', 6);
 	fd = mkstemp(path);
 	assert_true(fd >= 0);
 	close(fd);
