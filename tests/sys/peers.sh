@@ -80,7 +80,7 @@ listener() {
 	mkdir -p "$tmp/there" && chmod 1777 "$tmp/there"
 	: >"$tmp/heard"
 	rm -f "$tmp/there/s"
-	as "$1" "$1" socat -u "UNIX-LISTEN:$tmp/there/s,fork" - >>"$tmp/heard" 2>"$tmp/socat" &
+	as "$1" "$1" socat -u "UNIX-LISTEN:$tmp/there/s,fork,mode=666" - >>"$tmp/heard" 2>"$tmp/socat" &
 	listener=$!
 	listens() { [ -S "$tmp/there/s" ]; }
 	wait_for 10 listens
