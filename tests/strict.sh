@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 # strict.sh SRCDIR BUILDDIR TEST...: runs system tests with every daemon in the strict sandbox,
 # unless the test itself asks for another one. The tests see a build folder like the real one,
-# in which the daemon is a script. Says for each test how it ended; fails if one failed.
+# in which the daemon is a script. One TAP line for each test; fails if one failed.
 
 top_srcdir=$(cd "$1" && pwd)
 real=$(cd "$2" && pwd)
@@ -35,13 +35,16 @@ VHU_STRICT=${VHU_SANDBOX:-strict}
 export top_srcdir top_builddir VHU_STRICT
 cd "$shadow" || exit 99
 failed=0
+n=0
+echo "1..$#"
 for test in "$@"; do
+	n=$((n + 1))
 	case $test in /*) ;; *) test=$top_srcdir/$test ;; esac
 	if sh "$test" >"$shadow/said" 2>&1; then
-		echo "PASS: $test: $(grep -c '^ok' "$shadow/said") points$(grep -m 1 -o '# SKIP.*' "$shadow/said")"
+		echo "ok $n - ${test##*/}: $(grep -c '^ok' "$shadow/said") points $(grep -m 1 -o '# SKIP.*' "$shadow/said")"
 	else
-		echo "FAIL: $test"
-		grep -v '^ok' "$shadow/said" | tail -n "${VHU_LINES:-60}"
+		echo "not ok $n - ${test##*/}"
+		grep -v '^ok' "$shadow/said" | tail -n "${VHU_LINES:-60}" | sed 's/^/# /'
 		failed=1
 	fi
 done
