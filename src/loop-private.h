@@ -56,6 +56,9 @@ struct loop {
 	struct io_uring ring;	    /* loop-uring.c's */
 	bool restricted;	    /* the ring is */
 	uint64_t n_now;		    /* messages at once, ever: loop-uring.c's */
+	struct scope own;	    /* of the loop itself */
+	struct timer again;	    /* for those in insisting: loop-uring.c's */
+	struct list_node insisting; /* operations apart that do not end */
 	struct loop_poller *poller; /* loop-poll.c's */
 	struct list_node tasks;
 	struct list_node watches;

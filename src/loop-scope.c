@@ -63,5 +63,6 @@ void op_init(struct op *op, struct scope *scope, op_done_fn *done)
 	op->state = OP_IDLE;
 	op->wait = (struct op_wait){ .next = NULL };
 	op->apart = false;
+	list_init(&op->insist);
 	list_init(&op->link);
 }

@@ -66,6 +66,8 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 	list_init(&loop->watches);
 	list_init(&loop->postponed);
 	list_init(&loop->resting);
+	list_init(&loop->insisting);
+	scope_init(&loop->own, loop);
 	err = open_engine(loop, n_ops, ret_why);
 	if (err < 0) {
 		free(loop);
@@ -156,6 +158,7 @@ void loop_complete(struct loop *loop, struct op *op, int res)
 
 	assert(op->state != OP_IDLE);
 	loop->n_in_flight--;
+	list_remove(&op->insist);
 	if (loop->parked && op->state == OP_ARMED && (res == -ECANCELED || res == -EINTR) &&
 	    loop_keep(loop, op))
 		return; /* it has done nothing, and is done later */

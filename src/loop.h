@@ -71,6 +71,7 @@ struct op {
 	enum op_state state;
 	bool apart; /* its file may make whoever touches it wait: a thread of the kernel's does it
 		     */
+	struct list_node insist; /* among those that are told again that they are cancelled */
 	struct op_request request;
 	struct op_wait wait;
 };
