@@ -120,7 +120,7 @@ complete -c vhost-device-console -n 'not __vhu_is_ctl' -l escape -x -d 'keys tha
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l history -x -d 'output kept per port, 4K to 1G'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l loops -x -d 'threads that guests are spread over'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l poll-us -x -d 'longest look before sleeping; 0: none'
-complete -c vhost-device-console -n 'not __vhu_is_ctl' -l engine -x -a 'auto uring poll' -d 'uring: io_uring; poll: poll(2); auto: what is allowed'
+complete -c vhost-device-console -n 'not __vhu_is_ctl' -l engine -x -a 'auto uring poll' -d 'io_uring, poll(2), or what is allowed'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l config -r -F -d 'read options from FILE; repeatable'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l control -r -F -d 'listen for vhost-device-console ctl here'
 complete -c vhost-device-console -n 'not __vhu_is_ctl' -l journal -r -F -d 'keep what is on its way in DIR, if this is killed'
