@@ -172,7 +172,7 @@ clean "doc/architecture.md has the limits of the sources" wrong_limits "$doc/arc
 { cat "$tmp/help"; echo; } | sed 's/--history/--future/' >"$tmp/help.new"
 mv "$tmp/help.new" "$tmp/help"
 refused "an option without its manual is found" same_options "$page"
-yes | head -n 36 >"$tmp/long"
+yes | head -n 46 >"$tmp/long"
 refused "a help that is too long is found" fits_a_screen "$tmp/long"
 refused "a word that is missing is found" in_the_page console no-such-word
 sed 's/ring/rung/' "$doc/vhu-protocol.7" >"$tmp/stale.7"
