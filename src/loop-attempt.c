@@ -34,7 +34,7 @@ short loop_attempt_events(const struct op_request *r)
 	case OP_SENDMSG:
 		return POLLOUT;
 	case OP_POLL:
-		return (short)r->flags;
+		return (short)(r->flags | POLLRDHUP); /* io_uring always tells that, too */
 	case OP_TIMEOUT:
 		break;
 	}

@@ -283,7 +283,7 @@ void op_write(struct op *op, int fd, const void *buf, size_t len);
 void op_recvmsg(struct op *op, int fd, struct msghdr *msg, int flags);
 void op_sendmsg(struct op *op, int fd, const struct msghdr *msg, int flags);
 void op_accept(struct op *op, int fd);		   /* result: a close-on-exec fd */
-void op_poll(struct op *op, int fd, short events); /* result: revents */
+void op_poll(struct op *op, int fd, short events); /* result: revents; POLLRDHUP is always told */
 
 /*
  * At once, without an op: what a socket takes or gives without waiting, or

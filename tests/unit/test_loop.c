@@ -190,6 +190,29 @@ static void poll_completes_with_what_is_ready(void **state)
 	end();
 }
 
+/* Whoever waits for room hears of it, too. */
+static void poll_of_a_half_closed_socket_tells_so(void **state)
+{
+	static const char bytes[4096];
+	struct probe p;
+	int fds[2];
+
+	(void)state;
+	begin();
+	make(SOCKETS, fds);
+	while (send(fds[0], bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	probe_init(&p);
+	op_poll(&p.op, fds[0], POLLOUT);
+	run_what_is_there();
+	assert_int_equal(p.n_done, 0);
+	shutdown(fds[1], SHUT_WR);
+	run_until(&p.n_done, 1);
+	assert_int_equal(p.res, POLLRDHUP);
+	unmake(fds);
+	end();
+}
+
 /* Tasks. */
 
 static char order[16];
@@ -335,6 +358,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(timer_expires_once),
 	UNIT_TEST(accept_returns_a_descriptor_that_is_closed_on_exec),
 	UNIT_TEST(poll_completes_with_what_is_ready),
+	UNIT_TEST(poll_of_a_half_closed_socket_tells_so),
 	UNIT_TEST(tasks_run_in_order_and_once_per_iteration),
 	UNIT_TEST(task_taken_back_does_not_run),
 	UNIT_TEST(stop_from_a_task_ends_the_run),
