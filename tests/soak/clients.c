@@ -22,6 +22,7 @@ enum {
 	SIP = 700,     /* bytes that it reads then */
 	SEND_MS = 300,
 	SEND_MAX = 6000,
+	AGAIN_MS = 100,
 	LEAVE_MS = 3000, /* until what a client has sent has come */
 	TAIL = 4 * PATTERN_LOCATE,
 	READ = 64 * 1024,
@@ -171,8 +172,10 @@ static void note_cut(struct client *c)
 {
 	struct soak_input *in = &stream_of(c)->in;
 
-	if (soak_lossless(c->stream) && in->got < c->in_sent)
-		check_gap_note(&in->gaps, in->got, c->in_sent);
+	if (!soak_lossless(c->stream) || in->got >= c->in_sent)
+		return;
+	check_gap_note(&in->gaps, in->got, c->in_sent);
+	c->after_cut = true;
 }
 
 static void leave_abruptly(struct client *c)
@@ -328,6 +331,11 @@ static void change_pace(struct client *c, int64_t at)
 	c->read_at = at;
 }
 
+/*
+ * A client that was cut off is there for the daemon until its bytes are read to their end.
+ * The keyboard is not its own, as each that comes takes it; but if that one left before, it
+ * would be the older one's again, and the rest of its bytes would follow those of the newer.
+ */
 static void live(struct client *c, int64_t at)
 {
 	if (at >= c->pace_until)
@@ -338,6 +346,11 @@ static void live(struct client *c, int64_t at)
 	}
 	if (at < c->due_at)
 		return;
+	if (c->after_cut && ports_count_writers(c->guest, c->port) > 1) {
+		c->due_at = at + AGAIN_MS;
+		return;
+	}
+	c->after_cut = false;
 	if (soak_lossless(c->stream) && up_to(2))
 		leave_politely(c);
 	else

@@ -26,6 +26,7 @@ struct client {
 	struct check out;
 	struct pattern in;
 	uint64_t in_sent, tail_from;
+	bool after_cut; /* the one before may not be gone yet for the daemon: see live() */
 };
 
 #endif

@@ -165,6 +165,24 @@ unsigned int ports_count_clients(unsigned int guest)
 	return n;
 }
 
+unsigned int ports_count_writers(unsigned int guest, unsigned int port)
+{
+	const char *at =
+		daemon_ask(&soak.daemon, "{\"command\":\"status\",\"device\":\"g%u\"}", guest);
+	char number[32];
+	const char *end;
+	unsigned int n = 0;
+
+	snprintf(number, sizeof(number), "{\"number\":%u,", port);
+	at = strstr(accepted(at), number);
+	end = at ? strstr(at + 1, "{\"number\":") : NULL;
+	while (at && (at = strstr(at, "\"may_write\":true")) && (!end || at < end)) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
 void ports_attach(unsigned int guest)
 {
 	struct attached *a = &ports.attached[ports.n_attached];

@@ -138,6 +138,8 @@ void ports_status(unsigned int guest);
 void ports_attach(unsigned int guest);
 void ports_detach_all(void);
 unsigned int ports_count_clients(unsigned int guest);
+/* Those of a port that have the keyboard or could get it. */
+unsigned int ports_count_writers(unsigned int guest, unsigned int port);
 /* The path of an attachment: at least 128 bytes. */
 void ports_path(unsigned int guest, const char *what, char *ret_path);
 
