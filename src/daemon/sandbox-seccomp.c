@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -71,6 +72,9 @@ static const struct call calls[] = {
 	((uint64_t)CSIGNAL | CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |         \
 	 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
+/* All of a socket's type but its flags. */
+enum { SOCKET_TYPES = 0xf };
+
 /* Which argument a row means, and which of its bits count. */
 static const struct {
 	const char *name;
@@ -83,7 +87,6 @@ static const struct {
 	{ "ioctl", 1, UINT32_MAX },
 	{ "kill", 1, UINT32_MAX },
 	{ "prctl", 0, UINT32_MAX },
-	{ "socket", 0, UINT32_MAX },
 	{ "socketpair", 0, UINT32_MAX },
 };
 
@@ -127,6 +130,44 @@ static int add_narrow(scmp_filter_ctx ctx, int number, const struct call *c)
 	return -EINVAL; /* the list names a call that the table above does not */
 }
 
+/*
+ * Of the Internet TCP alone: Landlock, which knows the ports, says nothing about
+ * other protocols, and Multipath TCP reaches the very same servers.
+ */
+static int add_socket(scmp_filter_ctx ctx, int number, const struct call *c)
+{
+	static const unsigned int protocols[] = { 0, IPPROTO_TCP };
+	int err = 0;
+
+	if (c->argument != AF_INET && c->argument != AF_INET6) {
+		const struct scmp_arg_cmp any[] = {
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, c->argument),
+		};
+
+		return allow(ctx, number, ARRAY_SIZE(any), any);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(protocols) && err == 0; i++) {
+		const struct scmp_arg_cmp tcp[] = {
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, c->argument),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPES, SOCK_STREAM),
+			SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, protocols[i]),
+		};
+
+		err = allow(ctx, number, ARRAY_SIZE(tcp), tcp);
+	}
+	return err;
+}
+
+/* What is sent may not connect first: Landlock does not look at that. */
+static int add_sending(scmp_filter_ctx ctx, int number, unsigned int flags_idx)
+{
+	const struct scmp_arg_cmp connected = {
+		.arg = flags_idx, .op = SCMP_CMP_MASKED_EQ, .datum_a = MSG_FASTOPEN, .datum_b = 0
+	};
+
+	return allow(ctx, number, 1, &connected);
+}
+
 /* A signal to ourselves. */
 static int add_to_self(scmp_filter_ctx ctx, int number)
 {
@@ -145,6 +186,12 @@ static int add_call(scmp_filter_ctx ctx, const struct call *c)
 		return add_mapping(ctx, number, c);
 	if (strcmp(c->name, "tgkill") == 0)
 		return add_to_self(ctx, number);
+	if (strcmp(c->name, "socket") == 0)
+		return add_socket(ctx, number, c);
+	if (strcmp(c->name, "sendmsg") == 0)
+		return add_sending(ctx, number, 2);
+	if (strcmp(c->name, "sendto") == 0 || strcmp(c->name, "sendmmsg") == 0)
+		return add_sending(ctx, number, 3);
 	if (c->narrow)
 		return add_narrow(ctx, number, c);
 	return allow(ctx, number, 0, NULL);
