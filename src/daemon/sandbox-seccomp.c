@@ -158,14 +158,34 @@ static int add_socket(scmp_filter_ctx ctx, int number, const struct call *c)
 	return err;
 }
 
-/* What is sent may not connect first: Landlock does not look at that. */
-static int add_sending(scmp_filter_ctx ctx, int number, unsigned int flags_idx)
-{
-	const struct scmp_arg_cmp connected = {
-		.arg = flags_idx, .op = SCMP_CMP_MASKED_EQ, .datum_a = MSG_FASTOPEN, .datum_b = 0
-	};
+/*
+ * Bits of an argument that are never needed and that Landlock has no say about:
+ * sending that connects first; programs that run as their owner.
+ */
+enum { MODE_RUNS_AS = 07000 };
 
-	return allow(ctx, number, 1, &connected);
+static const struct {
+	const char *name;
+	unsigned int idx;
+	uint64_t bits;
+} refused[] = {
+	{ "chmod", 1, MODE_RUNS_AS },	 { "fchmod", 1, MODE_RUNS_AS },
+	{ "fchmodat", 2, MODE_RUNS_AS }, { "sendmmsg", 3, MSG_FASTOPEN },
+	{ "sendmsg", 2, MSG_FASTOPEN },	 { "sendto", 3, MSG_FASTOPEN },
+};
+
+static int add_wide(scmp_filter_ctx ctx, int number, const struct call *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		const struct scmp_arg_cmp without = { .arg = refused[i].idx,
+						      .op = SCMP_CMP_MASKED_EQ,
+						      .datum_a = refused[i].bits,
+						      .datum_b = 0 };
+
+		if (strcmp(refused[i].name, c->name) == 0)
+			return allow(ctx, number, 1, &without);
+	}
+	return allow(ctx, number, 0, NULL);
 }
 
 /* A signal to ourselves. */
@@ -188,13 +208,9 @@ static int add_call(scmp_filter_ctx ctx, const struct call *c)
 		return add_to_self(ctx, number);
 	if (strcmp(c->name, "socket") == 0)
 		return add_socket(ctx, number, c);
-	if (strcmp(c->name, "sendmsg") == 0)
-		return add_sending(ctx, number, 2);
-	if (strcmp(c->name, "sendto") == 0 || strcmp(c->name, "sendmmsg") == 0)
-		return add_sending(ctx, number, 3);
 	if (c->narrow)
 		return add_narrow(ctx, number, c);
-	return allow(ctx, number, 0, NULL);
+	return add_wide(ctx, number, c);
 }
 
 /* Its flags are in memory; the C library does without when it is told that there is none. */
