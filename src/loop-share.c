@@ -13,6 +13,7 @@ void share_init(struct share *s, struct loop *loop, void (*rested)(struct share 
 void share_fini(struct share *s)
 {
 	list_remove(&s->link);
+	s->loop = NULL;
 }
 
 /* Time pays back a part of itself. */
@@ -26,7 +27,7 @@ static void charge_at(struct share *s, uint64_t ns, uint64_t now)
 {
 	settle(s, now);
 	s->debt_ns += ns;
-	if (s->debt_ns <= SHARE_CREDIT_NS)
+	if (s->debt_ns <= SHARE_CREDIT_NS || !s->loop)
 		return;
 	s->rests_until_ns = now + (s->debt_ns - SHARE_CREDIT_NS) * SHARE_PART;
 	if (list_empty(&s->link))

@@ -20,7 +20,7 @@ enum {
 };
 
 struct share {
-	struct loop *loop;
+	struct loop *loop;	 /* NULL: it is over */
 	struct list_node link;	 /* in the loop's, while it rests */
 	uint64_t debt_ns;	 /* cost that time has not paid back */
 	uint64_t settled_ns;	 /* when debt_ns was right */
@@ -31,7 +31,7 @@ struct share {
 /* rested: the rest is over. From the loop, never from within a call of these. */
 void share_init(struct share *s, struct loop *loop, void (*rested)(struct share *s));
 
-/* Ends a rest without a word. */
+/* Ends a rest without a word; what it costs from here on, as at its end, is nobody's. */
 void share_fini(struct share *s);
 
 /* It has cost that much. It rests from here on if that was too much. */

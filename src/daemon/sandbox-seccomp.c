@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <linux/userfaultfd.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -71,6 +72,9 @@ static const struct call calls[] = {
 	((uint64_t)CSIGNAL | CLONE_THREAD | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |         \
 	 CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
 
+/* All of a socket's type but its flags. */
+enum { SOCKET_TYPES = 0xf };
+
 /* Which argument a row means, and which of its bits count. */
 static const struct {
 	const char *name;
@@ -83,7 +87,6 @@ static const struct {
 	{ "ioctl", 1, UINT32_MAX },
 	{ "kill", 1, UINT32_MAX },
 	{ "prctl", 0, UINT32_MAX },
-	{ "socket", 0, UINT32_MAX },
 	{ "socketpair", 0, UINT32_MAX },
 };
 
@@ -127,6 +130,64 @@ static int add_narrow(scmp_filter_ctx ctx, int number, const struct call *c)
 	return -EINVAL; /* the list names a call that the table above does not */
 }
 
+/*
+ * Of the Internet TCP alone: Landlock, which knows the ports, says nothing about
+ * other protocols, and Multipath TCP reaches the very same servers.
+ */
+static int add_socket(scmp_filter_ctx ctx, int number, const struct call *c)
+{
+	static const unsigned int protocols[] = { 0, IPPROTO_TCP };
+	int err = 0;
+
+	if (c->argument != AF_INET && c->argument != AF_INET6) {
+		const struct scmp_arg_cmp any[] = {
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, c->argument),
+		};
+
+		return allow(ctx, number, ARRAY_SIZE(any), any);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(protocols) && err == 0; i++) {
+		const struct scmp_arg_cmp tcp[] = {
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, c->argument),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, SOCKET_TYPES, SOCK_STREAM),
+			SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, protocols[i]),
+		};
+
+		err = allow(ctx, number, ARRAY_SIZE(tcp), tcp);
+	}
+	return err;
+}
+
+/*
+ * Bits of an argument that are never needed and that Landlock has no say about:
+ * sending that connects first; programs that run as their owner.
+ */
+enum { MODE_RUNS_AS = 07000 };
+
+static const struct {
+	const char *name;
+	unsigned int idx;
+	uint64_t bits;
+} refused[] = {
+	{ "chmod", 1, MODE_RUNS_AS },	 { "fchmod", 1, MODE_RUNS_AS },
+	{ "fchmodat", 2, MODE_RUNS_AS }, { "sendmmsg", 3, MSG_FASTOPEN },
+	{ "sendmsg", 2, MSG_FASTOPEN },	 { "sendto", 3, MSG_FASTOPEN },
+};
+
+static int add_wide(scmp_filter_ctx ctx, int number, const struct call *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		const struct scmp_arg_cmp without = { .arg = refused[i].idx,
+						      .op = SCMP_CMP_MASKED_EQ,
+						      .datum_a = refused[i].bits,
+						      .datum_b = 0 };
+
+		if (strcmp(refused[i].name, c->name) == 0)
+			return allow(ctx, number, 1, &without);
+	}
+	return allow(ctx, number, 0, NULL);
+}
+
 /* A signal to ourselves. */
 static int add_to_self(scmp_filter_ctx ctx, int number)
 {
@@ -145,9 +206,11 @@ static int add_call(scmp_filter_ctx ctx, const struct call *c)
 		return add_mapping(ctx, number, c);
 	if (strcmp(c->name, "tgkill") == 0)
 		return add_to_self(ctx, number);
+	if (strcmp(c->name, "socket") == 0)
+		return add_socket(ctx, number, c);
 	if (c->narrow)
 		return add_narrow(ctx, number, c);
-	return allow(ctx, number, 0, NULL);
+	return add_wide(ctx, number, c);
 }
 
 /* Its flags are in memory; the C library does without when it is told that there is none. */

@@ -142,6 +142,30 @@ $(try auto capabilities -) $(try strict map-code -)"
 	[ "$got" = "done refused refused killed" ]
 }
 
+# One that connects to one port may make sockets: other ports are not reached, and by no detour.
+detours() {
+	options="--port 1,name=out,tcp-connect:127.0.0.1:$((port + 3))"
+	got=
+	for name in connect-tcp connect-multipath connect-by-sending send-datagram; do
+		got="$got $name: $(try none $name "$port") $(try "$1" $name "$port");"
+	done
+	options=
+	echo "$got"
+	[ "$got" = " connect-tcp: done refused; connect-multipath: done killed;\
+ connect-by-sending: done killed; send-datagram: done killed;" ]
+}
+
+# One that gives files modes makes no program that runs as its owner.
+modes() {
+	options="--control $tmp/run/c"
+	got="$(try none change-mode "$other/file")"
+	chmod 644 "$other/file"
+	got="$got $(try "$1" change-mode "$other/file")"
+	options=
+	echo "$got"
+	[ "$got" = "done killed" ] && [ "$(stat -c %a "$other/file")" = 644 ]
+}
+
 # status WORD: that line of each thread's status, without doubles.
 status() {
 	sed -n "s/^$1:[ \t]*//p" /proc/"$daemon_pid"/task/*/status | sort -u
@@ -308,10 +332,14 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 22
+plan 26
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
+check "who connects to a port gets to no other (auto)" detours auto
+check "who connects to a port gets to no other (strict)" detours strict
+check "who sets modes makes no set-user-id program (auto)" modes auto
+check "who sets modes makes no set-user-id program (strict)" modes strict
 check "all threads have given up everything (auto)" all_threads auto
 check "all threads have given up everything (strict)" all_threads strict
 check "guest memory is not executable and not dumped (none)" guest_memory none

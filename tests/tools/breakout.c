@@ -92,21 +92,54 @@ static int fork_child(void)
 	return result(pid);
 }
 
-static int connect_tcp(void)
+static struct sockaddr_in port_of_target(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)atoi(target)),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)atoi(target)),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+static int connect_by(int protocol)
+{
+	struct sockaddr_in to = port_of_target();
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, protocol);
 
 	return fd < 0 ? -errno : result(connect(fd, (struct sockaddr *)&to, sizeof(to)));
 }
 
+static int connect_tcp(void)
+{
+	return connect_by(0);
+}
+
+/* The detours below reach the same servers, and Landlock says nothing about them. */
+static int connect_multipath(void)
+{
+	return connect_by(IPPROTO_MPTCP);
+}
+
+static int send_first(int type, int flags)
+{
+	struct sockaddr_in to = port_of_target();
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno
+		      : result(sendto(fd, "x", 1, flags, (struct sockaddr *)&to, sizeof(to)));
+}
+
+static int connect_by_sending(void)
+{
+	return send_first(SOCK_STREAM, MSG_FASTOPEN);
+}
+
+static int send_datagram(void)
+{
+	return send_first(SOCK_DGRAM, 0);
+}
+
 static int bind_tcp(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)atoi(target)),
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = port_of_target();
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : result(bind(fd, (struct sockaddr *)&to, sizeof(to)));
@@ -248,6 +281,9 @@ static const struct {
 	{ "exec-shell", exec_shell },
 	{ "fork", fork_child },
 	{ "connect-tcp", connect_tcp },
+	{ "connect-multipath", connect_multipath },
+	{ "connect-by-sending", connect_by_sending },
+	{ "send-datagram", send_datagram },
 	{ "bind-tcp", bind_tcp },
 	{ "connect-unix", connect_unix },
 	{ "ring-read-file", ring_read_file },

@@ -157,6 +157,18 @@ static void party_that_goes_while_it_rests_hears_nothing_more(void **state)
 	end_parties();
 }
 
+static void party_that_is_gone_when_it_costs_more_does_not_rest(void **state)
+{
+	(void)state;
+	begin_parties();
+	share_fini(&parties[0].share);
+	share_charge(&parties[0].share, FAR_TOO_MUCH);
+	assert_false(share_rests(&parties[0].share));
+	run_what_is_there();
+	assert_int_equal(parties[0].n_rested, 0);
+	end_parties();
+}
+
 /* An operation under way is not the work of now: the loop waits, and so does nobody else. */
 static void rest_ends_while_operations_wait(void **state)
 {
@@ -186,6 +198,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(debt_when_time_has_passed_is_less),
 	UNIT_TEST(parties_that_rest_go_on_one_by_one),
 	UNIT_TEST(party_that_goes_while_it_rests_hears_nothing_more),
+	UNIT_TEST(party_that_is_gone_when_it_costs_more_does_not_rest),
 	UNIT_TEST(rest_ends_while_operations_wait),
 };
 UNIT_MAIN(tests)
