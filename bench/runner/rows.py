@@ -165,9 +165,12 @@ ALL = _kick() + _echo() + _streams() + _ring() + _crowds() + _start()
 # Columns of the two engines, as those of the sweep below.
 ENGINE = (
     ("kick→used p50, asleep, us", "kick", "p50_ns", US),
+    ("its CPU, us", "kick", "cpu_us_per_message", 1),
     ("echo p50, us", "echo", "p50_ns", US),
     ("tx 4 KiB, MB/s", "tx", "mb_per_s", 1),
+    ("its CPU, ms/MB", "tx", "cpu_ms_per_mb", 1),
     ("rx 4 KiB, MB/s", "rx", "mb_per_s", 1),
+    ("its CPU, ms/MB", "rx", "cpu_ms_per_mb", 1),
     ("messages of 64 guests, million/s", "many", "messages_per_s", MILLION),
     ("of 256", "crowd", "messages_per_s", MILLION),
     ("wake-ups/s, 64 idle", "idle", "wakeups_per_s", 1),
