@@ -196,8 +196,10 @@ refuses_upgrade() {
 }
 
 strict_has_no_upgrade() {
-	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox strict &&
-		refuses_upgrade '--sandbox=strict starts no program'
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox strict --control "$tmp/run/ctl" &&
+		refuses_upgrade '--sandbox=strict starts no program' || return 1
+	ctl upgrade >"$tmp/err"
+	[ $? -eq 1 ] && said "$tmp/err" 'sandbox=strict starts no program'
 }
 
 # The new one may be started as it is where the daemon is; the interpreter of a script is not.
@@ -234,6 +236,39 @@ attachments() {
 		ctl attach 0 "unix-connect:$other/socket" && ctl attach 0 "tcp-connect:127.0.0.1:$port" &&
 		ctl attach 0 "tcp:$((port + 3))" && ctl attach 0 "log:$tmp/later/log,mode=0600" &&
 		ctl status console0
+}
+
+# The next program stands within the same walls, and says so in the same words.
+words_after_upgrade() {
+	start_daemon 1 -s "$tmp/run/s" --control "$tmp/run/ctl" --port 0,console,null \
+		--sandbox-path "$tmp/later" && ctl upgrade || return 1
+	ctl attach 0 "pty:$tmp/run/link" >"$tmp/err"
+	cat "$tmp/err"
+	said "$tmp/err" "$tmp/run is outside the sandbox for links" || return 1
+	ctl attach 0 "unix:$other/x" >"$tmp/err"
+	said "$tmp/err" "$other is outside the sandbox for sockets" && ctl attach 0 "pty:$tmp/later/link"
+}
+
+# A folder that is not there could not be allowed, and would be missed much later.
+path_that_is_not_there() {
+	for path in "$other/nothing" "$other/file"; do
+		timeout 20 "$daemon" -s "$tmp/run/s" -b network -p "$mine" --sandbox-path "$path" \
+			2>"$tmp/err" </dev/null
+		[ $? -eq 1 ] && cat "$tmp/err" &&
+			said "$tmp/err" "sandbox-path $path: a folder that is there is expected" || return 1
+	done
+}
+
+# Another user without walls has no privileges of the superuser left, and upgrades.
+another_user_without_walls() {
+	rm -rf "$tmp/user"
+	mkdir "$tmp/user" && chmod 755 "$tmp" && chown nobody "$tmp/user" &&
+		start_daemon 1 -s "$tmp/user/s" -b network -p "$mine" --loops 2 --sandbox none --user nobody ||
+		return 1
+	[ "$(status CapEff) $(status CapPrm)" = "0000000000000000 0000000000000000" ] &&
+		[ "$(status Seccomp)" = 0 ] || return 1
+	kill -USR2 "$daemon_pid" && wait_for 20 said "$tmp/log" 'upgraded' && cat "$tmp/log" &&
+		said "$tmp/log" ': upgraded: ' && end_daemon
 }
 
 # Without a control socket and without files nothing new comes, and nothing of the kind is allowed.
@@ -308,7 +343,7 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 22
+plan 25
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
@@ -326,6 +361,9 @@ daemon=$top_builddir/src/vhost-device-console
 check "attachments within the walls and outside (auto)" attachments auto
 check "attachments within the walls and outside (strict)" attachments strict
 check "strict: a reload brings no other kind" reload_brings_no_kind
+check "an upgrade keeps the words about folders" words_after_upgrade
+check "a folder that is not there is refused" path_that_is_not_there
+check "another user without walls keeps no privileges" another_user_without_walls
 check "another user by name" another_user auto nobody "$(id -u nobody)"
 check "another user by number, strict" another_user strict 4711 4711 --group=4712
 check "a log of another user goes on (auto)" log_of_another auto
