@@ -35,6 +35,7 @@ static struct {
 	uint64_t walls;	    /* that are there now */
 	uint64_t planned;   /* that sandbox_close() puts up */
 	bool control;
+	bool goes_on; /* in the place of another program */
 	bool changes_user;
 	struct sandbox_needs needs;
 } sandbox = { .mode = SANDBOX_NONE };
@@ -52,6 +53,7 @@ static const char *missing(enum sandbox_wall wall)
 	case SANDBOX_WALL_calls:
 		return sandbox_seccomp_missing();
 	case SANDBOX_WALL_descriptors:
+		return sandbox.goes_on ? "a program that is upgraded to keeps what was open" : NULL;
 	case SANDBOX_WALL_privileges:
 	case SANDBOX_N_WALLS:
 		break;
@@ -199,6 +201,8 @@ static int begin(const struct setup *setup, bool control)
 	look_at_needs(setup, control);
 	if (sandbox.needs.no_memory)
 		return log_errno(LOG_LEVEL_ERROR, NULL, -ENOMEM, "--sandbox");
+	if (!(sandbox.planned & WALL_BIT(descriptors)))
+		return 0;
 	err = sandbox_descriptors_close(setup);
 	if (err < 0)
 		return failed(SANDBOX_WALL_descriptors, err);
@@ -350,6 +354,7 @@ void sandbox_save(struct handover_out *out, unsigned int tag)
 
 void sandbox_load(struct handover_in *in, unsigned int tag)
 {
+	sandbox.goes_on = true;
 	if (!state_has(&in->state, tag) || !state_enter(&in->state, tag, "sandbox"))
 		return;
 	sandbox.inherited = state_take_number(&in->state, TAG_WALLS, "walls", UINT64_MAX);

@@ -215,6 +215,20 @@ auto_starts_its_own() {
 		refuses_upgrade 'cannot be executed' && end_daemon
 }
 
+# What was started without a sandbox gets one by an upgrade; strict wants a start.
+upgrade_puts_up_walls() {
+	printf 'socket-path=%s\nbackend=network\ntcp-port=%s\nsandbox=none\n' \
+		"$tmp/run/s" "$mine" >"$tmp/run/conf"
+	start_daemon 1 --config "$tmp/run/conf" && [ "$(status Seccomp)" = 0 ] || return 1
+	sed 's/none/strict/' "$tmp/run/conf" >"$tmp/run/new" && mv "$tmp/run/new" "$tmp/run/conf" &&
+		refuses_upgrade 'sandbox=strict: the wall "inherited descriptors closed" cannot be had' || return 1
+	sed 's/strict/auto/' "$tmp/run/conf" >"$tmp/run/new" && mv "$tmp/run/new" "$tmp/run/conf" &&
+		kill -USR2 "$daemon_pid" && wait_for 20 said "$tmp/log" ': upgraded' || return 1
+	cat "$tmp/log"
+	[ "$(status Seccomp)" = 2 ] && [ "$(status CapEff)" = 0000000000000000 ] && end_daemon &&
+		[ "$daemon_status" -eq 0 ]
+}
+
 ctl() {
 	timeout 20 "$top_builddir/src/vhost-device-console" ctl -C "$tmp/run/ctl" "$@" 2>&1
 }
@@ -343,7 +357,7 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 25
+plan 26
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
@@ -358,6 +372,7 @@ check "one that was named is used" named_descriptor
 check "strict: no upgrade, in words" strict_has_no_upgrade
 check "auto: an upgrade to the program, and to no script" auto_starts_its_own
 daemon=$top_builddir/src/vhost-device-console
+check "an upgrade puts up walls that are not there yet" upgrade_puts_up_walls
 check "attachments within the walls and outside (auto)" attachments auto
 check "attachments within the walls and outside (strict)" attachments strict
 check "strict: a reload brings no other kind" reload_brings_no_kind
