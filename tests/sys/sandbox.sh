@@ -263,6 +263,16 @@ words_after_upgrade() {
 	said "$tmp/err" "$other is outside the sandbox for sockets" && ctl attach 0 "pty:$tmp/later/link"
 }
 
+# Files that are read again may be symbolic links, as certificates and configurations often are.
+links_are_followed() {
+	mkdir -p "$tmp/links" "$tmp/kept"
+	printf 'socket-path=%s\nport=0,console,null\n' "$tmp/run/s" >"$tmp/kept/conf"
+	ln -sf ../kept/conf "$tmp/links/conf"
+	start_daemon 1 --config "$tmp/links/conf" --sandbox strict && kill -HUP "$daemon_pid" &&
+		wait_for 20 said "$tmp/log" 'the setup was read again\|stays as it was' && cat "$tmp/log" &&
+		said "$tmp/log" 'the setup was read again' && end_daemon
+}
+
 # A folder that is not there could not be allowed, and would be missed much later.
 path_that_is_not_there() {
 	for path in "$other/nothing" "$other/file"; do
@@ -357,7 +367,7 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 26
+plan 27
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
@@ -377,6 +387,7 @@ check "attachments within the walls and outside (auto)" attachments auto
 check "attachments within the walls and outside (strict)" attachments strict
 check "strict: a reload brings no other kind" reload_brings_no_kind
 check "an upgrade keeps the words about folders" words_after_upgrade
+check "links to files that are read again are followed" links_are_followed
 check "a folder that is not there is refused" path_that_is_not_there
 check "another user without walls keeps no privileges" another_user_without_walls
 check "another user by name" another_user auto nobody "$(id -u nobody)"

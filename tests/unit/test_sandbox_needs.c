@@ -89,7 +89,7 @@ static void folder_when_a_socket_is_there_may_lose_it(void **state)
 static void connector_when_it_connects_names_its_port(void **state)
 {
 	(void)state;
-	load("-s /run/x/s --port 0,console,tcp-connect:192.0.2.1:4000+7", &nothing_more);
+	load("-s /run/x/s --port 0,console,tcp-connect:127.0.0.1:4000+7", &nothing_more);
 	assert_true(has(SANDBOX_GROUP_connect_tcp));
 	assert_false(has(SANDBOX_GROUP_connect_unix));
 	assert_int_equal(needs.n_ports, 1);
