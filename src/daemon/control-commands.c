@@ -259,8 +259,7 @@ static int run_reload(struct call *call)
 
 static int run_upgrade(struct call *call)
 {
-	call->args->upgrade(call->args->arg);
-	return 0;
+	return call->args->upgrade(call->args->arg, call->why, call->why_cap);
 }
 
 static struct json_object *argument_help(const struct control_command *c, unsigned int arg)

@@ -33,8 +33,11 @@ struct control_args {
 	struct list_node *guests;	/* struct guest, lent */
 	/* As SIGHUP does. Tells what could not be read; may close the control socket. */
 	int (*reload)(void *arg, char *ret_why, size_t why_cap);
-	/* As SIGUSR2 does: control_upgrade_failed() follows, or this process is another one. */
-	void (*upgrade)(void *arg);
+	/*
+	 * As SIGUSR2 does. -errno and a sentence if it cannot be; else
+	 * control_upgrade_failed() follows later, or this process is another one.
+	 */
+	int (*upgrade)(void *arg, char *ret_why, size_t why_cap);
 	void *arg;
 };
 

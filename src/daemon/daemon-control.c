@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon.h"
+#include "daemon/sandbox.h"
 #include "log.h"
 #include "systemd.h"
 
@@ -17,9 +18,14 @@ static int reload_asked(void *arg, char *ret_why, size_t why_cap)
 	return daemon_reload(d, ret_why, why_cap);
 }
 
-static void upgrade_asked(void *arg)
+/* The answer is held back from here on, so what is refused at once is said here. */
+static int upgrade_asked(void *arg, char *ret_why, size_t why_cap)
 {
-	upgrade_ask(arg);
+	int err = sandbox_permits_upgrade(ret_why, why_cap);
+
+	if (err == 0)
+		upgrade_ask(arg);
+	return err;
 }
 
 /* -1: there is none, and nobody asked for one. */

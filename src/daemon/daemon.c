@@ -492,6 +492,8 @@ int daemon_run(int argc, char **argv, struct setup *setup, struct upgrade_from *
 		if (loop_engine_lacks(err) && setup->options.engine == LOOP_URING)
 			ret = DAEMON_EXIT_NO_ENGINE;
 	}
+	if (from)
+		upgrade_drop(from);
 	free_all(&d);
 	return ret;
 }

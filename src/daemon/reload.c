@@ -19,6 +19,16 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool same_items(const struct option_texts *a, const struct option_texts *b)
+{
+	if (a->n_items != b->n_items)
+		return false;
+	for (unsigned int i = 0; i < a->n_items; i++)
+		if (!same_text(a->items[i].text, b->items[i].text))
+			return false;
+	return true;
+}
+
 /* A device is the same one while it has its name and its socket. */
 static bool same_device(const struct device_spec *a, const struct device_spec *b)
 {
@@ -81,6 +91,8 @@ static void warn_of_options(const struct setup *old, const struct setup *new)
 	    !same_text(old->options.group, new->options.group))
 		log_warning(NULL, "another --sandbox, --user or --group counts when the daemon is "
 				  "started again");
+	if (!same_items(&old->options.sandbox_paths, &new->options.sandbox_paths))
+		log_warning(NULL, "another --sandbox-path counts when the daemon is started again");
 	if (!same_text(old->options.trace, new->options.trace))
 		log_warning(NULL, "another --trace counts when the daemon is started again");
 }

@@ -238,3 +238,32 @@ bool sandbox_landlock_has(const struct sandbox_place *place)
 		st = above;
 	}
 }
+
+enum { TAG_DEV = 1, TAG_INO, TAG_ACCESS };
+
+void sandbox_landlock_save(struct state_writer *w, unsigned int tag)
+{
+	for (size_t i = 0; i < granted.n; i++) {
+		const struct granted *g = &granted.items[i];
+
+		state_begin_group(w, tag);
+		state_put_number(w, TAG_DEV, g->dev);
+		state_put_number(w, TAG_INO, g->ino);
+		state_put_number(w, TAG_ACCESS, g->access);
+		state_end(w);
+	}
+}
+
+void sandbox_landlock_load(struct state_reader *r, unsigned int tag)
+{
+	while (state_has(r, tag) && state_enter(r, tag, "places")) {
+		struct stat st = { .st_dev = state_take_number(r, TAG_DEV, "device", UINT64_MAX) };
+		unsigned int access;
+
+		st.st_ino = state_take_number(r, TAG_INO, "inode", UINT64_MAX);
+		access = (unsigned int)state_take_number(r, TAG_ACCESS, "access", UINT32_MAX);
+		state_leave(r);
+		if (!r->failed && remember(&st, access) < 0)
+			state_fail(r, "no memory for places");
+	}
+}

@@ -4,6 +4,7 @@
 #define VHU_DAEMON_SANDBOX_LANDLOCK_H
 
 #include "daemon/sandbox-needs.h"
+#include "state.h"
 
 /* NULL, or a phrase that says why this kernel cannot do it. */
 const char *sandbox_landlock_missing(void);
@@ -23,5 +24,9 @@ int sandbox_landlock_enter(int rules);
 /* Whether needs has a rule for access to path, or what is above it; after sandbox_landlock_make().
  */
 bool sandbox_landlock_has(const struct sandbox_place *place);
+
+/* What the rules are about, for the program that goes on within them. */
+void sandbox_landlock_save(struct state_writer *w, unsigned int tag);
+void sandbox_landlock_load(struct state_reader *r, unsigned int tag);
 
 #endif

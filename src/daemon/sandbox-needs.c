@@ -25,6 +25,8 @@
 /* Where GnuTLS looks for authorities that nobody has named. */
 #define SYSTEM_TRUST "/etc/ssl/certs"
 
+enum { PATH_CAP = 4096, LINKS_MAX = 8 };
+
 #define GROUP_BIT(ident) BIT(SANDBOX_GROUP_##ident)
 
 void sandbox_needs_init(struct sandbox_needs *n)
@@ -86,15 +88,44 @@ static void add_folder_of(struct sandbox_needs *n, const char *path, unsigned in
  * A file that is read again: editors put another one in its place, so that the
  * folder is meant, unless that holds everybody's.
  */
-static void add_file_to_read(struct sandbox_needs *n, const char *path)
+static void add_file_to_read(struct sandbox_needs *n, const char *path, unsigned int access)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) : 1;
 
 	if (len == 0 || strncmp(path, "/etc/", len + 1) == 0)
-		add_path(n, path, SANDBOX_READ);
+		add_path(n, path, access);
 	else
-		add_folder_of(n, path, SANDBOX_READ);
+		add_folder_of(n, path, access);
+}
+
+/* Whether path was a symbolic link; it has become what that leads to. */
+/* seccomp: readlink readlinkat */
+static bool follow(char *path, size_t cap)
+{
+	char to[PATH_CAP];
+	ssize_t len = readlink(path, to, sizeof(to) - 1);
+	const char *slash = strrchr(path, '/');
+	size_t keep;
+
+	if (len <= 0)
+		return false;
+	to[len] = '\0';
+	keep = slash && to[0] != '/' ? (size_t)(slash + 1 - path) : 0;
+	return (size_t)snprintf(path + keep, cap - keep, "%s", to) < cap - keep;
+}
+
+/* A file, and what it leads to: the kernel asks for the rights of the last one. */
+static void add_with_links(struct sandbox_needs *n, const char *path, unsigned int access,
+			   void (*add)(struct sandbox_needs *, const char *, unsigned int))
+{
+	char at[PATH_CAP];
+
+	add(n, path, access);
+	if ((size_t)snprintf(at, sizeof(at), "%s", path) >= sizeof(at))
+		return;
+	for (unsigned int i = 0; i < LINKS_MAX && follow(at, sizeof(at)); i++)
+		add(n, at, access);
 }
 
 /* Attachments. */
@@ -129,7 +160,7 @@ static void add_words(struct sandbox_needs *n, const struct attachment_options *
 		if (!rows[i].path)
 			continue;
 		n->groups |= GROUP_BIT(open);
-		add_folder_of(n, rows[i].path, rows[i].access);
+		add_with_links(n, rows[i].path, rows[i].access, add_folder_of);
 	}
 	if (o->tls && !o->tls_ca && !o->tls_psk)
 		add_path(n, SYSTEM_TRUST, SANDBOX_READ);
@@ -169,7 +200,8 @@ static void add_open_one(struct sandbox_needs *n, const struct attachment_option
 	case ATTACHMENT_log_file:
 	case ATTACHMENT_file: /* it is opened anew at SIGHUP */
 		n->groups |= GROUP_BIT(open) | owners_of(o);
-		add_folder_of(n, o->address, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_FILES);
+		add_with_links(n, o->address, SANDBOX_READ | SANDBOX_WRITE | SANDBOX_FILES,
+			       add_folder_of);
 		break;
 	case ATTACHMENT_tcp_server:
 	case ATTACHMENT_telnet_server:
@@ -265,7 +297,7 @@ static void add_options(struct sandbox_needs *n, const struct setup *setup)
 
 	for (unsigned int i = 0; i < setup->n_files; i++) {
 		n->groups |= GROUP_BIT(open);
-		add_file_to_read(n, setup->files[i]);
+		add_with_links(n, setup->files[i], SANDBOX_READ, add_file_to_read);
 	}
 	if (o->journal) {
 		n->groups |= GROUP_BIT(open);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,23 @@ static int find_identity(const char *user, const char *group, struct identity *r
 	return err;
 }
 
+/* Whether we are in no others, as in a program that goes on for another user. */
+static bool in_no_others(const gid_t *ids, size_t n)
+{
+	gid_t own[NGROUPS_MAX];
+	int n_own = getgroups(NGROUPS_MAX, own);
+
+	for (int i = 0; i < n_own; i++) {
+		size_t at = 0;
+
+		while (at < n && ids[at] != own[i])
+			at++;
+		if (at == n)
+			return false;
+	}
+	return n_own >= 0;
+}
+
 /* Those that files are given to, and, unless the user changes, those that we are in. */
 static int set_groups(bool keep, const char *const *groups, size_t n_groups, char *ret_why,
 		      size_t why_cap)
@@ -72,8 +90,8 @@ static int set_groups(bool keep, const char *const *groups, size_t n_groups, cha
 	}
 	for (size_t i = 0; i < n_groups && err == 0; i++)
 		err = peer_find_id(true, groups[i], &ids[n++], ret_why, why_cap);
-	if (err == 0 && setgroups(n, ids) < 0 && !keep) {
-		err = -errno;
+	if (err == 0 && setgroups(n, ids) < 0 && !keep && !in_no_others(ids, n)) {
+		err = -EPERM;
 		snprintf(ret_why, why_cap, "--user: the groups cannot be left: %s", strerror(-err));
 	}
 	free(ids);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,6 +35,8 @@ static struct {
 	uint64_t walls;	    /* that are there now */
 	uint64_t planned;   /* that sandbox_close() puts up */
 	bool control;
+	bool goes_on; /* in the place of another program */
+	bool changes_user;
 	struct sandbox_needs needs;
 } sandbox = { .mode = SANDBOX_NONE };
 
@@ -50,6 +53,7 @@ static const char *missing(enum sandbox_wall wall)
 	case SANDBOX_WALL_calls:
 		return sandbox_seccomp_missing();
 	case SANDBOX_WALL_descriptors:
+		return sandbox.goes_on ? "a program that is upgraded to keeps what was open" : NULL;
 	case SANDBOX_WALL_privileges:
 	case SANDBOX_N_WALLS:
 		break;
@@ -165,17 +169,40 @@ static int change_user(const struct setup *setup)
 	return err;
 }
 
+/* A folder that is named in advance has to be there: rules are about what is. */
+/* seccomp(once): stat newfstatat */
+static int check_paths(const struct setup *setup)
+{
+	for (unsigned int i = 0; i < setup->options.sandbox_paths.n_items; i++) {
+		const char *path = setup->options.sandbox_paths.items[i].text;
+		struct stat st;
+		int err = stat(path, &st) < 0 ? -errno : 0;
+
+		if (err == 0 && !S_ISDIR(st.st_mode))
+			err = -ENOTDIR;
+		if (err < 0)
+			return log_errno(LOG_LEVEL_ERROR, NULL, err,
+					 "--sandbox-path %s: a folder that is there is expected",
+					 path);
+	}
+	return 0;
+}
+
 /* The first step. */
 
 static int begin(const struct setup *setup, bool control)
 {
-	int err = plan();
+	int err = check_paths(setup);
 
+	if (err == 0)
+		err = plan();
 	if (err < 0)
 		return err;
 	look_at_needs(setup, control);
 	if (sandbox.needs.no_memory)
 		return log_errno(LOG_LEVEL_ERROR, NULL, -ENOMEM, "--sandbox");
+	if (!(sandbox.planned & WALL_BIT(descriptors)))
+		return 0;
 	err = sandbox_descriptors_close(setup);
 	if (err < 0)
 		return failed(SANDBOX_WALL_descriptors, err);
@@ -205,12 +232,12 @@ int sandbox_begin(const struct setup *setup)
 	int err = 0;
 
 	sandbox.mode = (enum sandbox_mode)setup->options.sandbox;
+	sandbox.changes_user = setup->options.user || setup->options.group;
 	if (begin_inherited(setup, control))
 		return 0;
 	if (sandbox.mode != SANDBOX_NONE)
 		err = begin(setup, control);
-	if (err == 0 &&
-	    (sandbox.mode != SANDBOX_NONE || setup->options.user || setup->options.group))
+	if (err == 0 && (sandbox.mode != SANDBOX_NONE || sandbox.changes_user))
 		err = change_user(setup);
 	return err;
 }
@@ -285,8 +312,8 @@ int sandbox_close(struct places *places, const struct loop *loop)
 {
 	const uint64_t enough = sandbox.mode == SANDBOX_STRICT ? 0 : sandbox.inherited;
 
-	if (sandbox.mode == SANDBOX_NONE)
-		return 0;
+	if (sandbox.mode == SANDBOX_NONE) /* another user has no privileges even so */
+		return sandbox.changes_user ? in_all(places, drop_in_thread, NULL) : 0;
 	if (check_loop(loop) < 0)
 		return -EOPNOTSUPP;
 	tzset(); /* the C library looks at its time zone once */
@@ -312,7 +339,7 @@ int sandbox_close(struct places *places, const struct loop *loop)
 
 /* Another program in our place. */
 
-enum { TAG_WALLS = 1, TAG_DEVICE, TAG_NAMES };
+enum { TAG_WALLS = 1, TAG_DEVICE, TAG_NAMES, TAG_PLACES };
 
 void sandbox_save(struct handover_out *out, unsigned int tag)
 {
@@ -321,11 +348,13 @@ void sandbox_save(struct handover_out *out, unsigned int tag)
 	if (sandbox.walls)
 		handover_put_fd(out, TAG_DEVICE, vhu_userfault_device());
 	peer_save_lookups(out, TAG_NAMES);
+	sandbox_landlock_save(&out->state, TAG_PLACES);
 	state_end(&out->state);
 }
 
 void sandbox_load(struct handover_in *in, unsigned int tag)
 {
+	sandbox.goes_on = true;
 	if (!state_has(&in->state, tag) || !state_enter(&in->state, tag, "sandbox"))
 		return;
 	sandbox.inherited = state_take_number(&in->state, TAG_WALLS, "walls", UINT64_MAX);
@@ -335,6 +364,7 @@ void sandbox_load(struct handover_in *in, unsigned int tag)
 		peer_end_lookups();
 	}
 	peer_load_lookups(in, TAG_NAMES);
+	sandbox_landlock_load(&in->state, TAG_PLACES);
 	state_leave(&in->state);
 }
 
@@ -355,17 +385,26 @@ static int refuse_group(const char *what, enum sandbox_group group, char *ret_wh
 	return -EACCES;
 }
 
+static const char *use_of(const struct sandbox_place *place)
+{
+	if (place->access & SANDBOX_LINKS)
+		return "links";
+	if (place->access & SANDBOX_SOCKETS)
+		return "sockets";
+	return place->access & SANDBOX_FILES ? "files" : "reading and writing";
+}
+
 static int check_places(const struct sandbox_needs *n, char *ret_why, size_t why_cap)
 {
-	if (!(sandbox.walls & WALL_BIT(files)) || sandbox.inherited)
-		return 0; /* an earlier program has the list: the kernel says it then */
+	if (!(sandbox.walls & WALL_BIT(files)))
+		return 0;
 	for (size_t i = 0; i < n->n_places; i++) {
 		if (sandbox_landlock_has(&n->places[i]))
 			continue;
 		snprintf(ret_why, why_cap,
-			 "%s is outside the sandbox, which was closed at the start: "
+			 "%s is outside the sandbox for %s, which was closed at the start: "
 			 "--sandbox-path names folders that are needed later",
-			 n->places[i].path);
+			 n->places[i].path, use_of(&n->places[i]));
 		return -EACCES;
 	}
 	return 0;

@@ -62,7 +62,7 @@ measure_serve() {
 		--messages "$serve_messages" --socket-path "$tmp/s" --guests "$serve_guests" \
 		$serve_peers --exec "valgrind --tool=callgrind --collect-systime=yes \
 			--dump-before=signal_done --callgrind-out-file=$tmp/cg \
-			$daemon -s $tmp/s -c $serve_guests $serve_ports --poll-us 0" \
+			$daemon --sandbox=none -s $tmp/s -c $serve_guests $serve_ports --poll-us 0" \
 		>"$tmp/log" 2>&1 || return 1
 	# From mark to mark: nothing but a mark, and the messages and a mark.
 	{ totals "$tmp/cg.2" && totals "$tmp/cg.3"; } |

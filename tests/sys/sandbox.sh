@@ -220,8 +220,10 @@ refuses_upgrade() {
 }
 
 strict_has_no_upgrade() {
-	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox strict &&
-		refuses_upgrade '--sandbox=strict starts no program'
+	start_daemon 1 -s "$tmp/run/s" -b network -p "$mine" --sandbox strict --control "$tmp/run/ctl" &&
+		refuses_upgrade '--sandbox=strict starts no program' || return 1
+	ctl upgrade >"$tmp/err"
+	[ $? -eq 1 ] && said "$tmp/err" 'sandbox=strict starts no program'
 }
 
 # The new one may be started as it is where the daemon is; the interpreter of a script is not.
@@ -235,6 +237,20 @@ auto_starts_its_own() {
 	printf '#!/bin/sh\nexec %s/src/vhost-device-console "$@"\n' "$top_builddir" >"$tmp/bin/new"
 	chmod +x "$tmp/bin/new" && mv "$tmp/bin/new" "$tmp/bin/vdc" &&
 		refuses_upgrade 'cannot be executed' && end_daemon
+}
+
+# What was started without a sandbox gets one by an upgrade; strict wants a start.
+upgrade_puts_up_walls() {
+	printf 'socket-path=%s\nbackend=network\ntcp-port=%s\nsandbox=none\n' \
+		"$tmp/run/s" "$mine" >"$tmp/run/conf"
+	start_daemon 1 --config "$tmp/run/conf" && [ "$(status Seccomp)" = 0 ] || return 1
+	sed 's/none/strict/' "$tmp/run/conf" >"$tmp/run/new" && mv "$tmp/run/new" "$tmp/run/conf" &&
+		refuses_upgrade 'sandbox=strict: the wall "inherited descriptors closed" cannot be had' || return 1
+	sed 's/strict/auto/' "$tmp/run/conf" >"$tmp/run/new" && mv "$tmp/run/new" "$tmp/run/conf" &&
+		kill -USR2 "$daemon_pid" && wait_for 20 said "$tmp/log" ': upgraded' || return 1
+	cat "$tmp/log"
+	[ "$(status Seccomp)" = 2 ] && [ "$(status CapEff)" = 0000000000000000 ] && end_daemon &&
+		[ "$daemon_status" -eq 0 ]
 }
 
 ctl() {
@@ -258,6 +274,49 @@ attachments() {
 		ctl attach 0 "unix-connect:$other/socket" && ctl attach 0 "tcp-connect:127.0.0.1:$port" &&
 		ctl attach 0 "tcp:$((port + 3))" && ctl attach 0 "log:$tmp/later/log,mode=0600" &&
 		ctl status console0
+}
+
+# The next program stands within the same walls, and says so in the same words.
+words_after_upgrade() {
+	start_daemon 1 -s "$tmp/run/s" --control "$tmp/run/ctl" --port 0,console,null \
+		--sandbox-path "$tmp/later" && ctl upgrade || return 1
+	ctl attach 0 "pty:$tmp/run/link" >"$tmp/err"
+	cat "$tmp/err"
+	said "$tmp/err" "$tmp/run is outside the sandbox for links" || return 1
+	ctl attach 0 "unix:$other/x" >"$tmp/err"
+	said "$tmp/err" "$other is outside the sandbox for sockets" && ctl attach 0 "pty:$tmp/later/link"
+}
+
+# Files that are read again may be symbolic links, as certificates and configurations often are.
+links_are_followed() {
+	mkdir -p "$tmp/links" "$tmp/kept"
+	printf 'socket-path=%s\nport=0,console,null\n' "$tmp/run/s" >"$tmp/kept/conf"
+	ln -sf ../kept/conf "$tmp/links/conf"
+	start_daemon 1 --config "$tmp/links/conf" --sandbox strict && kill -HUP "$daemon_pid" &&
+		wait_for 20 said "$tmp/log" 'the setup was read again\|stays as it was' && cat "$tmp/log" &&
+		said "$tmp/log" 'the setup was read again' && end_daemon
+}
+
+# A folder that is not there could not be allowed, and would be missed much later.
+path_that_is_not_there() {
+	for path in "$other/nothing" "$other/file"; do
+		timeout 20 "$daemon" -s "$tmp/run/s" -b network -p "$mine" --sandbox-path "$path" \
+			2>"$tmp/err" </dev/null
+		[ $? -eq 1 ] && cat "$tmp/err" &&
+			said "$tmp/err" "sandbox-path $path: a folder that is there is expected" || return 1
+	done
+}
+
+# Another user without walls has no privileges of the superuser left, and upgrades.
+another_user_without_walls() {
+	rm -rf "$tmp/user"
+	mkdir "$tmp/user" && chmod 755 "$tmp" && chown nobody "$tmp/user" &&
+		start_daemon 1 -s "$tmp/user/s" -b network -p "$mine" --loops 2 --sandbox none --user nobody ||
+		return 1
+	[ "$(status CapEff) $(status CapPrm)" = "0000000000000000 0000000000000000" ] &&
+		[ "$(status Seccomp)" = 0 ] || return 1
+	kill -USR2 "$daemon_pid" && wait_for 20 said "$tmp/log" 'upgraded' && cat "$tmp/log" &&
+		said "$tmp/log" ': upgraded: ' && end_daemon
 }
 
 # Without a control socket and without files nothing new comes, and nothing of the kind is allowed.
@@ -332,7 +391,7 @@ unknown_user() {
 	[ $? -eq 1 ] && said "$tmp/err" 'there is no user "nobody-at-all"'
 }
 
-plan 26
+plan 31
 if walls; then ok "each wall stops what it is there for"; else not_ok "each wall stops what it is there for"; fi
 note "$tmp/table"
 check "so it does in threads that were there before" in_worker
@@ -351,9 +410,14 @@ check "one that was named is used" named_descriptor
 check "strict: no upgrade, in words" strict_has_no_upgrade
 check "auto: an upgrade to the program, and to no script" auto_starts_its_own
 daemon=$top_builddir/src/vhost-device-console
+check "an upgrade puts up walls that are not there yet" upgrade_puts_up_walls
 check "attachments within the walls and outside (auto)" attachments auto
 check "attachments within the walls and outside (strict)" attachments strict
 check "strict: a reload brings no other kind" reload_brings_no_kind
+check "an upgrade keeps the words about folders" words_after_upgrade
+check "links to files that are read again are followed" links_are_followed
+check "a folder that is not there is refused" path_that_is_not_there
+check "another user without walls keeps no privileges" another_user_without_walls
 check "another user by name" another_user auto nobody "$(id -u nobody)"
 check "another user by number, strict" another_user strict 4711 4711 --group=4712
 check "a log of another user goes on (auto)" log_of_another auto
