@@ -55,6 +55,11 @@ static int make_room(struct loop_pollset *s)
 	return 0;
 }
 
+static short both(short a, short b)
+{
+	return (short)(a | b);
+}
+
 static void append(struct op **list, struct op *op)
 {
 	while (*list)
@@ -81,7 +86,7 @@ int loop_pollset_add(struct loop_pollset *s, struct op *op)
 		s->place[fd] = (int32_t)s->n++;
 	}
 	idx = (size_t)s->place[fd];
-	s->fds[idx].events |= loop_attempt_events(&op->request);
+	s->fds[idx].events = both(s->fds[idx].events, loop_attempt_events(&op->request));
 	append(&s->waiting[idx], op);
 	return 0;
 }
@@ -106,7 +111,7 @@ void loop_pollset_remove(struct loop_pollset *s, struct op *op)
 		link = &(*link)->wait.next;
 	*link = op->wait.next;
 	for (const struct op *other = s->waiting[idx]; other; other = other->wait.next)
-		events |= loop_attempt_events(&other->request);
+		events = both(events, loop_attempt_events(&other->request));
 	s->fds[idx].events = events;
 	if (!s->waiting[idx])
 		remove_entry(s, idx);

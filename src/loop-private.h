@@ -54,7 +54,6 @@ extern const struct loop_engine loop_uring, loop_poll;
 struct loop {
 	const struct loop_engine *engine;
 	struct io_uring ring;	    /* loop-uring.c's */
-	bool restricted;	    /* the ring is */
 	uint64_t n_now;		    /* messages at once, ever: loop-uring.c's */
 	struct scope own;	    /* of the loop itself */
 	struct timer again;	    /* for those in insisting: loop-uring.c's */
@@ -63,22 +62,24 @@ struct loop {
 	struct list_node tasks;
 	struct list_node watches;
 	unsigned int n_watches, n_naps;
-	uint64_t poll_max_ns; /* 0: it goes to sleep at once, always */
-	bool polling;	      /* before it sleeps */
-	unsigned int n_short; /* sleeps in a row that polling would have spared */
-	bool sending;	      /* something is prepared that is likely to be done at once */
+	uint64_t poll_max_ns;	  /* 0: it goes to sleep at once, always */
+	unsigned int n_short;	  /* sleeps in a row that polling would have spared */
+	unsigned int n_in_flight; /* operations that the engine has */
 	struct loop_counters counters;
-	bool running, stopping;
 	const struct loop_turns *turns; /* NULL: one thread alone */
 	void *turns_arg;
 	struct list_node resting; /* shares: loop-share.c's */
-	bool borrowed;		  /* only the loop's own thread may call the engine */
 	/* loop-park.c: */
-	unsigned int n_in_flight; /* operations that the engine has */
-	bool parked;		  /* what is armed is kept from the engine */
-	struct op **kept;	  /* what is armed and kept, n_kept of cap_kept */
+	struct op **kept; /* what is armed and kept, n_kept of cap_kept */
 	size_t n_kept, cap_kept;
 	struct list_node postponed; /* tasks for when it is not parked any more */
+
+	bool restricted; /* the ring is */
+	bool polling;	 /* before it sleeps */
+	bool sending;	 /* something is prepared that is likely to be done at once */
+	bool running, stopping;
+	bool borrowed; /* only the loop's own thread may call the engine */
+	bool parked;   /* what is armed is kept from the engine */
 };
 
 /* Hands an armed operation to the engine. */

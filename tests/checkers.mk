@@ -48,8 +48,9 @@ check-cppcheck:
 # others under valgrind, so what has threads with loops is for --enable-sanitize.
 # So is what starts processes and watches them: valgrind does not know pidfd_open(2);
 # what runs out of descriptors, of which valgrind keeps some for itself; what stops a
-# child after each instruction; what looks at mappings, of which it has its own; and what
-# reads a state that io_uring has brought, of which it does not know. test_session_handover
+# child after each instruction; what looks at mappings, of which it has its own; what
+# reads a state that io_uring has brought, of which it does not know; and what gives a call
+# of poll(2)'s engine memory that it cannot read. test_session_handover
 # makes some thousand processes, each of which would start slowly.
 check-valgrind: $(check_PROGRAMS)
 	@test -n "$(VALGRIND)" || { echo "check-valgrind: valgrind is not installed"; exit 1; }
@@ -58,7 +59,8 @@ check-valgrind: $(check_PROGRAMS)
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
 			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
 			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends \
-			%/test_ring_hostile_packed %/test_postcopy_scarce %/test_session_handover, \
+			%/test_ring_hostile_packed %/test_postcopy_scarce %/test_session_handover \
+			%/test_workers_by_poll %/test_loop_now_by_poll, \
 			$(unit_tests))" \
 		LOG_COMPILER="$(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \

@@ -62,7 +62,7 @@ static void write_that_waits_after_all_is_interrupted(void **state)
 static void read_that_waits_after_all_is_interrupted(void **state)
 {
 	int fds[2];
-	char byte;
+	char byte = 0;
 
 	(void)state;
 	make(TERMINAL, fds);
@@ -165,7 +165,7 @@ static void operation_that_is_for_something_else_now_does_not_wait(void **state)
 static void what_cannot_be_done_says_why(void **state)
 {
 	int fds[2];
-	char byte;
+	char byte = 0;
 
 	(void)state;
 	make(PIPE, fds);

@@ -57,10 +57,10 @@ static void operation_that_is_not_listed_is_refused_whatever_it_is(void **state)
 	};
 
 	(void)state;
-	for (uint8_t op = 0; op < IORING_OP_LAST; op++) {
-		struct io_uring_sqe sqe = { .opcode = op, .fd = -1 };
+	for (unsigned int op = 0; op < IORING_OP_LAST; op++) {
+		struct io_uring_sqe sqe = { .opcode = (uint8_t)op, .fd = -1 };
 
-		if (memchr(needed, op, sizeof(needed)))
+		if (memchr(needed, (int)op, sizeof(needed)))
 			continue;
 		assert_int_equal(result_of(&sqe), -EACCES);
 	}
