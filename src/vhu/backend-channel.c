@@ -144,6 +144,11 @@ static void send_due(struct vhu_channel *ch)
 	}
 }
 
+unsigned int vhu_channel_n_unacked(const struct vhu_backend *b)
+{
+	return b->channel ? b->channel->n_asked : 0;
+}
+
 static void acknowledged(struct vhu_channel *ch, const struct asked *asked, bool refused)
 {
 	if (asked->id == VHU_BE_IOTLB_MSG) {

@@ -34,6 +34,9 @@ void vhu_channel_vring_err(struct vhu_backend *b, uint32_t idx);
 bool vhu_channel_iotlb(struct vhu_backend *b, uint32_t idx, const struct vhu_iotlb *payload,
 		       bool *ret_unacked);
 
+/* Requests that the front-end has still to acknowledge. */
+unsigned int vhu_channel_n_unacked(const struct vhu_backend *b);
+
 /* For a hand-over, as a group, if there is one; loaded with the session. */
 void vhu_channel_save(const struct vhu_backend *b, struct handover_out *out, unsigned int tag);
 void vhu_channel_load(struct vhu_backend *b, struct handover_in *in, unsigned int tag);

@@ -2,6 +2,8 @@
 /* Rest, and what must hold then. */
 #include "model.h"
 
+#include "vhu/backend-channel.h"
+
 /* Until the back-end has nothing left to do. */
 static void rest_backend(struct model *m)
 {
@@ -19,6 +21,15 @@ static void rest_backend(struct model *m)
 	}
 }
 
+/* Answers are read by a thread of the kernel's, which takes its time. */
+static bool await_answer(struct model *m)
+{
+	if (!m->b || vhu_channel_n_unacked(m->b) == 0)
+		return false;
+	model_expect(m, loop_step(m->loop, true) >= 0, "the loop to go on");
+	return true;
+}
+
 void model_settle(struct model *m)
 {
 	bool any = true;
@@ -33,6 +44,7 @@ void model_settle(struct model *m)
 				driver_check_calls(m, ring);
 		any = m->booted && driver_collect_all(m) > 0;
 		any |= control_poll(m);
+		any |= await_answer(m);
 	}
 }
 
