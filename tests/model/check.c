@@ -39,12 +39,14 @@ void model_settle(struct model *m)
 		rest_backend(m);
 		if (m->fe.channel_fd >= 0)
 			session_must(m, vhu_frontend_serve_channel(&m->fe));
+		any = await_answer(m);
+		if (any)
+			continue;
 		for (unsigned int ring = 0; m->booted && ring < m->n_set_up; ring++)
 			if (!model_is_ctrl(ring))
 				driver_check_calls(m, ring);
 		any = m->booted && driver_collect_all(m) > 0;
 		any |= control_poll(m);
-		any |= await_answer(m);
 	}
 }
 
