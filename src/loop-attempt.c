@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loop-guard.h"
+
 /* How a descriptor is read and written, tried in this order. A wrong one does no harm. */
 enum way {
 	WAY_SOCKET,
@@ -86,17 +88,16 @@ static int guarded_call(const struct op_request *r)
 	}
 }
 
-static int guarded(struct loop_guard *g, const struct op_request *r, bool ready)
+static int guarded(const struct op_request *r, bool ready)
 {
 	int res;
 
 	if (!ready && !is_ready(r))
 		return -EAGAIN;
-	loop_guard_enter(g);
+	loop_guard_enter();
 	res = guarded_call(r);
-	if (loop_guard_leave(g) && res == -EINTR)
-		return -EDEADLK;
-	return res == -EINTR ? -EAGAIN : res;
+	loop_guard_leave();
+	return res == -EINTR ? -EDEADLK : res; /* only what waits is interrupted */
 }
 
 /* seccomp: recvfrom sendto */
@@ -118,7 +119,7 @@ static int by_nowait(const struct op_request *r)
 }
 
 /* Reads or writes, and remembers how that goes with what the operation is for. */
-static int transfer(struct loop_guard *g, struct op *op, bool ready)
+static int transfer(struct op *op, bool ready)
 {
 	const struct op_request *r = &op->request;
 	int res;
@@ -135,24 +136,24 @@ static int transfer(struct loop_guard *g, struct op *op, bool ready)
 			return res;
 		op->wait.way = WAY_GUARDED;
 	}
-	return guarded(g, r, ready);
+	return guarded(r, ready);
 }
 
 /* seccomp: recvmsg sendmsg */
-int loop_attempt(struct loop_guard *g, struct op *op, bool ready)
+int loop_attempt(struct op *op, bool ready)
 {
 	const struct op_request *r = &op->request;
 
 	switch ((enum op_code)r->code) {
 	case OP_READ:
 	case OP_WRITE:
-		return transfer(g, op, ready);
+		return transfer(op, ready);
 	case OP_RECVMSG:
 		return result(recvmsg(r->fd, address(r), (int)r->flags | MSG_DONTWAIT));
 	case OP_SENDMSG:
 		return result(sendmsg(r->fd, r->addr, (int)r->flags | MSG_DONTWAIT));
 	case OP_ACCEPT:
-		return guarded(g, r, ready);
+		return guarded(r, ready);
 	case OP_POLL:
 	case OP_TIMEOUT:
 		break;

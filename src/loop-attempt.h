@@ -3,7 +3,6 @@
 #ifndef VHU_LOOP_ATTEMPT_H
 #define VHU_LOOP_ATTEMPT_H
 
-#include "loop-guard.h"
 #include "loop.h"
 
 /* The events of poll(2) that say that an operation is worth an attempt. */
@@ -11,10 +10,10 @@ short loop_attempt_events(const struct op_request *r);
 
 /*
  * Does what is asked for, as far as that needs no waiting; neither OP_POLL nor
- * OP_TIMEOUT. ready: poll(2) has just reported its events, or the end of the
- * descriptor. -EAGAIN: nothing was possible. -EDEADLK: it had to wait although
- * it was ready, so somebody plays with the descriptor.
+ * OP_TIMEOUT. The thread has a loop_guard. ready: poll(2) has just reported its events, or the end
+ * of the descriptor. -EAGAIN: nothing was possible. -EDEADLK: it had to wait although it was ready,
+ * so somebody plays with the descriptor.
  */
-int loop_attempt(struct loop_guard *g, struct op *op, bool ready);
+int loop_attempt(struct op *op, bool ready);
 
 #endif

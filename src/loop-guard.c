@@ -2,7 +2,7 @@
 #include "loop-guard.h"
 
 #include <errno.h>
-#include <string.h>
+#include <signal.h>
 #include <unistd.h>
 
 /* A call that waits lasts that long or twice as long; nobody else is served meanwhile. */
@@ -11,15 +11,10 @@ enum { TICK_NS = 5 * 1000 * 1000 };
 /* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
 enum { GUARD_SIGNAL = SIGURG };
 
-/* In the thread of the calls, so between any two instructions of it and not beside them. */
-static void tick(int number, siginfo_t *info, void *context)
+/* That it comes is enough. */
+static void tick(int number)
 {
-	struct loop_guard *g = info->si_value.sival_ptr;
-
 	(void)number;
-	(void)context;
-	if (info->si_code == SI_TIMER && g->inside)
-		g->struck = 1;
 }
 
 /* seccomp: rt_sigprocmask rt_sigreturn */
@@ -36,7 +31,7 @@ static int set_mask(int how)
 static int take_signal(void)
 {
 	/* Without SA_RESTART: the call is to end. */
-	struct sigaction action = { .sa_sigaction = tick, .sa_flags = SA_SIGINFO };
+	struct sigaction action = { .sa_handler = tick };
 
 	if (sigaction(GUARD_SIGNAL, &action, NULL) < 0)
 		return -errno;
@@ -53,12 +48,10 @@ int loop_guard_open(struct loop_guard *g)
 	struct sigevent event = {
 		.sigev_notify = SIGEV_THREAD_ID,
 		.sigev_signo = GUARD_SIGNAL,
-		.sigev_value.sival_ptr = g,
 		._sigev_un._tid = gettid(),
 	};
 	int err = take_signal();
 
-	memset(g, 0, sizeof(*g));
 	if (err < 0)
 		return err;
 	if (timer_create(CLOCK_MONOTONIC, &event, &g->timer) < 0)
@@ -71,23 +64,17 @@ int loop_guard_open(struct loop_guard *g)
 void loop_guard_close(struct loop_guard *g)
 {
 	timer_delete(g->timer);
-	set_mask(SIG_UNBLOCK); /* a last signal that was pending, while its guard is there */
-	set_mask(SIG_BLOCK);
 }
 
-void loop_guard_enter(struct loop_guard *g)
+void loop_guard_enter(void)
 {
-	set_mask(SIG_UNBLOCK); /* what was pending comes now, and means nothing */
-	g->struck = 0;
-	g->inside = 1;
+	set_mask(SIG_UNBLOCK); /* what was pending comes now, and ends nothing */
 }
 
-bool loop_guard_leave(struct loop_guard *g)
+void loop_guard_leave(void)
 {
 	int err = errno;
 
-	g->inside = 0;
 	set_mask(SIG_BLOCK);
 	errno = err;
-	return g->struck;
 }

@@ -8,26 +8,21 @@
 #ifndef VHU_LOOP_GUARD_H
 #define VHU_LOOP_GUARD_H
 
-#include <signal.h>
 #include <time.h>
-
-#include "base.h"
 
 struct loop_guard {
 	timer_t timer;
-	volatile sig_atomic_t inside; /* a call is under way */
-	volatile sig_atomic_t struck; /* the signal came meanwhile */
 };
 
 /*
- * For calls of this thread. The guard stays where it is until it is closed, by
- * the same thread. Takes SIGURG for the process. 0 or -errno.
+ * For calls of this thread, which closes it in the end. Takes SIGURG for the
+ * process. 0 or -errno.
  */
 int loop_guard_open(struct loop_guard *g);
 void loop_guard_close(struct loop_guard *g);
 
-/* Around a call. What the second returns: whether the signal may have ended it. errno stays. */
-void loop_guard_enter(struct loop_guard *g);
-bool loop_guard_leave(struct loop_guard *g);
+/* Around a call, which ends with EINTR if it has to wait for long. errno stays. */
+void loop_guard_enter(void);
+void loop_guard_leave(void);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "loop-attempt.h"
+#include "loop-guard.h"
 #include "loop-pollset.h"
 #include "loop-private.h"
 #include "loop-timers.h"
@@ -143,7 +144,7 @@ static void start(struct loop_poller *p, struct op *op)
 	int res = -EAGAIN;
 
 	if (code == OP_WRITE || code == OP_SENDMSG)
-		res = loop_attempt(&p->guard, op, false);
+		res = loop_attempt(op, false);
 	if (res == -EAGAIN && op->state == OP_CANCELLING)
 		res = -ECANCELED;
 	if (res == -EAGAIN && code == OP_TIMEOUT) {
@@ -279,7 +280,7 @@ static bool poll_look(struct loop *loop)
 /* Reaping */
 
 /* What came of what an operation waited for; -EAGAIN: it waits on. */
-static int outcome(struct loop_poller *p, struct op *op, short found)
+static int outcome(struct op *op, short found)
 {
 	short wanted = loop_attempt_events(&op->request);
 	int res;
@@ -287,7 +288,7 @@ static int outcome(struct loop_poller *p, struct op *op, short found)
 	if (!(found & (wanted | POLLERR | POLLHUP | POLLNVAL)))
 		return -EAGAIN;
 	if (op->request.code != OP_POLL)
-		res = loop_attempt(&p->guard, op, true);
+		res = loop_attempt(op, true);
 	else if (found & POLLNVAL)
 		res = -EBADF;
 	else
@@ -313,7 +314,7 @@ static void serve(struct loop_poller *p, struct op *first, short found)
 		int res;
 
 		next = op->wait.next;
-		res = outcome(p, op, found);
+		res = outcome(op, found);
 		if (!is_over(op, found, res))
 			continue;
 		loop_pollset_remove(&p->set, op);

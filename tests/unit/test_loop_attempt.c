@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "loop-attempt.h"
+#include "loop-guard.h"
 
 enum { ROUNDS = 2000 };
 
@@ -32,7 +33,7 @@ static int tear_down(void **state)
 static int attempt(enum op_code code, int fd, const void *buf, size_t len, bool ready)
 {
 	probe.op.request = (struct op_request){ code, fd, (uint32_t)len, 0, buf };
-	return loop_attempt(&guard, &probe.op, ready);
+	return loop_attempt(&probe.op, ready);
 }
 
 static void eventfd_that_waits_when_full_is_left_alone(void **state)
