@@ -71,6 +71,14 @@ static bool is_file(int fd)
 	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
 }
 
+/* Its code in the kernel is interrupted at any time, others' only where they wait. */
+static bool is_terminal(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
 /* seccomp: read write accept4 */
 static int guarded_call(const struct op_request *r)
 {
@@ -97,7 +105,9 @@ static int guarded(const struct op_request *r, bool ready)
 	loop_guard_enter();
 	res = guarded_call(r);
 	loop_guard_leave();
-	return res == -EINTR ? -EDEADLK : res; /* only what waits is interrupted */
+	if (res != -EINTR)
+		return res;
+	return is_terminal(r->fd) ? -EAGAIN : -EDEADLK;
 }
 
 /* seccomp: recvfrom sendto */

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* A call that waits lasts that long or twice as long; nobody else is served meanwhile. */
-enum { TICK_NS = 5 * 1000 * 1000 };
+/* A call that waits lasts that long at most: as long as any guest may keep others waiting. */
+enum { TICK_NS = 1000 * 1000 };
 
 /* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
 enum { GUARD_SIGNAL = SIGURG };
