@@ -27,6 +27,20 @@ struct wire {
 	size_t out_at, out_len;
 };
 
+/*
+ * Records that were encrypted together, after all before had gone out: where each
+ * ends in their ciphertext, and how many bytes of the port it has.
+ */
+enum { SEALED_MAX = 4 };
+
+struct sealed {
+	struct {
+		size_t end, plain;
+	} item[SEALED_MAX];
+	unsigned int n;
+	size_t given; /* ciphertext that the stream was given since */
+};
+
 struct client {
 	struct attachment *owner;
 	struct stream stream;
@@ -36,9 +50,9 @@ struct client {
 	struct timer full;   /* runs once it was full, and now and then for nothing */
 	unsigned int n_full; /* times it was full */
 	unsigned int n_full_at_arm;
-	struct wire *wire;    /* telnet's; NULL: none */
-	struct tls *tls;      /* NULL: in the clear */
-	size_t sealed;	      /* bytes of the port in the last record that was encrypted */
+	struct wire *wire; /* telnet's; NULL: none */
+	struct tls *tls;   /* NULL: in the clear */
+	struct sealed sealed;
 	char *in;	      /* CLIENT_INPUT_SIZE bytes, of which few clients ever touch many */
 	size_t in_at, in_len; /* input that the port has had no room for yet */
 	bool passing;	      /* the port is being given some of it */

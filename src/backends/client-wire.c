@@ -151,30 +151,49 @@ static size_t plain_output(struct client *c, void *buf, size_t cap)
 	return n;
 }
 
-/* One record at a time: what of it has not gone out, the peer has no byte of. */
+/* One more record, while nothing is unsent. */
 static void encrypt(struct client *c)
 {
+	struct sealed *sealed = &c->sealed;
 	uint8_t record[TLS_RECORD_MAX];
 	size_t n = plain_output(c, record, sizeof(record));
 
-	c->sealed = n;
 	if (n > 0 && tls_write(c->tls, record, n) < 0)
 		client_drop(c, tls_why(c->tls));
 	else if (n == 0 && c->finishing)
 		tls_end(c->tls);
+	if (n == 0)
+		return;
+	sealed->item[sealed->n].end = sealed->given + tls_unsent(c->tls);
+	sealed->item[sealed->n].plain = n;
+	sealed->n++;
+}
+
+/* As many records as fit: what of one has not gone out, the peer has no byte of. */
+static size_t sealed_output(struct client *c, uint8_t *buf, size_t cap)
+{
+	struct sealed *sealed = &c->sealed;
+	size_t n = 0, more;
+
+	if (tls_unsent(c->tls) == 0)
+		*sealed = (struct sealed){ .n = 0 };
+	do {
+		if (tls_unsent(c->tls) == 0)
+			encrypt(c);
+		if (c->dropped)
+			return 0;
+		more = tls_take(c->tls, buf + n, cap - n);
+		sealed->given += more;
+		n += more;
+	} while (more > 0 && sealed->n < SEALED_MAX && tls_unsent(c->tls) == 0 &&
+		 cap - n >= TLS_OUT_SIZE);
+	return n;
 }
 
 size_t wire_output(struct client *c, void *buf, size_t cap)
 {
-	size_t n;
+	const size_t n = c->tls ? sealed_output(c, buf, cap) : plain_output(c, buf, cap);
 
-	if (!c->tls) {
-		n = plain_output(c, buf, cap);
-	} else {
-		if (tls_unsent(c->tls) == 0)
-			encrypt(c);
-		n = c->dropped ? 0 : tls_take(c->tls, buf, cap);
-	}
 	if (n > 0)
 		stream_read(&c->stream); /* it may have stopped for the answers that are gone now */
 	return n;
@@ -182,12 +201,16 @@ size_t wire_output(struct client *c, void *buf, size_t cap)
 
 uint64_t wire_unwritten(const struct client *c)
 {
-	const struct stream *s = &c->stream;
-	const size_t unwritten = s->out_len - s->out_done;
+	const struct sealed *sealed = &c->sealed;
+	const size_t unwritten = c->stream.out_len - c->stream.out_done;
+	uint64_t n = 0;
 
 	if (!c->tls)
 		return unwritten;
-	return unwritten > 0 || tls_unsent(c->tls) > 0 ? c->sealed : 0;
+	for (unsigned int i = 0; i < sealed->n; i++)
+		if (sealed->item[i].end > sealed->given - unwritten)
+			n += sealed->item[i].plain;
+	return n;
 }
 
 /* seccomp: sendto */
