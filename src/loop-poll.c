@@ -138,12 +138,21 @@ static uint64_t due(const struct op_request *timeout)
 	return monotonic_ns() + (uint64_t)ts[0] * UINT64_C(1000000000) + (uint64_t)ts[1];
 }
 
+/* A descriptor of somebody else's may be one that cannot be read: poll(2) never tells that. */
+static bool is_worth_an_attempt(const struct op *op)
+{
+	uint8_t code = op->request.code;
+
+	return code == OP_WRITE || code == OP_SENDMSG ||
+	       (op->apart && code != OP_POLL && code != OP_TIMEOUT);
+}
+
 static void start(struct loop_poller *p, struct op *op)
 {
 	uint8_t code = op->request.code;
 	int res = -EAGAIN;
 
-	if (code == OP_WRITE || code == OP_SENDMSG)
+	if (is_worth_an_attempt(op))
 		res = loop_attempt(op, false);
 	if (res == -EAGAIN && op->state == OP_CANCELLING)
 		res = -ECANCELED;
