@@ -154,6 +154,7 @@ static void front_end_when_there_is_no_memory_is_hung_up_on(void **state)
 	socklen_t len;
 
 	assert_int_equal(serve(rig, listening(&addr, &len)), 0);
+	rig_settle(rig); /* the loop has what it needs to wait for somebody */
 	vhu_frontend_attach(&rig->fe, dial(&addr, len));
 	fail_begin(1);
 	while (n_failed == 0)
