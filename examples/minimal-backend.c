@@ -287,7 +287,7 @@ int main(int argc, char **argv)
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (argc != 2 || argv[1][0] == '-' || strlen(argv[1]) >= sizeof(address.sun_path))
 		errx(2, "usage: minimal-backend SOCKET");
-	strcpy(address.sun_path, argv[1]);
+	memcpy(address.sun_path, argv[1], strlen(argv[1]) + 1);
 	struct sockaddr *to = (struct sockaddr *)&address;
 	if (!lstat(argv[1], &st) && S_ISSOCK(st.st_mode) && connect(listener, to, sizeof(address)))
 		unlink(argv[1]); /* nobody listens there any more */

@@ -58,11 +58,12 @@ check-valgrind: $(check_PROGRAMS)
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
 			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
+			%/test_conn_fd_limit %/test_loop_attempt \
 			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends \
 			%/test_ring_hostile_packed %/test_postcopy_scarce %/test_session_handover \
 			%/test_workers_by_poll %/test_loop_now_by_poll, \
 			$(unit_tests))" \
-		LOG_COMPILER="$(VALGRIND)" \
+		LOG_COMPILER="timeout --kill-after=10 900 $(VALGRIND)" \
 		AM_LOG_FLAGS="-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
 			--vex-iropt-register-updates=allregs-at-mem-access"
 	@echo "check-valgrind: no finding"
@@ -131,6 +132,6 @@ clean-local:
 	rm -rf check-tidy check-analyzer check-cppcheck check-cppcheck.log
 	find . '(' -name '*.gcda' -o -name '*.gcno' ')' -exec rm -f {} +
 
-EXTRA_DIST += src/conform/.clang-tidy tests/coverage.sh tests/coverage-why \
+EXTRA_DIST += src/conform/.clang-tidy tests/.clang-tidy tests/coverage.sh tests/coverage-why \
 	tests/checkers/each.sh tests/checkers/analyze.sh \
 	tests/checkers/analyzer-known

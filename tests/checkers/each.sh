@@ -13,7 +13,7 @@ print_inputs() {
 	inputs=$1
 	shift
 	echo "$@" $CHECK_FLAGS
-	cat .clang-tidy src/*/.clang-tidy tests/checkers/*.sh
+	cat .clang-tidy tests/.clang-tidy src/*/.clang-tidy tests/checkers/*.sh
 	grep -h "^$inputs " tests/checkers/*-known
 	$CC -M $CHECK_FLAGS "$inputs" | sed 's/^[^ ]*://; s/\\$//' | xargs cat
 }

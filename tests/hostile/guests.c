@@ -10,11 +10,18 @@
 
 #include "fd.h"
 
-/* A command line, of which nothing is given back: there is one, or two. */
+/* A command line: options, and a value of each, which is our own. */
 static struct {
 	const char *words[RUN_MAX_WORDS];
 	unsigned int n;
 } line;
+
+static void begin_line(void)
+{
+	for (unsigned int i = 1; i < line.n; i += 2)
+		free((char *)line.words[i]);
+	line.n = 0;
+}
 
 static void add(const char *option, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
@@ -62,7 +69,7 @@ void guests_start(struct run_daemon *d, unsigned int n, bool bulk)
 {
 	daemon_make(d, "hostile");
 	snprintf(d->socket, sizeof(d->socket), "%s/s0", d->dir);
-	line.n = 0;
+	begin_line();
 	if (bulk)
 		add("--max-queue-size", "32768");
 	for (unsigned int i = 0; i < n; i++)

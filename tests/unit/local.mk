@@ -186,6 +186,10 @@ unit_tests += %reldir%/test_conn
 %canon_reldir%_test_conn_SOURCES = %reldir%/test_conn.c %reldir%/conn_rig.h
 %canon_reldir%_test_conn_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
 
+unit_tests += %reldir%/test_conn_fd_limit
+%canon_reldir%_test_conn_fd_limit_SOURCES = %reldir%/test_conn_fd_limit.c %reldir%/conn_rig.h
+%canon_reldir%_test_conn_fd_limit_LDADD = $(LIBVHU) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_conn_handover
 %canon_reldir%_test_conn_handover_SOURCES = %reldir%/test_conn_handover.c %reldir%/conn_rig.h
 %canon_reldir%_test_conn_handover_LDADD = $(LIBVHU) $(CMOCKA_LIBS)

@@ -2,7 +2,6 @@
 #include "conn_rig.h"
 
 #include <stdio.h>
-#include <sys/resource.h>
 
 #include "fd.h"
 
@@ -97,28 +96,6 @@ static void too_many_descriptors_end_it(void **state)
 		assert_int_equal(rig.n_messages, 0);
 		end();
 	}
-}
-
-/* VU-023: eight may come; if there is no room for them here, that is no fault of the peer's. */
-static void descriptors_that_find_no_room_here_are_not_the_peers_fault(void **state)
-{
-	struct rlimit limit, few;
-	uint8_t bytes[32];
-
-	(void)state;
-	begin();
-	peer_sends(bytes, pack(bytes, 2, &word, 8), 4);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	few = limit;
-	few.rlim_cur =
-		(rlim_t)rig.peer + 3; /* two are free at most: the rest of the message's are not */
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	run_until(&rig.n_ended, 1);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(rig.err, -EMFILE);
-	assert_int_equal(rig.rule, VHU_OK);
-	assert_int_equal(rig.n_messages, 0);
-	end();
 }
 
 /* Descriptors that nobody took are closed when the next message is asked for. */
@@ -450,7 +427,6 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(messages_in_one_write_arrive_one_by_one),
 	UNIT_TEST(descriptor_with_a_later_byte_ends_it),
 	UNIT_TEST(too_many_descriptors_end_it),
-	UNIT_TEST(descriptors_that_find_no_room_here_are_not_the_peers_fault),
 	UNIT_TEST(descriptors_left_in_a_message_are_closed),
 	UNIT_TEST(socket_of_the_peer_with_half_a_header_ends_it),
 	UNIT_TEST(header_that_is_not_wanted_ends_it_before_the_payload),

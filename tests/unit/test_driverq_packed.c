@@ -376,7 +376,7 @@ static void calls_when_switched_follow_the_layout(void **state)
 	assert_int_equal(event.flags, PACKED_EVENT_DISABLE);
 	add(&rig, 3, 0, &mine);
 	driverq_packed_publish(&rig.q);
-	take(&rig, &taken);
+	assert_true(take(&rig, &taken));
 	assert_false(driverq_packed_calls_on(&rig.q));
 	use(&rig, taken.id, 3, 0, 0);
 	assert_true(driverq_packed_calls_on(&rig.q));

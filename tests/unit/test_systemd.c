@@ -167,8 +167,10 @@ static int manager_listen(bool abstract)
 
 static void manager_close(int fd, bool abstract)
 {
-	if (!abstract)
-		unlink(getenv("NOTIFY_SOCKET"));
+	const char *path = getenv("NOTIFY_SOCKET");
+
+	if (path && !abstract)
+		unlink(path);
 	unsetenv("NOTIFY_SOCKET");
 	close(fd);
 }

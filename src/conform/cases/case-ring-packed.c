@@ -6,6 +6,8 @@
 #include "conform/cases/case-list.h"
 #include "conform/cases/case-ring-packed.h"
 
+enum { STALE_LEN = 64 };
+
 static const struct packed_position origin = { .offset = 0, .wrap = true };
 
 static int run(struct trial *t, const struct packed_plan *plan, unsigned int total,
@@ -35,6 +37,22 @@ int case_packed_start_middle(struct trial *t)
 	return run(t, &plan, 40, 1);
 }
 
+/* Descriptors that the device has no business with are as they were written. */
+static int left_alone(struct trial *t, const struct packed_ring *ring, uint16_t flags)
+{
+	for (unsigned int i = 0; i < TRIAL_RING; i++) {
+		struct packed_desc desc = packed_desc_load(ring, i);
+
+		if (desc.flags != flags || desc.id != i || desc.len != STALE_LEN)
+			return trial_fail(t,
+					  "descriptors with flags %#x, which are not available: "
+					  "expected them to be left alone, but number %u has flags "
+					  "%#x, id %u and length %u",
+					  flags, i, desc.flags, desc.id, desc.len);
+	}
+	return 0;
+}
+
 /* Good descriptors everywhere, whose flags do not make them available. */
 static int stale(struct trial *t, uint16_t flags)
 {
@@ -52,18 +70,12 @@ static int stale(struct trial *t, uint16_t flags)
 	for (unsigned int i = 0; i < TRIAL_RING; i++)
 		packed_desc_store_body(&p.q->ring, i,
 				       (struct packed_desc){ .addr = p.h.q[0].out_addr,
-							     .len = 64,
+							     .len = STALE_LEN,
 							     .id = (uint16_t)i });
 	err = trial_kick(t, p.idx);
 	if (err == 0)
 		err = trial_quiet(t, p.idx);
-	for (unsigned int n = 0; n < TRIAL_RING && err == 0; n++)
-		if (packed_desc_flags(&p.q->ring, n) != flags)
-			err = trial_fail(t,
-					 "descriptors with flags %#x, which are not available: "
-					 "expected them to be left alone, but number %u has %#x",
-					 flags, n, packed_desc_flags(&p.q->ring, n));
-	return err;
+	return err == 0 ? left_alone(t, &p.q->ring, flags) : err;
 }
 
 int case_packed_stale_zero(struct trial *t)
