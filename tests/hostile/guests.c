@@ -10,16 +10,17 @@
 
 #include "fd.h"
 
-/* A command line: options, and a value of each, which is our own. */
+/* A command line: options, and a value of each. */
 static struct {
 	const char *words[RUN_MAX_WORDS];
+	char *values[RUN_MAX_WORDS / 2];
 	unsigned int n;
 } line;
 
 static void begin_line(void)
 {
-	for (unsigned int i = 1; i < line.n; i += 2)
-		free((char *)line.words[i]);
+	for (unsigned int i = 0; i < line.n / 2; i++)
+		free(line.values[i]);
 	line.n = 0;
 }
 
@@ -34,6 +35,7 @@ static void add(const char *option, const char *fmt, ...)
 	if (vasprintf(&text, fmt, args) < 0 || line.n + 3 > RUN_MAX_WORDS)
 		die("the command line is too long");
 	va_end(args);
+	line.values[line.n / 2] = text;
 	line.words[line.n++] = option;
 	line.words[line.n++] = text;
 	line.words[line.n] = NULL;
