@@ -58,7 +58,7 @@ check-valgrind: $(check_PROGRAMS)
 		TESTS="$(filter-out %/test_workers %/test_conform_start %/test_conform_frontend \
 			%/test_trace_relay %/test_inflight %/test_inflight_packed %/test_restart_kill \
 			%/test_session_iommu_storm %/test_session_postcopy %/test_frontend_postcopy \
-			%/test_conn_fd_limit %/test_loop_attempt \
+			%/test_conn_fd_limit %/test_loop_attempt %/test_session_scarce \
 			%/test_session_state %/test_quiesce %/test_quiesce_deadline %/test_quiesce_ends \
 			%/test_ring_hostile_packed %/test_postcopy_scarce %/test_session_handover \
 			%/test_workers_by_poll %/test_loop_now_by_poll, \

@@ -91,9 +91,9 @@ load_behind() {
 	loader=$!
 }
 
-# The first descriptor of the guest's memory; it is there from the handshake on.
+# The daemon's number, and the first descriptor of the guest's memory.
 guest_is_up() {
-	find "/proc/$loader/fd" -lname '/memfd:guest*' 2>/dev/null | grep -q .
+	[ -s "$tmp/pid" ] && find "/proc/$loader/fd" -lname '/memfd:guest*' 2>/dev/null | grep -q .
 }
 
 loader_ends() {
@@ -105,7 +105,12 @@ loader_ends() {
 
 daemon_dies() {
 	load_behind "$@" -t 30
-	wait_for 10 guest_is_up && kill -KILL "$(cat "$tmp/pid")" && loader_ends 1 'by signal 9'
+	if wait_for 10 guest_is_up; then
+		kill -KILL "$(cat "$tmp/pid")"
+	else
+		kill "$loader"
+	fi
+	loader_ends 1 'by signal 9'
 }
 
 daemon_is_ended() {

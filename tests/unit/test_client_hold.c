@@ -80,13 +80,14 @@ static void guest_that_is_held_goes_on_when_the_client_leaves(void **state)
 {
 	(void)state;
 	for (unsigned int how = 0; how < 3; how++) {
+		unsigned int n_room;
 		int fd;
 
 		begin();
 		fd = join_with(SMALL);
 		assert_true(offer_until_held() < FLOOD_OUT);
 		assert_true(rig.port.stalled);
-		assert_int_equal(rig.n_room, 0);
+		n_room = rig.n_room; /* the client's buffers may have had some more, after a while */
 		if (how == 0)
 			close(fd);
 		else if (how == 1)
@@ -94,7 +95,7 @@ static void guest_that_is_held_goes_on_when_the_client_leaves(void **state)
 		else
 			rig.port.writer->ops->disconnect(rig.port.writer, "it is sent away");
 		PUMP_UNTIL(rig.port.n_clients == 0);
-		assert_int_equal(rig.n_room, 1);
+		assert_int_equal(rig.n_room, n_room + 1);
 		assert_false(rig.port.stalled);
 		assert_int_equal(rig.n_open, 2);
 		end();
