@@ -300,6 +300,7 @@ static void set_up(void)
 	memcpy(soak.daemon.socket, soak.daemon.control, sizeof(soak.daemon.socket));
 	ports_write_config();
 	fd_close(daemon_start(&soak.daemon));
+	ports_status(0); /* once it answers, all that it has open to begin with is closed */
 	samples_open();
 	clients_init();
 	fronts_start();
