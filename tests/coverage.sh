@@ -73,14 +73,12 @@ judge() {
 		if (!i) { print "coverage-why: no reason: " $0; bad++; next }
 		split(substr($0, 1, i - 1), at, " ")
 		place = at[1] SUBSEP at[2]
-		either = substr($0, i + 2) ~ /^sometimes:/
 		next
 	}
 	FILENAME != "-" && /^\t/ {
 		row = place SUBSEP trimmed($0)
 		if (row in given) { print "coverage-why: twice: " at[1] " " at[2] ": " trimmed($0); bad++ }
 		given[row] = 1
-		if (either) may[row] = 1
 		next
 	}
 	FILENAME != "-" { next }
@@ -94,7 +92,8 @@ judge() {
 	$3 == "-" { next }
 	{ split($1, part, "/"); folder = part[1] "/" part[2]; total[folder]++ }
 	{ row = $1 SUBSEP fn SUBSEP trimmed($4) }
-	$3 == "reached" { got[folder]++; if (row in may) used[row] = 1; next }
+	row in given { there[row] = 1 }
+	$3 == "reached" { got[folder]++; next }
 	{
 		if (row in given) { used[row] = 1; n_why++; next }
 		printf "%s:%d: not reached, in %s: %s\n", $1, $2, fn, trimmed($4)
@@ -103,8 +102,9 @@ judge() {
 	END {
 		for (row in given) if (!(row in used)) {
 			split(row, part, SUBSEP)
-			printf "coverage-why: reached or gone: %s %s: %s\n", part[1], part[2], part[3]
-			bad++
+			printf "coverage-why: %s: %s %s: %s\n",
+				row in there ? "reached this time" : "gone", part[1], part[2], part[3]
+			bad += !(row in there)
 		}
 		for (folder in total) {
 			percent = 100 * got[folder] / total[folder]
