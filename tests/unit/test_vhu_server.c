@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -172,11 +173,76 @@ static void front_end_when_there_is_no_memory_is_hung_up_on(void **state)
 	run_until(rig, &n_closed);
 }
 
+static bool admits_none(void *arg, int fd)
+{
+	assert_ptr_equal(arg, &server);
+	assert_true(fd >= 0);
+	return false;
+}
+
+/* Who is not let in is hung up on, and no session begins. */
+static void front_end_when_it_is_not_let_in_is_hung_up_on(void **state)
+{
+	struct vhu_backend_options guarded = options;
+	struct session_rig *rig = *state;
+	struct sockaddr_un addr;
+	socklen_t len;
+
+	guarded.admits = admits_none;
+	guarded.admits_arg = &server;
+	n_finished = n_closed = 0;
+	assert_int_equal(vhu_server_start(&server, rig->loop, &rig->con.vdev,
+					  listening(&addr, &len), NULL, &guarded, finished),
+			 0);
+	vhu_frontend_attach(&rig->fe, dial(&addr, len));
+	assert_fe_ok(rig, vhu_frontend_await_close(&rig->fe, RIG_TIMEOUT_MS));
+	assert_null(server.session);
+	vhu_frontend_disconnect(&rig->fe);
+	vhu_server_close(&server, closed);
+	run_until(rig, &n_closed);
+}
+
+/* VU-023: descriptors for which this process has no room are nobody's fault; the next is served. */
+static void session_when_its_descriptors_find_no_room_ends(void **state)
+{
+	struct session_rig *rig = *state;
+	struct rlimit limit, few;
+	struct sockaddr_un addr;
+	struct vhu_msg msg;
+	socklen_t len;
+
+	assert_int_equal(serve(rig, listening(&addr, &len)), 0);
+	vhu_frontend_attach(&rig->fe, dial(&addr, len));
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	vhu_msg_init(&msg, VHU_FE, VHU_FE_SET_VRING_CALL);
+	vhu_msg_put_u64(&msg, 0);
+	msg.fds.fd[msg.fds.n_fds++] = rig->fe.fd;
+	assert_fe_ok(rig, vhu_frontend_send_unchecked(&rig->fe, &msg));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = (rlim_t)dup(rig->fe.fd); /* the first that is free */
+	close((int)few.rlim_cur);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	for (unsigned int i = 0; server.session && i < 2000; i++)
+		rig_step(rig);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_null(server.session);
+	vhu_frontend_disconnect(&rig->fe);
+	vhu_frontend_attach(&rig->fe, dial(&addr, len));
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	vhu_frontend_disconnect(&rig->fe);
+	rig_settle(rig);
+	vhu_server_close(&server, closed);
+	run_until(rig, &n_closed);
+}
+
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(descriptor_when_it_is_no_such_socket_is_refused),
 	RIG_TEST(connection_when_it_is_over_finishes_the_server),
 	RIG_TEST(server_when_closed_ends_its_session),
 	RIG_TEST(front_end_when_the_one_before_has_hung_up_is_next),
 	RIG_TEST(front_end_when_there_is_no_memory_is_hung_up_on),
+	RIG_TEST(front_end_when_it_is_not_let_in_is_hung_up_on),
+	RIG_TEST(session_when_its_descriptors_find_no_room_ends),
 };
 UNIT_MAIN(tests)
