@@ -17,6 +17,7 @@ enum { PATIENCE = 4 }; /* looks at windows that move meanwhile */
 struct head {
 	bool offered, returned;
 	uint32_t offered_age, returned_age;
+	int32_t n_out; /* offers without a return, in the first lap */
 };
 
 struct split {
@@ -24,7 +25,9 @@ struct split {
 	uint16_t avail_idx, used_idx;
 	uint16_t n_device; /* chains that the device has; 0 if the windows are not sound */
 	bool in_order;
-	bool *held; /* by head, unless in order: the last offer of it is the device's */
+	bool first_lap; /* and not in order */
+	/* Unless in order, by head: the last offer of it is the device's; that is a guess. */
+	bool *held, *guessed;
 };
 
 /* The device returns and the driver offers while we look: two values of one moment, if possible. */
@@ -42,6 +45,14 @@ static void load_windows(struct split *s)
 		s->n_device = 0;
 }
 
+/* How many entries came since the last picture; an index that went back begins anew. */
+static uint32_t n_since(const struct picture_want *want, uint16_t idx, uint16_t since)
+{
+	uint16_t n = (uint16_t)(idx - since);
+
+	return want->since && n <= VRING_MAX_SIZE ? n : 0;
+}
+
 /* Every return that both rings still hold is of the chain that was offered then. */
 static bool came_in_order(const struct split *s)
 {
@@ -56,131 +67,6 @@ static bool came_in_order(const struct split *s)
 			return false;
 	}
 	return true;
-}
-
-/* The last offer and the last return of each head, in what the rings hold. */
-static void survey(const struct split *s, struct head *heads)
-{
-	for (uint32_t age = 0; age < s->ring->size; age++) {
-		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - 1 - age));
-		uint32_t id, len;
-
-		if (head < s->ring->size && !heads[head].offered) {
-			heads[head].offered = true;
-			heads[head].offered_age = age;
-		}
-		vring_used_entry(s->ring, (uint16_t)(s->used_idx - 1 - age), &id, &len);
-		if (id < s->ring->size && !heads[id].returned) {
-			heads[id].returned = true;
-			heads[id].returned_age = age;
-		}
-	}
-}
-
-/*
- * How late a head's last return is compared with its last offer: the least are the
- * device's. A head without a return is before all.
- */
-static int64_t lateness(const struct head *h)
-{
-	int64_t age = h->offered_age;
-
-	return h->returned ? age - (int64_t)h->returned_age : INT64_MIN + age;
-}
-
-struct candidate {
-	int64_t late;
-	uint32_t returned_age;
-	uint16_t head;
-};
-
-static int candidate_compare(const void *va, const void *vb)
-{
-	const struct candidate *a = va, *b = vb;
-
-	if (a->late != b->late)
-		return a->late < b->late ? -1 : 1;
-	/* Of two alike, the one whose return is longer ago. */
-	if (a->returned_age != b->returned_age)
-		return a->returned_age > b->returned_age ? -1 : 1;
-	return a->head < b->head ? -1 : a->head > b->head;
-}
-
-static void pick(struct split *s, const struct head *heads, struct candidate *candidates)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < s->ring->size; i++)
-		if (heads[i].offered)
-			candidates[n++] = (struct candidate){ lateness(&heads[i]),
-							      heads[i].returned_age, (uint16_t)i };
-	qsort(candidates, n, sizeof(candidates[0]), candidate_compare);
-	for (uint32_t i = 0; i < n && i < s->n_device; i++)
-		s->held[candidates[i].head] = true;
-}
-
-/* As many heads as the device has chains. False: no memory. */
-static bool find_owners(struct split *s)
-{
-	struct candidate *candidates;
-	struct head *heads;
-
-	s->in_order = came_in_order(s);
-	if (s->in_order)
-		return true;
-	heads = calloc(s->ring->size, sizeof(*heads));
-	candidates = calloc(s->ring->size, sizeof(*candidates));
-	s->held = calloc(s->ring->size, sizeof(*s->held));
-	if (heads && candidates && s->held) {
-		survey(s, heads);
-		pick(s, heads, candidates);
-	}
-	free(heads);
-	free(candidates);
-	return heads && candidates && s->held;
-}
-
-/* From the newest entry to the oldest: an older offer of a held head has been returned. */
-static enum picture_owner owner_of(struct split *s, uint16_t i, uint16_t head)
-{
-	bool device;
-
-	if (s->in_order || head >= s->ring->size)
-		device = (uint16_t)(s->avail_idx - i) <= s->n_device;
-	else
-		device = s->held[head];
-	if (s->held && head < s->ring->size)
-		s->held[head] = false;
-	return device ? PICTURE_DEVICE : PICTURE_DRIVER;
-}
-
-/* How many entries came since the last picture; an index that went back begins anew. */
-static uint32_t n_since(const struct picture_want *want, uint16_t idx, uint16_t since)
-{
-	uint16_t n = (uint16_t)(idx - since);
-
-	return want->since && n <= VRING_MAX_SIZE ? n : 0;
-}
-
-/*
- * Returns. An id is wrong if it came back more often than it was offered. Drivers
- * that have not published yet may have written over any entry of the available
- * ring that is not the device's, so that is known for certain only while neither
- * ring has been written over.
- */
-struct counts {
-	uint16_t offered, returned;
-};
-
-static void count_offered(const struct split *s, struct counts *counts, uint32_t n)
-{
-	for (uint32_t back = 1; back <= n; back++) {
-		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - back));
-
-		if (head < s->ring->size)
-			counts[head].offered++;
-	}
-	full_barrier();
 }
 
 static bool is_blank(const struct vring *ring, uint32_t avail, uint32_t used)
@@ -208,6 +94,164 @@ static bool is_first_lap(const struct split *s)
 
 	return s->used_idx <= used_idx && used_idx <= avail_idx && s->avail_idx <= avail_idx &&
 	       avail_idx + 2U <= s->ring->size && is_blank(s->ring, avail_idx, used_idx);
+}
+
+/* Without a lap behind them, the rings say what of each head is out. */
+static void count_out(const struct split *s, struct head *heads)
+{
+	for (uint16_t i = 0; i < s->avail_idx; i++) {
+		uint16_t head = vring_avail_entry(s->ring, i);
+
+		if (head < s->ring->size)
+			heads[head].n_out++;
+	}
+	for (uint16_t i = 0; i < s->used_idx; i++) {
+		uint32_t id, len;
+
+		vring_used_entry(s->ring, i, &id, &len);
+		if (id < s->ring->size)
+			heads[id].n_out--;
+	}
+}
+
+/* The last offer and the last return of each head, in what the rings hold. */
+static void survey(const struct split *s, struct head *heads)
+{
+	for (uint32_t age = 0; age < s->ring->size; age++) {
+		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - 1 - age));
+		uint32_t id, len;
+
+		if (head < s->ring->size && !heads[head].offered) {
+			heads[head].offered = true;
+			heads[head].offered_age = age;
+		}
+		vring_used_entry(s->ring, (uint16_t)(s->used_idx - 1 - age), &id, &len);
+		if (id < s->ring->size && !heads[id].returned) {
+			heads[id].returned = true;
+			heads[id].returned_age = age;
+		}
+	}
+}
+
+/*
+ * That the last offer is not returned: nothing else can be, or the last picture was
+ * taken after the last return and before the offer.
+ */
+static bool is_certain(const struct split *s, const struct picture_want *want, const struct head *h)
+{
+	return s->first_lap || !h->returned ||
+	       (h->offered_age < n_since(want, s->avail_idx, want->since_avail) &&
+		h->returned_age >= n_since(want, s->used_idx, want->since_used));
+}
+
+/*
+ * How late a head's last return is compared with its last offer: the least are the
+ * device's. What is so for certain is before all.
+ */
+static int64_t lateness(const struct split *s, const struct picture_want *want,
+			const struct head *h)
+{
+	int64_t age = h->offered_age;
+
+	if (s->first_lap)
+		return -h->n_out;
+	return is_certain(s, want, h) ? INT64_MIN + age : age - (int64_t)h->returned_age;
+}
+
+struct candidate {
+	int64_t late;
+	uint32_t returned_age;
+	uint16_t head;
+};
+
+static int candidate_compare(const void *va, const void *vb)
+{
+	const struct candidate *a = va, *b = vb;
+
+	if (a->late != b->late)
+		return a->late < b->late ? -1 : 1;
+	/* Of two alike, the one whose return is longer ago. */
+	if (a->returned_age != b->returned_age)
+		return a->returned_age > b->returned_age ? -1 : 1;
+	return a->head < b->head ? -1 : a->head > b->head;
+}
+
+static void pick(struct split *s, const struct picture_want *want, const struct head *heads,
+		 struct candidate *candidates)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->ring->size; i++)
+		if (heads[i].offered)
+			candidates[n++] = (struct candidate){ lateness(s, want, &heads[i]),
+							      heads[i].returned_age, (uint16_t)i };
+	qsort(candidates, n, sizeof(candidates[0]), candidate_compare);
+	for (uint32_t i = 0; i < n && i < s->n_device; i++) {
+		uint16_t head = candidates[i].head;
+
+		s->held[head] = true;
+		s->guessed[head] = !is_certain(s, want, &heads[head]);
+	}
+}
+
+/* As many heads as the device has chains. False: no memory. */
+static bool find_owners(struct split *s, const struct picture_want *want)
+{
+	struct candidate *candidates;
+	struct head *heads;
+
+	s->in_order = came_in_order(s);
+	if (s->in_order)
+		return true;
+	heads = calloc(s->ring->size, sizeof(*heads));
+	candidates = calloc(s->ring->size, sizeof(*candidates));
+	s->held = calloc(s->ring->size, sizeof(*s->held));
+	s->guessed = calloc(s->ring->size, sizeof(*s->guessed));
+	if (heads && candidates && s->held && s->guessed) {
+		s->first_lap = is_first_lap(s);
+		if (s->first_lap)
+			count_out(s, heads);
+		survey(s, heads);
+		pick(s, want, heads, candidates);
+	}
+	free(heads);
+	free(candidates);
+	return heads && candidates && s->held && s->guessed;
+}
+
+/* From the newest entry to the oldest: an older offer of a held head has been returned. */
+static enum picture_owner owner_of(struct split *s, uint16_t i, uint16_t head)
+{
+	bool device;
+
+	if (s->in_order || head >= s->ring->size)
+		device = (uint16_t)(s->avail_idx - i) <= s->n_device;
+	else
+		device = s->held[head];
+	if (s->held && head < s->ring->size)
+		s->held[head] = false;
+	return device ? PICTURE_DEVICE : PICTURE_DRIVER;
+}
+
+/*
+ * Returns. An id is wrong if it came back more often than it was offered. Drivers
+ * that have not published yet may have written over any entry of the available
+ * ring that is not the device's, so that is known for certain only while neither
+ * ring has been written over.
+ */
+struct counts {
+	uint16_t offered, returned;
+};
+
+static void count_offered(const struct split *s, struct counts *counts, uint32_t n)
+{
+	for (uint32_t back = 1; back <= n; back++) {
+		uint16_t head = vring_avail_entry(s->ring, (uint16_t)(s->avail_idx - back));
+
+		if (head < s->ring->size)
+			counts[head].offered++;
+	}
+	full_barrier();
 }
 
 /* All that was ever offered is counted. */
@@ -460,6 +504,14 @@ static bool has_moved(const struct split *s)
 	       (uint16_t)(vring_avail_idx(s->ring) - s->avail_idx) > s->ring->size;
 }
 
+/* For certain: nobody has had reason to change it since it was offered. */
+static bool is_devices(const struct split *s, const struct picture_chain *chain)
+{
+	bool guessed = s->guessed && chain->head < s->ring->size && s->guessed[chain->head];
+
+	return chain->owner == PICTURE_DEVICE && !guessed && !has_moved(s);
+}
+
 static void take_chain(struct picture_maker *m, const struct split *s, struct picture_chain *chain,
 		       bool is_kept)
 {
@@ -467,8 +519,7 @@ static void take_chain(struct picture_maker *m, const struct split *s, struct pi
 
 	follow(m, chain);
 	wrong = picture_judge_chain(m, chain);
-	if ((is_kept && is_mixed(m, chain)) ||
-	    (wrong && (chain->owner == PICTURE_DRIVER || has_moved(s))))
+	if ((is_kept && is_mixed(m, chain)) || (wrong && !is_devices(s, chain)))
 		picture_drop_chain(m, chain);
 	picture_add_chain(m, chain);
 }
@@ -503,9 +554,10 @@ void picture_take_split(struct picture_maker *m)
 	p->avail_event = vring_avail_event(s.ring);
 	take_used(m, &s);
 	judge_returns(m, &s);
-	if (find_owners(&s))
+	if (find_owners(&s, m->want))
 		take_chains(m, &s);
 	else
 		m->failed = true;
 	free(s.held);
+	free(s.guessed);
 }

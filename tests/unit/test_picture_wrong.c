@@ -77,6 +77,74 @@ static void split_when_a_chain_came_back_is_never_wrong(void **state)
 	rig_close(&rig);
 }
 
+/*
+ * Chains of heads 0 and 1, which come back in the other order; then head 0 is offered
+ * again, and the table of 1 has become anything.
+ */
+static void swap(struct rig *rig)
+{
+	static const uint16_t there[] = { 0, 1 }, back[] = { 1, 0 };
+
+	rig_desc(rig, 1, rig->data, 8, 0, 0);
+	offer_heads(rig, there, 2);
+	return_heads(rig, back, 2);
+	rig_desc(rig, 1, RIG_NOWHERE, 8, 0, 0);
+	offer_heads(rig, there, 1);
+}
+
+/* In the first lap all that ever happened is known; later, who has what may be a guess. */
+static void split_when_chains_come_back_in_another_order_is_not_wrong(void **state)
+{
+	static const uint16_t head = 0;
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	rig_desc(&rig, 0, rig.data, 8, 0, 0);
+	for (unsigned int i = 0; i < SIZE; i++) {
+		swap(&rig);
+		p = take(&rig);
+		for (size_t k = 0; k < p->n_chains; k++)
+			assert_false(picture_chain_broken(&p->chains[k]));
+		if (p->avail_idx < SIZE - 2)
+			assert_true(p->chains[p->n_chains - 1].owner == PICTURE_DEVICE);
+		picture_free(p);
+		return_heads(&rig, &head, 1);
+	}
+	rig_close(&rig);
+}
+
+/* What was offered after the last picture, and not returned since, is the device's for certain. */
+static void split_when_a_chain_is_certainly_the_devices_is_wrong_in_any_lap(void **state)
+{
+	static const uint16_t head = 0;
+	struct picture_want want = { .since = true };
+	struct ring_picture *p;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, SIZE, RIG_V1);
+	rig_desc(&rig, head, rig.data, 8, 0, 0);
+	for (unsigned int i = 0; i < SIZE; i++) {
+		swap(&rig);
+		return_heads(&rig, &head, 1);
+	}
+	p = take(&rig);
+	want.since_avail = p->avail_idx;
+	want.since_used = p->used_idx;
+	picture_free(p);
+	rig_desc(&rig, head, RIG_NOWHERE, 8, 0, 0);
+	offer_heads(&rig, &head, 1);
+	p = take_with(&rig, want);
+	assert_int_equal(p->chains[p->n_chains - 1].fault, PICTURE_UNMAPPED);
+	picture_free(p);
+	p = take(&rig);
+	assert_int_equal(p->chains[p->n_chains - 1].fault, PICTURE_REUSED);
+	picture_free(p);
+	rig_close(&rig);
+}
+
 /* While a buffer is looked up, the device returns a chain, if there is one to return. */
 struct busy {
 	struct rig *rig;
@@ -440,6 +508,8 @@ static void split_when_all_chains_are_endless_ends(void **state)
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(split_when_chains_are_wrong_says_how),
 	UNIT_TEST(split_when_a_chain_came_back_is_never_wrong),
+	UNIT_TEST(split_when_chains_come_back_in_another_order_is_not_wrong),
+	UNIT_TEST(split_when_a_chain_is_certainly_the_devices_is_wrong_in_any_lap),
 	UNIT_TEST(split_when_chains_come_back_meanwhile_blames_nobody),
 	UNIT_TEST(return_when_its_id_was_not_offered_is_wrong),
 	UNIT_TEST(return_when_it_comes_twice_is_wrong),
