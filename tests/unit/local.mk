@@ -225,6 +225,7 @@ unit_tests += %reldir%/test_replay
 %canon_reldir%_test_replay_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_sanitize
+%canon_reldir%_test_sanitize_SOURCES = %reldir%/test_sanitize.c %reldir%/harmless.h
 %canon_reldir%_test_sanitize_LDADD = $(LIBBACKENDS) $(CMOCKA_LIBS)
 
 unit_tests += %reldir%/test_client_sanitize
