@@ -8,8 +8,9 @@
 #	%canon_reldir%_fuzz_NAME_LDFLAGS = $(FUZZ_LINK)
 #	EXTRA_DIST += %reldir%/corpus-NAME
 #
-# and a line of "targets". With --enable-fuzz it becomes a fuzzer. Otherwise
-# replay.c gives it a main() that runs the corpus, which make check does.
+# and a line of "targets"; dict-NAME, where the words of the protocol say nothing to
+# it. With --enable-fuzz it becomes a fuzzer. Otherwise replay.c gives it a main()
+# that runs the corpus, which make check does.
 EXTRA_DIST += %reldir%/replay.c %reldir%/README %reldir%/run.sh %reldir%/coverage.sh \
 	%reldir%/targets \
 	%reldir%/oss-fuzz/build.sh %reldir%/oss-fuzz/Dockerfile %reldir%/oss-fuzz/project.yaml
@@ -25,6 +26,13 @@ fuzz_tests += %reldir%/fuzz_replay
 %canon_reldir%_fuzz_replay_LDADD = $(LIBBACKENDS)
 %canon_reldir%_fuzz_replay_LDFLAGS = $(FUZZ_LINK)
 EXTRA_DIST += %reldir%/corpus-replay
+
+fuzz_tests += %reldir%/fuzz_sanitize
+%canon_reldir%_fuzz_sanitize_SOURCES = %reldir%/fuzz_sanitize.c tests/unit/harmless.h \
+	%reldir%/fuzz.h $(FUZZ_MAIN)
+%canon_reldir%_fuzz_sanitize_LDADD = $(LIBBACKENDS)
+%canon_reldir%_fuzz_sanitize_LDFLAGS = $(FUZZ_LINK)
+EXTRA_DIST += %reldir%/corpus-sanitize %reldir%/dict-sanitize
 
 fuzz_tests += %reldir%/fuzz_rules
 %canon_reldir%_fuzz_rules_SOURCES = %reldir%/fuzz_rules.c %reldir%/fuzz.h $(FUZZ_MAIN)

@@ -51,9 +51,11 @@ src/vhu-dump dict >dict
 
 # fuzz NAME SECONDS
 fuzz() {
+	words=$top/tests/fuzz/dict-$1
+	test -f "$words" || words=dict
 	mkdir -p "work/$1" "findings/$1" logs
 	"tests/fuzz/fuzz_$1" -max_total_time="$2" -timeout=60 -rss_limit_mb=2048 \
-		-print_final_stats=1 -dict=dict -artifact_prefix="findings/$1/" \
+		-print_final_stats=1 -dict="$words" -artifact_prefix="findings/$1/" \
 		"work/$1" "$top/tests/fuzz/corpus-$1" >"logs/$1" 2>&1
 }
 

@@ -23,6 +23,8 @@ src/vhu-dump dict >vhu.dict
 for name in $(sed -n 's/^\([a-z]*\):.*/\1/p' "$top/tests/fuzz/targets"); do
 	make -s V=1 -j"$(nproc)" CCLD="$CXX $CXXFLAGS" "tests/fuzz/fuzz_$name"
 	cp "tests/fuzz/fuzz_$name" "$OUT/"
-	cp vhu.dict "$OUT/fuzz_$name.dict"
+	words=$top/tests/fuzz/dict-$name
+	test -f "$words" || words=vhu.dict
+	cp "$words" "$OUT/fuzz_$name.dict"
 	(cd "$top/tests/fuzz/corpus-$name" && zip -q -r - .) >"$OUT/fuzz_${name}_seed_corpus.zip"
 done
