@@ -63,6 +63,20 @@ static void guard_others(struct handover_in *in, const struct kept *kept, int n)
 		in->taken[kept[i].number] = 0;
 }
 
+/*
+ * The program that has written its state does nothing more; here it has to end first.
+ * An operation that waits for that, a reply's for one, would still be done.
+ */
+static void take_away(const struct kept *kept, int n)
+{
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	must(nothing >= 0);
+	for (int i = 0; i < n; i++)
+		must(dup3(nothing, kept[i].number, O_CLOEXEC) == kept[i].number);
+	close(nothing);
+}
+
 static void load(struct session *s, const struct handover_out *out, const struct kept *kept, int n)
 {
 	struct handover_in in;
@@ -98,6 +112,10 @@ void session_upgrade(struct session *s, struct input *in)
 	if (s->b && !s->b->closing && out.why[0] == '\0' && !out.failed)
 		n = keep(&out, kept);
 	must(state_finish(&out.state) == 0);
+	if (n >= 0) {
+		take_away(kept, n);
+		vhu_backend_close(s->b, LOG_LEVEL_INFO, NULL);
+	}
 	loop_unpark(s->loop);
 	if (n >= 0) {
 		session_close_backend(s);
