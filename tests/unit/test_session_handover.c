@@ -27,6 +27,7 @@ enum {
 	REFUSED = 3,
 	CRASHED = 4,
 	MENDED = 5, /* a call failed, and it was done without */
+	LEAKED = 6, /* refused, and not exactly what it had taken is closed */
 };
 
 /* Counts what a child has done, if lines are counted. */
@@ -43,11 +44,13 @@ static struct other {
 	struct port port;
 	struct port_client client;
 	struct vhu_backend *b;
+	struct handover_in in;
 	struct scope scope;
 	struct op until;
 	char byte;
 } other;
 
+static unsigned int n_leaked; /* how many others were refused, and left something open */
 static pid_t other_pid;
 static int other_end = -1; /* closed: it ends */
 
@@ -103,23 +106,40 @@ static bool other_load(const void *bytes, size_t len, bool iommu, unsigned int n
 	struct vhu_backend_options options = { .who = "other",
 					       .max_queue_size = RIG_QUEUE_MAX,
 					       .iommu = iommu };
-	struct handover_in in;
+	const struct state_reader *r = &other.in.state;
 	int err;
 
 	fail_begin(nth);
-	err = handover_in_init(&in, bytes, len);
-	if (err < 0)
-		return false;
-	err = vhu_backend_load(other.loop, &other.con.vdev, &in, TAG_SESSION, &options, other_ended,
-			       NULL, &other.b);
+	err = handover_in_init(&other.in, bytes, len);
 	if (err == 0)
-		console_handover_load(&other.con, &in, TAG_CONSOLE);
+		err = vhu_backend_load(other.loop, &other.con.vdev, &other.in, TAG_SESSION,
+				       &options, other_ended, NULL, &other.b);
 	if (err == 0)
-		err = state_end_of(&in.state);
+		console_handover_load(&other.con, &other.in, TAG_CONSOLE);
+	if (err == 0)
+		err = state_end_of(&other.in.state);
 	fail_end();
-	if (err < 0 && in.state.failed && in.state.why[0] == '\0')
+	if (err < 0 && r->failed && r->why[0] == '\0')
 		leave(CRASHED);
-	return err == 0 && !in.state.failed;
+	return err == 0 && !r->failed;
+}
+
+/*
+ * What was refused ends. Closed with it is each descriptor that it had taken, and no
+ * other: those are for who read the state to close.
+ */
+static int other_give_up(unsigned int n_fds_before)
+{
+	unsigned int n_taken = 0;
+
+	for (size_t i = 0; i < out.n_fds; i++)
+		n_taken += handover_taken(&other.in, out.fds[i]);
+	if (other.b)
+		vhu_backend_close(other.b, LOG_LEVEL_ERROR, NULL);
+	while (other.b)
+		if (loop_step(other.loop, true) < 0)
+			return CRASHED;
+	return fd_count_open() + n_taken == n_fds_before ? REFUSED : LEAKED;
 }
 
 /* Until the parent has heard enough. */
@@ -142,7 +162,8 @@ static int status_of(pid_t pid)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_not_equal(WEXITSTATUS(status), CRASHED);
-	return WEXITSTATUS(status);
+	n_leaked += WEXITSTATUS(status) == LEAKED;
+	return WEXITSTATUS(status) == LEAKED ? REFUSED : WEXITSTATUS(status);
 }
 
 /* Another process tries these bytes, the nth of its calls for memory in vain. */
@@ -150,13 +171,15 @@ static int try_in_other(const struct session_rig *rig, const void *bytes, size_t
 			unsigned int nth)
 {
 	pid_t pid = fork();
+	unsigned int n_fds;
 
 	assert_true(pid >= 0);
 	if (pid > 0)
 		return status_of(pid);
 	other_begin();
+	n_fds = fd_count_open();
 	if (!other_load(bytes, len, rig->iommu, nth))
-		leave(REFUSED);
+		leave(other_give_up(n_fds));
 	leave(n_failed > 0 ? MENDED : LOADED);
 }
 
@@ -210,9 +233,13 @@ static void end_other(void)
 /* What is left of the session in this process has nothing to do any more. */
 static void end_here(struct session_rig *rig, int (*pump)(void *arg))
 {
+	unsigned int n = n_leaked;
+
+	n_leaked = 0;
 	rig->fe.pump = pump;
 	take_back(rig);
 	rig_disconnect(rig);
+	assert_int_equal(n, 0);
 }
 
 /* The guest of the session writes, and reads it back. */
