@@ -47,7 +47,8 @@ static inline size_t harmless_character(const char *at, size_t len)
 	wchar_t wide;
 	size_t n = mbrtowc(&wide, at, len, &mb);
 
-	if (n == (size_t)-1 || n == (size_t)-2)
+	/* The C library knows characters past the last one of Unicode. */
+	if (n == (size_t)-1 || n == (size_t)-2 || wide > 0x10ffff)
 		return (uint8_t)*at >= 0xa0;
 	return wide >= ' ' && !(wide >= 0x7f && wide <= 0x9f) ? n : 0;
 }
