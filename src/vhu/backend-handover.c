@@ -410,7 +410,10 @@ int vhu_backend_load(struct loop *loop, struct vdev *dev, struct handover_in *in
 	load_rings(b, in);
 	vhu_channel_load(b, in, TAG_CHANNEL);
 	state_leave(r);
-	if (!r->failed)
+	if (!r->failed) {
 		start_rings(b);
+		/* What put it off there, a rest of the share, is not known here. */
+		vhu_backend_read_next(b);
+	}
 	return 0;
 }

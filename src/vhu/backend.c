@@ -211,7 +211,7 @@ bool vhu_backend_rests(const struct vhu_backend *b)
 	return b->share && share_rests(b->share);
 }
 
-static void read_next(struct vhu_backend *b)
+void vhu_backend_read_next(struct vhu_backend *b)
 {
 	b->read_put_off = vhu_backend_rests(b);
 	if (b->read_put_off)
@@ -228,7 +228,7 @@ void vhu_backend_rested(struct vhu_backend *b)
 	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_update(&b->vqs[i]);
 	if (b->read_put_off)
-		read_next(b);
+		vhu_backend_read_next(b);
 }
 
 /* The request has been dealt with. */
@@ -314,7 +314,7 @@ void vhu_backend_act(struct vhu_backend *b)
 	if (outcome != VHU_REFUSED && due)
 		send_reply(b);
 	charge(b);
-	read_next(b);
+	vhu_backend_read_next(b);
 }
 
 static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
@@ -331,7 +331,7 @@ static void refuse_rule(struct vhu_backend *b, enum vhu_rule rule)
 	}
 	answer_refusal(b);
 	charge(b);
-	read_next(b);
+	vhu_backend_read_next(b);
 }
 
 static void take_message(struct vhu_backend *b, struct vhu_msg *msg)
@@ -373,7 +373,7 @@ static enum vhu_rule on_header(struct vhu_conn *conn, const struct vhu_msg *msg)
 
 static void on_sent(struct vhu_conn *conn)
 {
-	read_next(to_backend(conn));
+	vhu_backend_read_next(to_backend(conn));
 }
 
 static void on_ended(struct vhu_conn *conn, int err, enum vhu_rule rule)

@@ -178,6 +178,9 @@ void vhu_quiesce_init(struct vhu_backend *b);
 void vhu_quiesce_start(struct vhu_backend *b, unsigned int first, unsigned int n);
 void vhu_quiesce_resume(struct vhu_backend *b);
 
+/* The next request, unless replies are unsent or the share rests: then it comes after that. */
+void vhu_backend_read_next(struct vhu_backend *b);
+
 /* The rings are silent: run the handler of the request under way, answer, go on. */
 void vhu_backend_act(struct vhu_backend *b);
 

@@ -13,6 +13,7 @@
 #include "iommu_rig.h"
 
 #include "fail_rig.h"
+#include "loop-share.h"
 #include "vhu/backend-handover.h"
 #include "vhu/frontend-log.h"
 #include "vhu/frontend-migrate.h"
@@ -21,6 +22,7 @@
 enum {
 	SIZE = 64,
 	PARK_NS = 1000 * 1000 * 1000,
+	FAR_TOO_MUCH = 1000 * 1000 * 1000, /* ns of the loop's time */
 	TAG_SESSION = 1,
 	TAG_CONSOLE,
 	LOADED = 0,
@@ -442,6 +444,33 @@ static void question_when_unanswered_goes_along(void **state)
 	end_here(rig, pump);
 }
 
+static void still_rests(struct share *share)
+{
+	share_charge(share, FAR_TOO_MUCH);
+}
+
+/* What a guest's requests have cost keeps the next from being read here, not there. */
+static void session_when_it_rests_is_read_from_in_the_other_process(void **state)
+{
+	struct session_rig *rig = *state;
+	int (*pump)(void *arg) = rig->fe.pump;
+	struct share share;
+
+	rig_setup_usual(rig);
+	share_init(&share, rig->loop, still_rests);
+	rig->b->share = &share;
+	share_charge(&share, FAR_TOO_MUCH);
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	rig_settle(rig);
+	assert_false(op_armed(&rig->b->conn.rx));
+	hand_over(rig);
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	end_other();
+	share_fini(&share);
+	vhu_backend_rested(rig->b);
+	end_here(rig, pump);
+}
+
 static void session_when_it_ends_cannot_be_handed_over(void **state)
 {
 	struct session_rig *rig = *state;
@@ -462,6 +491,7 @@ static const struct CMUnitTest tests[] = {
 	IOMMU_TEST(translated_session_when_handed_over_goes_on),
 	IOMMU_TEST(translated_session_when_there_is_no_memory_for_it_is_refused),
 	RIG_TEST(question_when_unanswered_goes_along),
+	RIG_TEST(session_when_it_rests_is_read_from_in_the_other_process),
 	RIG_TEST(session_when_it_ends_cannot_be_handed_over),
 };
 UNIT_MAIN(tests)
