@@ -60,7 +60,7 @@ struct vhu_backend_options {
 	/* Of a server: whether who has connected may be a front-end; says why not. NULL: yes. */
 	bool (*admits)(void *arg, int fd);
 	void *admits_arg;
-	struct share *share;	       /* lent: what it costs is charged there; NULL: nowhere */
+	struct share *share; /* lent: what it costs is charged there; NULL: nowhere */
 };
 
 struct vhu_backend {
