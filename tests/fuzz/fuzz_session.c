@@ -5,7 +5,8 @@
  *
  *	byte 0		the device: 1 an IOMMU is offered; 2 rows first; 4 ports hold;
  *			8, 16 a client on port 0, 1; 32 begins with a handshake of
- *			2 bytes, as STEP_HANDSHAKE; 64 somebody listens, as for --trace
+ *			2 bytes, as STEP_HANDSHAKE; 64 somebody listens, as for --trace;
+ *			128 it has cost too much: a rest follows each request
  *	then steps, each
  *		1 byte	an enum step in the low five bits; bit 7: the next step
  *			comes before anybody has looked at this one

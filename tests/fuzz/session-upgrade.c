@@ -14,6 +14,7 @@ enum {
 	KEPT_FROM = 128, /* numbers of the copies */
 	KEPT_MAX = 100,
 	PATCHES_MAX = 8,
+	AMID = 128, /* one step of the loop is made first, in which not all is done */
 	FIRST_PATCH = STATE_HEADER_LEN + STATE_FIELD_LEN, /* after the outermost group's header */
 	PARK_NS = 1000 * 1000 * 1000,
 };
@@ -38,9 +39,8 @@ static int keep(const struct handover_out *out, struct kept kept[KEPT_MAX])
 }
 
 /* Everything but what the fields say stays whole: changed bytes, and the checksum over them. */
-static void patch(struct handover_out *out, struct input *in)
+static void patch(struct handover_out *out, struct input *in, unsigned int n)
 {
-	unsigned int n = input_u8(in) % PATCHES_MAX;
 	uint64_t sum = UINT64_C(0xcbf29ce484222325);
 	size_t len = out->state.len - STATE_CHECK_LEN;
 
@@ -102,8 +102,11 @@ void session_upgrade(struct session *s, struct input *in)
 {
 	struct kept kept[KEPT_MAX];
 	struct handover_out out;
+	uint8_t how = input_u8(in);
 	int n = -1;
 
+	if (how & AMID)
+		must(loop_step(s->loop, false) == 0);
 	if (!s->b || s->b->closing || loop_park(s->loop, PARK_NS) < 0)
 		return;
 	handover_out_init(&out);
@@ -119,7 +122,7 @@ void session_upgrade(struct session *s, struct input *in)
 	loop_unpark(s->loop);
 	if (n >= 0) {
 		session_close_backend(s);
-		patch(&out, in);
+		patch(&out, in, how % PATCHES_MAX);
 		load(s, &out, kept, n);
 	}
 	handover_out_fini(&out);

@@ -16,6 +16,7 @@ enum {
 	HISTORY = 4096,
 	STEPS_MAX = 100000, /* of the loop, for what has to end by itself */
 	CHUNK = 4096,
+	FAR_TOO_MUCH = 1000 * 1000 * 1000, /* ns of the loop's time */
 };
 
 /* Who listens to the session: every message can be shown as text. */
@@ -109,6 +110,16 @@ static const struct port_client_ops client_ops = {
 	.input_room = no_input,
 };
 
+/* It goes on, and is to rest again after the next request. */
+static void rested(struct share *share)
+{
+	struct session *s = container_of(share, struct session, share);
+
+	if (s->b)
+		vhu_backend_rested(s->b);
+	share_charge(share, FAR_TOO_MUCH);
+}
+
 static void make_device(struct session *s, uint8_t how)
 {
 	static const struct port_client_options options = {
@@ -130,6 +141,10 @@ static void make_device(struct session *s, uint8_t how)
 	}
 	s->iommu = how & 1;
 	s->is_heard = how & 64;
+	s->has_share = how & 128;
+	share_init(&s->share, s->loop, rested);
+	if (s->has_share)
+		share_charge(&s->share, FAR_TOO_MUCH);
 }
 
 static struct vhu_backend_options options_of(struct session *s)
@@ -139,6 +154,7 @@ static struct vhu_backend_options options_of(struct session *s)
 		.max_queue_size = QUEUE_MAX,
 		.iommu = s->iommu,
 		.ear = s->is_heard ? &s->ear : NULL,
+		.share = s->has_share ? &s->share : NULL,
 	};
 }
 
@@ -353,6 +369,7 @@ void session_reconnect(struct session *s)
 void session_end(struct session *s)
 {
 	hang_up(s);
+	share_fini(&s->share);
 	s->record_fd = fd_close(s->record_fd);
 	for (unsigned int i = 0; i < SESSION_PORTS; i++) {
 		if (s->joined[i])

@@ -11,6 +11,7 @@
 
 #include "backends/port.h"
 #include "fd.h"
+#include "loop-share.h"
 #include "loop.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
@@ -59,9 +60,10 @@ struct session {
 	struct console con;
 	struct port ports[SESSION_PORTS];
 	struct port_client clients[SESSION_PORTS];
-	bool joined[SESSION_PORTS], iommu, is_heard;
+	bool joined[SESSION_PORTS], iommu, is_heard, has_share;
 	struct vhu_backend *b;
 	struct vhu_ear ear;
+	struct share share;
 
 	int fd;	     /* the front-end's end; -1: closed */
 	int channel; /* the other end of the back-end's; -1: none */
@@ -118,7 +120,10 @@ static inline size_t session_ring_at(unsigned int ring)
 void session_close_backend(struct session *s);
 int session_load_backend(struct session *s, struct handover_in *in, unsigned int tag);
 
-/* session-upgrade.c. in: 1 byte: how many bytes of the state are others; 3 bytes each. */
+/*
+ * session-upgrade.c. in: 1 byte: how many bytes of the state are others, in its low three
+ * bits, and 128: not all that has come is done before; 3 bytes each.
+ */
 void session_upgrade(struct session *s, struct input *in);
 
 /* session-messages.c: the idx-th request of the front-end as an honest one, by two numbers. */
