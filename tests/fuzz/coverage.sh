@@ -30,6 +30,26 @@ for name in $names; do
 	make -s V=1 "tests/fuzz/fuzz_$name"
 done
 
+# rows NAME FILES: of each file, and of all
+rows() {
+	# How a path begins depends on how the compiler was called.
+	awk -v name="$1" -v files="$2" '
+		function row(what, lines, missed) {
+			printf "%-10s %-36s %6d %6d %6.2f%%\n", name, what, lines, missed,
+				100 * (lines - missed) / (lines ? lines : 1)
+		}
+		BEGIN { n = split(files, file, " ") }
+		{
+			for (i = 1; i <= n; i++)
+				if (substr("/" $1, length($1) - length(file[i]) - 3) == "/src/" file[i]) {
+					row(file[i], $8, $9)
+					lines += $8
+					missed += $9
+				}
+		}
+		END { row("all", lines, missed) }' "$1.report"
+}
+
 printf '%-10s %-36s %6s %6s %7s\n' target file lines missed reached
 for name in $names; do
 	files=$(sed -n "s/^$name: //p" "$targets")
@@ -37,10 +57,6 @@ for name in $names; do
 		LLVM_PROFILE_FILE=$name-%p.profraw xargs -0 -n 2000 "tests/fuzz/fuzz_$name" >/dev/null
 	"$profdata" merge -o "$name.profdata" "$name"-*.profraw
 	rm -f "$name"-*.profraw
-	for file in $files; do
-		"$cov" report "tests/fuzz/fuzz_$name" -instr-profile="$name.profdata" \
-			"$top/src/$file" |
-			awk -v name="$name" -v file="$file" '$1 == "TOTAL" {
-				printf "%-10s %-36s %6d %6d %7s\n", name, file, $8, $9, $10 }'
-	done
+	"$cov" report "tests/fuzz/fuzz_$name" -instr-profile="$name.profdata" >"$name.report"
+	rows "$name" "$files"
 done
