@@ -29,7 +29,9 @@ noinst_LIBRARIES += %reldir%/libbase.a
 	%reldir%/handover.c \
 	%reldir%/handover.h \
 	%reldir%/state.c \
-	%reldir%/state.h
+	%reldir%/state.h \
+	%reldir%/thread.c \
+	%reldir%/thread.h
 
 noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \

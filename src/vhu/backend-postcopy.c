@@ -6,7 +6,6 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "thread.h"
 #include "vhu/backend-userfault.h"
 #include "vhu/backend.h"
 #include "vhu/codec.h"
@@ -181,21 +181,6 @@ static void stop_watching(struct vhu_postcopy *pc)
 	pc->stop_fd = fd_close(pc->stop_fd);
 }
 
-/* The signals of this process are not for its threads; a fault of memory is the thread's own. */
-/* seccomp: rt_sigprocmask clone:CLONE_THREAD */
-static int start_thread(pthread_t *ret_thread, void *(*run)(void *arg), struct vhu_postcopy *pc)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(ret_thread, NULL, run, pc);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
-}
-
 /* seccomp: fcntl:F_DUPFD_CLOEXEC eventfd2 */
 static int start_watching(struct vhu_postcopy *pc, int conn_fd)
 {
@@ -206,7 +191,7 @@ static int start_watching(struct vhu_postcopy *pc, int conn_fd)
 	if (pc->conn_fd < 0 || pc->stop_fd < 0)
 		err = -errno;
 	if (err == 0)
-		err = start_thread(&pc->watcher, watch, pc);
+		err = thread_start(&pc->watcher, watch, pc);
 	pc->watched = err == 0;
 	if (err < 0)
 		stop_watching(pc);
@@ -241,7 +226,7 @@ static int start_fetching(struct vhu_postcopy *pc)
 	pc->wish_fd = fds[0];
 	pc->ask_fd = fds[1];
 	fcntl(pc->ask_fd, F_SETFL, O_NONBLOCK);
-	err = start_thread(&pc->fetcher, fetch, pc);
+	err = thread_start(&pc->fetcher, fetch, pc);
 	pc->fetches = err == 0;
 	return err;
 }

@@ -8,7 +8,7 @@
 # group FILE: the group of a file, given relative to src.
 group() {
 	case $1 in
-	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch] | journal.[ch] | ringmark.h | handover.[ch])
+	base.h | clock.h | encode.[ch] | proc.[ch] | fdkind.[ch] | list.h | fd.[ch] | log.[ch] | bytering.[ch] | histogram.[ch] | state.[ch] | journal.[ch] | ringmark.h | handover.[ch] | thread.[ch])
 		echo base ;;
 	options*.[ch]) echo base ;;
 	loop.[ch] | loop-*.[ch]) echo loop ;;
