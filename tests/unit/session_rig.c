@@ -231,7 +231,7 @@ void rig_expect_output(struct session_rig *rig, const void *bytes, size_t len)
 
 	while (rig->output_len < len && monotonic_ms() < deadline) {
 		assert_int_equal(pump(rig), 0);
-		assert_fe_ok(rig, vhu_frontend_serve_channel(&rig->fe));
+		assert_fe_ok(rig, vhu_frontend_pass_time(&rig->fe, 0)); /* it may be asked for */
 	}
 	assert_int_equal(rig->output_len, len);
 	if (len > 0)

@@ -63,8 +63,16 @@ void rig_forget_guest(struct session_rig *rig);
 /* Until the session has ended by itself. */
 void rig_await_end(struct session_rig *rig);
 
-/* Runs the loop until nothing is left to do at once. */
+/* Runs the loop until nothing is left to do at once; what is done apart may come later. */
 void rig_settle(struct session_rig *rig);
+
+#define rig_until(rig, cond)                                                                       \
+	do {                                                                                       \
+		for (unsigned int n_ = 0; !(cond); n_++) {                                         \
+			assert_true(n_ < RIG_TIMEOUT_MS);                                          \
+			assert_fe_ok(rig, vhu_frontend_pass_time(&(rig)->fe, 1));                  \
+		}                                                                                  \
+	} while (0)
 
 /* Connects and does a style's handshake with all rings (or 2 without F_MULTIPORT) of size. */
 void rig_setup_style(struct session_rig *rig, enum vhu_frontend_style style, unsigned int size,
