@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "attacks.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../tools/held-pipe.h"
 #include "clock.h"
 #include "fd.h"
 #include "vhu/codec.h"
@@ -400,69 +396,11 @@ static void state_from_cut_file(struct intruder *in)
 
 /* Descriptors that do what nobody expects */
 
-/* A pipe that is being written to from a page that does not come: until then it is locked. */
-struct held_pipe {
-	int fds[2];
-	int uffd; /* -1: it cannot be held here */
-	void *page;
-	pthread_t writer;
-};
-
-static void *write_page(void *arg)
-{
-	const struct held_pipe *h = arg;
-
-	(void)!write(h->fds[1], h->page, GUEST_PAGE);
-	return NULL;
-}
-
-static bool page_is_missing(struct held_pipe *h)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
-
-	range.range.start = (uintptr_t)h->page;
-	range.range.len = GUEST_PAGE;
-	return h->uffd >= 0 && ioctl(h->uffd, UFFDIO_API, &api) == 0 &&
-	       ioctl(h->uffd, UFFDIO_REGISTER, &range) == 0;
-}
-
 static void hold(struct held_pipe *h)
 {
-	struct pollfd p;
-
-	h->page =
-		mmap(NULL, GUEST_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pipe2(h->fds, O_CLOEXEC) < 0 || h->page == MAP_FAILED)
-		die("no pipe: %s", strerror(errno));
-	h->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (!page_is_missing(h)) {
+	held_pipe_make(h);
+	if (h->uffd < 0)
 		printf("# without userfaultfd no pipe can be held: these are plain ones\n");
-		h->uffd = fd_close(h->uffd);
-		return;
-	}
-	if (pthread_create(&h->writer, NULL, write_page, h) != 0)
-		die("no thread");
-	p = (struct pollfd){ .fd = h->uffd, .events = POLLIN };
-	if (poll(&p, 1, RUN_WAIT_MS) != 1)
-		die("a pipe's writer does not come to its page");
-}
-
-static void let_go(struct held_pipe *h)
-{
-	struct uffdio_zeropage zero = { .mode = 0 };
-
-	zero.range.start = (uintptr_t)h->page;
-	zero.range.len = GUEST_PAGE;
-	if (h->uffd >= 0) {
-		if (ioctl(h->uffd, UFFDIO_ZEROPAGE, &zero) < 0)
-			die("a page cannot be brought: %s", strerror(errno));
-		pthread_join(h->writer, NULL);
-		fd_close(h->uffd);
-	}
-	munmap(h->page, GUEST_PAGE);
-	fd_close(h->fds[0]);
-	fd_close(h->fds[1]);
 }
 
 /* The session may wait for its end until the pipes are let go, but nobody else for it. */
@@ -482,40 +420,15 @@ static void held_pipes(struct intruder *in)
 	intruder_kick(in, TX);
 	must(&in->fe, vhu_frontend_ping(&in->fe), "an answer while the pipes are held");
 	intruder_leave(in);
-	let_go(&kick);
-	let_go(&call);
-}
-
-/* Whether a thread of that process, the kernel's included, sleeps and cannot be woken. */
-static bool is_stuck(pid_t pid)
-{
-	char path[64], line[256] = "";
-	const struct dirent *entry;
-	bool stuck = false;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	while (dir && !stuck && (entry = readdir(dir))) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/%d/task/%.16s/stat", pid, entry->d_name);
-		f = fopen(path, "re");
-		if (f && fgets(line, sizeof(line), f) && strrchr(line, ')'))
-			stuck = strrchr(line, ')')[2] == 'D';
-		if (f)
-			fclose(f);
-	}
-	if (dir)
-		closedir(dir);
-	return stuck;
+	held_pipe_unmake(&kick);
+	held_pipe_unmake(&call);
 }
 
 static void await_stuck(pid_t pid)
 {
 	int64_t deadline = monotonic_ms() + RUN_WAIT_MS;
 
-	while (!is_stuck(pid)) {
+	while (!held_pipe_is_met(pid)) {
 		if (monotonic_ms() > deadline)
 			die("the daemon's operation on a held pipe does not wait for it");
 		poll(NULL, 0, 1);
@@ -550,7 +463,7 @@ void attack_end(struct run_daemon *d, struct intruder *in)
 	kill(d->pid, SIGTERM);
 	if (kick.uffd >= 0)
 		await_words(d, "the end has not come");
-	let_go(&kick);
+	held_pipe_unmake(&kick);
 	if (waitpid(d->pid, &status, 0) != d->pid || !WIFEXITED(status))
 		die("the daemon has ended with status 0x%x", status);
 	intruder_leave(in);

@@ -6,6 +6,7 @@ check_PROGRAMS += %reldir%/hostile
 	%reldir%/crowd.c %reldir%/crowd.h %reldir%/intruder.c %reldir%/intruder.h \
 	%reldir%/attacks.c %reldir%/attacks.h %reldir%/attacks.def \
 	%reldir%/floods.c %reldir%/floods.h %reldir%/flooders.c %reldir%/flooders.h %reldir%/floods.def \
+	tests/tools/held-pipe.c tests/tools/held-pipe.h \
 	tests/restart/pattern.c tests/restart/pattern.h \
 	tests/restart/side.c tests/restart/side.h tests/restart/run.c tests/restart/run.h
 %canon_reldir%_hostile_LDADD = $(LIBGUEST)
