@@ -37,6 +37,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 %canon_reldir%_libloop_a_SOURCES = \
 	%reldir%/listener.c \
 	%reldir%/listener.h \
+	%reldir%/loop-apart.c \
+	%reldir%/loop-apart.h \
 	%reldir%/loop-attempt.c \
 	%reldir%/loop-attempt.h \
 	%reldir%/loop-guard.c \

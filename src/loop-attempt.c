@@ -170,3 +170,10 @@ int loop_attempt(struct op *op, bool ready)
 	}
 	return -EINVAL;
 }
+
+int loop_attempt_apart(struct op *op, bool ready)
+{
+	int res = loop_attempt(op, ready || is_file(op->request.fd));
+
+	return res == -EDEADLK ? -EAGAIN : res;
+}

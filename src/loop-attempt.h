@@ -16,4 +16,10 @@ short loop_attempt_events(const struct op_request *r);
  */
 int loop_attempt(struct op *op, bool ready);
 
+/*
+ * The same by a thread that may wait, and has no guard: LOOP_GUARD_SIGNAL ends its wait, if any
+ * does, with -EAGAIN.
+ */
+int loop_attempt_apart(struct op *op, bool ready);
+
 #endif

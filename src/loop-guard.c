@@ -8,9 +8,6 @@
 /* A call that waits lasts that long at most: as long as any guest may keep others waiting. */
 enum { TICK_NS = 1000 * 1000 };
 
-/* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
-enum { GUARD_SIGNAL = SIGURG };
-
 /* That it comes is enough. */
 static void tick(int number)
 {
@@ -23,7 +20,7 @@ static int set_mask(int how)
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, GUARD_SIGNAL);
+	sigaddset(&set, LOOP_GUARD_SIGNAL);
 	return -pthread_sigmask(how, &set, NULL);
 }
 
@@ -33,7 +30,7 @@ static int take_signal(void)
 	/* Without SA_RESTART: the call is to end. */
 	struct sigaction action = { .sa_handler = tick };
 
-	if (sigaction(GUARD_SIGNAL, &action, NULL) < 0)
+	if (sigaction(LOOP_GUARD_SIGNAL, &action, NULL) < 0)
 		return -errno;
 	return set_mask(SIG_BLOCK);
 }
@@ -47,7 +44,7 @@ int loop_guard_open(struct loop_guard *g)
 	};
 	struct sigevent event = {
 		.sigev_notify = SIGEV_THREAD_ID,
-		.sigev_signo = GUARD_SIGNAL,
+		.sigev_signo = LOOP_GUARD_SIGNAL,
 		._sigev_un._tid = gettid(),
 	};
 	int err = take_signal();

@@ -8,7 +8,11 @@
 #ifndef VHU_LOOP_GUARD_H
 #define VHU_LOOP_GUARD_H
 
+#include <signal.h>
 #include <time.h>
+
+/* Of all signals the one that means nothing when it strays, and that nobody else here uses. */
+enum { LOOP_GUARD_SIGNAL = SIGURG };
 
 struct loop_guard {
 	timer_t timer;
@@ -21,7 +25,10 @@ struct loop_guard {
 int loop_guard_open(struct loop_guard *g);
 void loop_guard_close(struct loop_guard *g);
 
-/* Around a call, which ends with EINTR if it has to wait for long. errno stays. */
+/*
+ * Around a call, which ends with EINTR if it has to wait for long, or in another thread when that
+ * is sent the signal. errno stays.
+ */
 void loop_guard_enter(void);
 void loop_guard_leave(void);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "loop-apart.h"
 #include "loop-attempt.h"
 #include "loop-guard.h"
 #include "loop-pollset.h"
@@ -21,6 +22,7 @@ enum phase {
 	FRESH,	 /* in the list of that name */
 	WAITING, /* in the set, for its descriptor */
 	TIMED,	 /* among the timers */
+	APART,	 /* attempted by a thread, or that is over and not known here yet */
 	ENDED,	 /* in the list of that name; wait.at is its result */
 };
 
@@ -31,11 +33,14 @@ struct op_list {
 
 struct loop_poller {
 	struct op_list fresh;	  /* taken over */
-	struct op_list cancelled; /* WAITING or TIMED, and to be ended */
+	struct op_list cancelled; /* WAITING, TIMED or APART, and to be ended */
 	struct op_list ended;
 	struct loop_pollset set;
 	struct loop_timers timers;
 	struct loop_guard guard;
+	struct loop_apart *apart;
+	struct op woken; /* by it; in the loop's own scope, armed once it is used */
+	uint64_t n_wakes;
 	int n_found;  /* entries of the set that the last look has found something of */
 	bool skipped; /* the last look, as there were results without it */
 };
@@ -59,18 +64,44 @@ static struct op *pop(struct op_list *list)
 	return op;
 }
 
+/* What is over apart is looked at whenever something is reaped: that is all there is to do. */
+static void woken(struct op *op, int res)
+{
+	struct loop_poller *p = container_of(op, struct loop_poller, woken);
+
+	if (res >= 0)
+		op_read(op, loop_apart_fd(p->apart), &p->n_wakes, sizeof(p->n_wakes));
+}
+
+static int open_parts(struct loop_poller *p, const char **ret_why)
+{
+	int err = loop_apart_new(&p->apart);
+
+	*ret_why = "a loop with poll(2) needs a descriptor (check RLIMIT_NOFILE)";
+	if (err < 0)
+		return err;
+	*ret_why = "a loop with poll(2) needs a timer (check RLIMIT_SIGPENDING)";
+	err = loop_guard_open(&p->guard);
+	if (err < 0)
+		loop_apart_free(p->apart);
+	return err;
+}
+
 static int poll_open(struct loop *loop, unsigned int n_ops, const char **ret_why)
 {
 	struct loop_poller *p = calloc(1, sizeof(*p));
-	int err = p ? loop_guard_open(&p->guard) : -ENOMEM;
+	int err;
 
 	(void)n_ops;
+	*ret_why = "out of memory";
+	if (!p)
+		return -ENOMEM;
+	err = open_parts(p, ret_why);
 	if (err < 0) {
-		*ret_why = p ? "a loop with poll(2) needs a timer (check RLIMIT_SIGPENDING)"
-			     : "out of memory";
 		free(p);
 		return err;
 	}
+	op_init(&p->woken, &loop->own, woken);
 	loop->poller = p;
 	loop->restricted = true;
 	return 0;
@@ -80,6 +111,7 @@ static void poll_close(struct loop *loop)
 {
 	struct loop_poller *p = loop->poller;
 
+	loop_apart_free(p->apart);
 	loop_guard_close(&p->guard);
 	loop_pollset_free(&p->set);
 	loop_timers_free(&p->timers);
@@ -99,8 +131,9 @@ static void poll_cancel(struct loop *loop, struct op *op)
 {
 	struct op_list *list = &loop->poller->cancelled;
 
-	if (op->wait.phase != WAITING && op->wait.phase != TIMED)
+	if (op->wait.phase == FRESH || op->wait.phase == ENDED || op->wait.to_end)
 		return;
+	op->wait.to_end = true;
 	op->wait.next_cancelled = NULL;
 	if (list->first)
 		list->last->wait.next_cancelled = op;
@@ -138,38 +171,64 @@ static uint64_t due(const struct op_request *timeout)
 	return monotonic_ns() + (uint64_t)ts[0] * UINT64_C(1000000000) + (uint64_t)ts[1];
 }
 
-/* A descriptor of somebody else's may be one that cannot be read: poll(2) never tells that. */
-static bool is_worth_an_attempt(const struct op *op)
+static void wait_for_descriptor(struct loop_poller *p, struct op *op)
 {
-	uint8_t code = op->request.code;
+	int res;
 
-	return code == OP_WRITE || code == OP_SENDMSG ||
-	       (op->apart && code != OP_POLL && code != OP_TIMEOUT);
-}
-
-static void start(struct loop_poller *p, struct op *op)
-{
-	uint8_t code = op->request.code;
-	int res = -EAGAIN;
-
-	if (is_worth_an_attempt(op))
-		res = loop_attempt(op, false);
-	if (res == -EAGAIN && op->state == OP_CANCELLING)
-		res = -ECANCELED;
-	if (res == -EAGAIN && code == OP_TIMEOUT) {
-		op->wait.phase = TIMED;
-		res = loop_timers_add(&p->timers, op, due(&op->request));
-	} else if (res == -EAGAIN) {
-		op->wait.phase = WAITING;
-		res = loop_pollset_add(&p->set, op);
-	} else {
-		end(p, op, res);
-		return;
-	}
+	op->wait.phase = WAITING;
+	res = loop_pollset_add(&p->set, op);
 	if (res < 0)
 		end(p, op, res);
 }
 
+/* Waiting for a descriptor makes nobody wait: no lock is needed for that. */
+static bool is_attempted_apart(const struct op *op)
+{
+	return op->apart && op->request.code != OP_POLL && op->request.code != OP_TIMEOUT;
+}
+
+/* found: what poll(2) says of its descriptor; 0: it has not been asked. */
+static void attempt_apart(struct loop *loop, struct op *op, short found)
+{
+	struct loop_poller *p = loop->poller;
+	int err;
+
+	op->wait.phase = APART;
+	op->wait.found = found;
+	err = loop_apart_begin(p->apart, op, found != 0);
+	if (err < 0)
+		end(p, op, err);
+	else if (!op_armed(&p->woken))
+		woken(&p->woken, 0);
+}
+
+static void start(struct loop *loop, struct op *op)
+{
+	struct loop_poller *p = loop->poller;
+	uint8_t code = op->request.code;
+	int res = -EAGAIN;
+
+	if (is_attempted_apart(op) && op->state != OP_CANCELLING) {
+		attempt_apart(loop, op, 0);
+		return;
+	}
+	if (!op->apart && (code == OP_WRITE || code == OP_SENDMSG))
+		res = loop_attempt(op, false);
+	if (res == -EAGAIN && op->state == OP_CANCELLING)
+		res = -ECANCELED;
+	if (res != -EAGAIN) {
+		end(p, op, res);
+	} else if (code == OP_TIMEOUT) {
+		op->wait.phase = TIMED;
+		res = loop_timers_add(&p->timers, op, due(&op->request));
+		if (res < 0)
+			end(p, op, res);
+	} else {
+		wait_for_descriptor(p, op);
+	}
+}
+
+/* What a thread does ends when that does. */
 static int end_cancelled(struct loop_poller *p)
 {
 	struct op *op;
@@ -177,19 +236,25 @@ static int end_cancelled(struct loop_poller *p)
 
 	for (; (op = p->cancelled.first); n++) {
 		p->cancelled.first = op->wait.next_cancelled;
+		op->wait.to_end = false;
+		if (op->wait.phase == APART) {
+			loop_apart_interrupt(p->apart, op);
+			continue;
+		}
 		take_out(p, op);
 		end(p, op, -ECANCELED);
 	}
 	return n;
 }
 
-static int take_up(struct loop_poller *p)
+static int take_up(struct loop *loop)
 {
+	struct loop_poller *p = loop->poller;
 	int n = end_cancelled(p);
 	struct op *op;
 
 	for (; (op = pop(&p->fresh)); n++)
-		start(p, op);
+		start(loop, op);
 	return n;
 }
 
@@ -198,7 +263,7 @@ static void poll_cancel_all(struct loop *loop)
 	struct loop_poller *p = loop->poller;
 	struct op *op;
 
-	take_up(p);
+	take_up(loop);
 	while (p->set.n > 0) {
 		op = p->set.waiting[p->set.n - 1];
 		take_out(p, op);
@@ -206,6 +271,7 @@ static void poll_cancel_all(struct loop *loop)
 	}
 	while ((op = loop_timers_take(&p->timers)))
 		end(p, op, -ECANCELED);
+	loop_apart_interrupt_all(p->apart);
 }
 
 /* Waiting */
@@ -250,7 +316,7 @@ static int poll_submit(struct loop *loop)
 
 static int poll_enter(struct loop *loop)
 {
-	int n = take_up(loop->poller);
+	int n = take_up(loop);
 	int err = look_unless_skipped(loop->poller);
 
 	return err < 0 && err != -EINTR ? err : n;
@@ -259,7 +325,7 @@ static int poll_enter(struct loop *loop)
 static int poll_wait(struct loop *loop, uint64_t wait_ns)
 {
 	struct loop_poller *p = loop->poller;
-	int n = take_up(p);
+	int n = take_up(loop);
 	int err = p->ended.first ? look_unless_skipped(p) : wait_for(p, wait_ns);
 
 	return err < 0 && err != -EINTR ? err : n;
@@ -288,13 +354,18 @@ static bool poll_look(struct loop *loop)
 
 /* Reaping */
 
+static bool concerns(const struct op *op, short found)
+{
+	return found & (loop_attempt_events(&op->request) | POLLERR | POLLHUP | POLLNVAL);
+}
+
 /* What came of what an operation waited for; -EAGAIN: it waits on. */
 static int outcome(struct op *op, short found)
 {
 	short wanted = loop_attempt_events(&op->request);
 	int res;
 
-	if (!(found & (wanted | POLLERR | POLLHUP | POLLNVAL)))
+	if (!concerns(op, found))
 		return -EAGAIN;
 	if (op->request.code != OP_POLL)
 		res = loop_attempt(op, true);
@@ -315,14 +386,20 @@ static bool is_over(const struct op *op, short found, int res)
 				  (found & (POLLERR | POLLHUP | POLLNVAL)));
 }
 
-static void serve(struct loop_poller *p, struct op *first, short found)
+static void serve(struct loop *loop, struct op *first, short found)
 {
+	struct loop_poller *p = loop->poller;
 	struct op *op, *next;
 
 	for (op = first; op; op = next) {
 		int res;
 
 		next = op->wait.next;
+		if (is_attempted_apart(op) && concerns(op, found)) {
+			loop_pollset_remove(&p->set, op);
+			attempt_apart(loop, op, found);
+			continue;
+		}
 		res = outcome(op, found);
 		if (!is_over(op, found, res))
 			continue;
@@ -332,8 +409,9 @@ static void serve(struct loop_poller *p, struct op *first, short found)
 }
 
 /* An entry may go, and the last one come to its place. */
-static void serve_found(struct loop_poller *p)
+static void serve_found(struct loop *loop)
 {
+	struct loop_poller *p = loop->poller;
 	size_t i = 0;
 
 	while (i < p->set.n && p->n_found > 0) {
@@ -344,7 +422,7 @@ static void serve_found(struct loop_poller *p)
 		fd->revents = 0;
 		if (found) {
 			p->n_found--;
-			serve(p, p->set.waiting[i], found);
+			serve(loop, p->set.waiting[i], found);
 		}
 		if (i < p->set.n && p->set.fds[i].fd == number)
 			i++;
@@ -361,13 +439,29 @@ static void serve_timers(struct loop_poller *p)
 		end(p, op, -ETIME);
 }
 
+/* What threads have attempted: it is over, or waits for its descriptor. */
+static void serve_apart(struct loop_poller *p)
+{
+	struct op *op;
+
+	while ((op = loop_apart_take(p->apart))) {
+		if (is_over(op, op->wait.found, op->wait.at))
+			end(p, op, op->wait.at);
+		else if (op->state == OP_CANCELLING)
+			end(p, op, -ECANCELED);
+		else
+			wait_for_descriptor(p, op);
+	}
+}
+
 static void poll_reap(struct loop *loop)
 {
 	struct loop_poller *p = loop->poller;
 	struct op *op;
 
 	end_cancelled(p); /* while it slept */
-	serve_found(p);
+	serve_found(loop);
+	serve_apart(p);
 	serve_timers(p);
 	while ((op = pop(&p->ended))) {
 		loop->counters.n_completions++;

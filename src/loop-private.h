@@ -20,7 +20,10 @@ struct loop_engine {
 	int (*open)(struct loop *loop, unsigned int n_ops, const char **ret_why);
 	void (*close)(struct loop *loop);
 
-	/* Takes over an operation, or the wish to end one that it has. */
+	/*
+	 * Takes over an operation, or the wish to end one that it has; for one that is
+	 * done apart that is said again until it has ended.
+	 */
 	void (*begin)(struct loop *loop, struct op *op);
 	void (*cancel)(struct loop *loop, struct op *op);
 	/* Ends all that are under way, for a loop that is being parked. */
@@ -56,7 +59,7 @@ struct loop {
 	struct io_uring ring;	    /* loop-uring.c's */
 	uint64_t n_now;		    /* messages at once, ever: loop-uring.c's */
 	struct scope own;	    /* of the loop itself */
-	struct timer again;	    /* for those in insisting: loop-uring.c's */
+	struct timer again;	    /* for those in insisting */
 	struct list_node insisting; /* operations apart that do not end */
 	struct loop_poller *poller; /* loop-poll.c's */
 	struct list_node tasks;

@@ -21,7 +21,6 @@
 enum {
 	CQ_MIN_ENTRIES = 1024,
 	CQ_MAX_ENTRIES = 32768,
-	ASK_AGAIN_NS = 20 * 1000 * 1000,
 };
 
 static const uint8_t opcodes[] = {
@@ -97,40 +96,12 @@ static void uring_begin(struct loop *loop, struct op *op)
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op);
 }
 
-static void ask_to_end(struct loop *loop, struct op *op)
+static void uring_cancel(struct loop *loop, struct op *op)
 {
 	struct io_uring_sqe *sqe = get_sqe(loop);
 
 	io_uring_prep_cancel(sqe, op, 0);
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)op | CANCEL_TAG);
-}
-
-static void ask_again(struct op *timer, int res)
-{
-	struct loop *loop = container_of(timer, struct loop, again.op);
-	struct list_node *node, *tmp;
-
-	(void)res;
-	list_for_each (node, tmp, &loop->insisting)
-		ask_to_end(loop, list_entry(node, struct op, insist));
-	if (!list_empty(&loop->insisting))
-		timer_arm(&loop->again, ASK_AGAIN_NS);
-}
-
-/*
- * A thread of the kernel's that is between taking up an operation and waiting in
- * it does not hear of a cancel: it is told until it has ended.
- */
-static void uring_cancel(struct loop *loop, struct op *op)
-{
-	ask_to_end(loop, op);
-	if (!op->apart)
-		return;
-	list_append(&loop->insisting, &op->insist);
-	if (!op_armed(&loop->again.op)) {
-		timer_init(&loop->again, &loop->own, ask_again);
-		timer_arm(&loop->again, ASK_AGAIN_NS);
-	}
 }
 
 static void uring_cancel_all(struct loop *loop)

@@ -15,6 +15,7 @@ enum {
 	MAX_MISSES = 512,   /* looks for nothing that a watch lasts while others are found */
 	SHORT_SLEEPS = 4,   /* that start polling */
 	LOOKS_PER_CLOCK = 8,
+	ASK_AGAIN_NS = 20 * 1000 * 1000,
 };
 
 /* Set before there are loops, and threads. */
@@ -417,6 +418,31 @@ void loop_defer(struct loop *loop, struct task *task)
 	list_append(&loop->tasks, &task->link);
 }
 
+static void ask_again(struct op *timer, int res)
+{
+	struct loop *loop = container_of(timer, struct loop, again.op);
+	struct list_node *node, *tmp;
+
+	(void)res;
+	list_for_each (node, tmp, &loop->insisting)
+		loop->engine->cancel(loop, list_entry(node, struct op, insist));
+	if (!list_empty(&loop->insisting))
+		timer_arm(&loop->again, ASK_AGAIN_NS);
+}
+
+/*
+ * A thread that is between taking up an operation and waiting in it does not hear of a
+ * cancel: it is told until it has ended.
+ */
+static void insist(struct loop *loop, struct op *op)
+{
+	list_append(&loop->insisting, &op->insist);
+	if (op_armed(&loop->again.op))
+		return;
+	timer_init(&loop->again, &loop->own, ask_again);
+	timer_arm(&loop->again, ASK_AGAIN_NS);
+}
+
 void op_cancel(struct op *op)
 {
 	struct loop *loop = op->scope->loop;
@@ -427,6 +453,8 @@ void op_cancel(struct op *op)
 		return;
 	op->state = OP_CANCELLING;
 	loop->engine->cancel(loop, op);
+	if (op->apart)
+		insist(loop, op);
 }
 
 void loop_hand_over(struct op *op)

@@ -59,9 +59,11 @@ struct op_request {
 struct op_wait {
 	struct op *next;	   /* in the list that it is in */
 	struct op *next_cancelled; /* in the list of those to be ended, meanwhile */
-	int32_t at;		   /* its place among the timers, or its result */
-	uint8_t phase;
-	uint8_t way; /* how its descriptor is read and written: loop-attempt.c's */
+	int32_t at;		   /* its place among the timers or among threads, or its result */
+	uint8_t phase : 7;
+	bool to_end : 1; /* it is in that list */
+	uint8_t way;	 /* how its descriptor is read and written: loop-attempt.c's */
+	int16_t found;	 /* what made a thread attempt it: events of poll(2), or 0 */
 };
 
 struct op {
@@ -69,8 +71,7 @@ struct op {
 	struct scope *scope;
 	struct list_node link; /* in scope->armed unless idle */
 	enum op_state state;
-	bool apart; /* its file may make whoever touches it wait: a thread of the kernel's does it
-		     */
+	bool apart; /* its file may make whoever touches it wait: another thread does it */
 	struct list_node insist; /* among those that are told again that they are cancelled */
 	struct op_request request;
 	struct op_wait wait;

@@ -86,6 +86,7 @@ check-budget: $(check_PROGRAMS) $(bin_PROGRAMS)
 
 # What has threads, under ThreadSanitizer: a build of its own. Left out, with reasons:
 #  test_ring_*: sides that meet by fences alone, which the sanitizer does not know
+#  test_loop_held_by_poll: a loop that is freed waits for no thread, so nothing orders the two
 #  daemon-life.sh: a daemon must not wake up idle, but the sanitizer's own thread does
 thread_scripts = tests/sys/daemon-guests.sh tests/sys/daemon-ports.sh \
 	tests/sys/daemon-reload.sh tests/sys/daemon-loops.sh tests/sys/ctl.sh
@@ -94,6 +95,7 @@ check-thread: $(bin_PROGRAMS)
 	@case '$(INSTRUMENT_FLAGS)' in *sanitize=thread*) ;; \
 		*) echo "check-thread: configure with --enable-sanitize=thread first"; exit 1 ;; esac
 	@tests='$(filter %/test_workers %/test_loop %/test_loop_park %/test_loop_cancel \
+		%/test_loop_apart_by_poll \
 		%/test_gmem %/test_dirtylog %/test_session_postcopy %/test_frontend_postcopy \
 		%/test_session_iommu_storm %/test_trace_relay %/test_port_journal,$(unit_tests))'; \
 	$(MAKE) $(AM_MAKEFLAGS) $$tests tests/tools/vhu-guest tests/tools/no-uring && \

@@ -151,6 +151,15 @@ unit_tests += %reldir%/test_loop_attempt
 %canon_reldir%_test_loop_attempt_SOURCES = %reldir%/test_loop_attempt.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_attempt_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil -lpthread
 
+unit_tests += %reldir%/test_loop_apart
+%canon_reldir%_test_loop_apart_SOURCES = %reldir%/test_loop_apart.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_apart_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_held
+%canon_reldir%_test_loop_held_SOURCES = %reldir%/test_loop_held.c %reldir%/loop_rig.h \
+	tests/tools/held-pipe.c tests/tools/held-pipe.h
+%canon_reldir%_test_loop_held_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
 # The same on poll(2).
 unit_tests += %reldir%/test_loop_by_poll
 %canon_reldir%_test_loop_by_poll_SOURCES = %reldir%/test_loop.c %reldir%/loop_rig.h
@@ -161,6 +170,17 @@ unit_tests += %reldir%/test_loop_attempt_by_poll
 %canon_reldir%_test_loop_attempt_by_poll_SOURCES = %reldir%/test_loop_attempt.c %reldir%/loop_rig.h
 %canon_reldir%_test_loop_attempt_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
 %canon_reldir%_test_loop_attempt_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil -lpthread
+
+unit_tests += %reldir%/test_loop_apart_by_poll
+%canon_reldir%_test_loop_apart_by_poll_SOURCES = %reldir%/test_loop_apart.c %reldir%/loop_rig.h
+%canon_reldir%_test_loop_apart_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_apart_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
+
+unit_tests += %reldir%/test_loop_held_by_poll
+%canon_reldir%_test_loop_held_by_poll_SOURCES = %reldir%/test_loop_held.c %reldir%/loop_rig.h \
+	tests/tools/held-pipe.c tests/tools/held-pipe.h
+%canon_reldir%_test_loop_held_by_poll_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_ENGINE=LOOP_POLL
+%canon_reldir%_test_loop_held_by_poll_LDADD = $(LIBLOOP) $(CMOCKA_LIBS) -lutil
 
 unit_tests += %reldir%/test_loop_cancel_by_poll
 %canon_reldir%_test_loop_cancel_by_poll_SOURCES = %reldir%/test_loop_cancel.c %reldir%/loop_rig.h

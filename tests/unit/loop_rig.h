@@ -5,11 +5,14 @@
 
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -74,6 +77,43 @@ static inline void end(void)
 {
 	scope_fini(&rig.scope);
 	loop_free(rig.loop);
+}
+
+static inline void *end_at_once(void *arg)
+{
+	return arg;
+}
+
+/* A sanitizer may have a thread of its own as soon as there is another one. */
+static inline void start_first_thread(void)
+{
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, end_at_once, NULL), 0);
+	pthread_join(thread, NULL);
+}
+
+/* Threads of this process, but those of the kernel. */
+static inline unsigned int count_threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	const struct dirent *entry;
+	char path[64], name[32];
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (!f)
+			continue;
+		n += fgets(name, sizeof(name), f) && strncmp(name, "iou-", 4) != 0;
+		fclose(f);
+	}
+	closedir(dir);
+	return n;
 }
 
 static inline void probe_init(struct probe *p)
