@@ -224,13 +224,14 @@ void intruder_try_service(struct intruder *in)
 	in->packed = false;
 	in->reads = true;
 	intruder_boot(in);
+	/* The client comes first: with its bytes it is there itself, and not one that lingers. */
+	if (send(in->client, greeting, sizeof(greeting), MSG_NOSIGNAL) != sizeof(greeting))
+		die("the intruder's client cannot send: %s", strerror(errno));
+	read_greeting(in);
 	must(&in->fe,
 	     guest_write_port(&in->guest, INTRUDER_PORT, greeting, sizeof(greeting), RUN_WAIT_MS),
 	     "writing in the intruder's next session");
 	receive_greeting(in);
-	if (send(in->client, greeting, sizeof(greeting), MSG_NOSIGNAL) != sizeof(greeting))
-		die("the intruder's client cannot send: %s", strerror(errno));
-	read_greeting(in);
 	intruder_leave(in);
 	in->reads = false;
 	in->packed = packed;
