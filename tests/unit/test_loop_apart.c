@@ -2,7 +2,7 @@
 /* Operations that another thread than the loop's does. */
 #include "loop_rig.h"
 
-enum { MANY = 24 };
+enum { MANY = 24, N_PATIENT = 4 };
 
 static unsigned int n_ticks, n_threads;
 
@@ -204,6 +204,81 @@ static void operation_apart_that_waits_is_interrupted_by_a_cancel(void **state)
 	end();
 }
 
+/* Whoever has nothing to do leaves; the alarm watches. */
+static void await_threads(unsigned int n)
+{
+	while (count_threads() > n)
+		poll(NULL, 0, 1);
+}
+
+/* Each cancel finds the thread that it is for, also when others have left. */
+static void operation_apart_when_others_have_ended_is_interrupted(void **state)
+{
+	struct probe probes[N_PATIENT];
+	char got[8];
+	int fds[N_PATIENT][2];
+
+	(void)state;
+	await_threads(n_threads);
+	begin();
+	for (unsigned int i = 0; i < N_PATIENT; i++) {
+		make(TERMINAL, fds[i]);
+		make_patient(fds[i][0]);
+		assert_int_equal(write(fds[i][1], "x", 1), 1);
+		apart_init(&probes[i]);
+		op_read(&probes[i].op, fds[i][0], got, sizeof(got));
+	}
+	run_what_is_there();
+	for (unsigned int i = 0; i < N_PATIENT; i++) {
+		assert_int_equal(probes[i].n_done, 0);
+		op_cancel(&probes[i].op);
+		while (probes[i].n_done == 0)
+			assert_int_equal(loop_step(rig.loop, true), 0);
+		await_threads(n_threads + N_PATIENT - i); /* one is idle by now */
+	}
+	for (unsigned int i = 0; i < N_PATIENT; i++)
+		unmake(fds[i]);
+	end();
+}
+
+static struct probe first, second;
+
+static void cancel_second(struct op *op, int res)
+{
+	(void)op;
+	(void)res;
+	op_cancel(&second.op);
+}
+
+/* The first cancel makes the loop repeat those that have no effect, just when the second comes. */
+static void cancel_when_cancels_are_repeated_is_one(void **state)
+{
+	struct timer timer;
+	char byte = 0;
+	int fds[2];
+
+	(void)state;
+	begin();
+	make(PIPE, fds);
+	apart_init(&first);
+	apart_init(&second);
+	op_read(&first.op, fds[0], &byte, 1);
+	op_read(&second.op, fds[0], &byte, 1);
+	run_what_is_there();
+	timer_init(&timer, &rig.scope, cancel_second);
+	timer_arm(&timer, 1000 * 1000);
+	op_cancel(&first.op);
+	run_until(&first.n_done, 1);
+	poll(NULL, 0, 50); /* it is time for both */
+	run_until(&second.n_done, 1);
+	assert_true(second.res == -ECANCELED || second.res == -EINTR);
+	for (unsigned int i = 0; i < 20; i++)
+		assert_int_equal(loop_step(rig.loop, false), 0);
+	assert_int_equal(second.n_done, 1);
+	unmake(fds);
+	end();
+}
+
 /* It is armed, to its owner, and goes on afterwards. */
 static void operation_apart_when_parked_goes_on_later(void **state)
 {
@@ -230,13 +305,6 @@ static void operation_apart_when_parked_goes_on_later(void **state)
 		unmake(fds);
 		end();
 	}
-}
-
-/* Whoever has nothing to do leaves; the alarm watches. */
-static void await_threads(unsigned int n)
-{
-	while (count_threads() > n)
-		poll(NULL, 0, 1);
 }
 
 /* Of ours; the kernel's own are its affair. */
@@ -303,6 +371,8 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(operation_apart_when_impossible_says_why),
 	UNIT_TEST(operations_apart_when_cancelled_end_once),
 	UNIT_TEST(operation_apart_that_waits_is_interrupted_by_a_cancel),
+	UNIT_TEST(operation_apart_when_others_have_ended_is_interrupted),
+	UNIT_TEST(cancel_when_cancels_are_repeated_is_one),
 	UNIT_TEST(operation_apart_when_parked_goes_on_later),
 	UNIT_TEST(threads_are_there_for_operations_apart_alone),
 	UNIT_TEST(signal_of_the_process_is_not_for_those_threads),
