@@ -27,10 +27,12 @@ static void session_closed(struct vhu_backend *b, void *arg)
 		settle(s);
 		return;
 	}
-	if (s->next_fd >= 0)
+	if (s->next_fd >= 0) {
 		begin_session(s, fd_take(&s->next_fd));
-	else if (!s->listening)
+	} else if (!s->listening) {
+		share_fini(&s->share); /* it may be freed from here on */
 		s->finished(s);
+	}
 }
 
 static int begin_session(struct vhu_server *s, int fd)
