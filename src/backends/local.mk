@@ -43,6 +43,7 @@ noinst_LIBRARIES += %reldir%/libbackends.a
 	%reldir%/port-freeze.c \
 	%reldir%/port-handover.c \
 	%reldir%/port-handover.h \
+	%reldir%/port-now.c \
 	%reldir%/port-private.h \
 	%reldir%/port-read.c \
 	%reldir%/port-settings.c \

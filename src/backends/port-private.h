@@ -26,6 +26,14 @@ void port_check_host_open(struct port *port);
 /* The output that is still to be read by a client that holds begins here; false: none holds. */
 bool port_slowest(const struct port *port, uint64_t *ret_pos);
 
+/* Past the port's buffers: to a client that takes it, total bytes; from the writer. */
+uint64_t port_output_now(struct port_client *c, const struct iovec *iov, unsigned int n,
+			 uint64_t total);
+size_t port_take_now(struct port *port, const struct iovec *iov, unsigned int n);
+
+/* Input, to those who want to know: a log of what was typed. */
+void port_show_input(struct port *port, const void *data, size_t len);
+
 /* A power of two, n at least. */
 size_t port_ring_size(size_t n);
 

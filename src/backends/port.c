@@ -189,19 +189,6 @@ static void keep_output(struct port *port, const struct iovec *iov, uint64_t ski
 	}
 }
 
-static uint64_t output_now(struct port *port, struct port_client *c, const struct iovec *iov,
-			   unsigned int n)
-{
-	size_t len = c->full ? 0 : c->ops->output_now(c, iov, n);
-
-	bytering_skip_over(&port->out, len);
-	c->pos += len;
-	c->n_read += len;
-	port->delivered = port->out.head;
-	port->counters.output += len;
-	return len;
-}
-
 uint64_t port_output_v(struct port *port, const struct iovec *iov, unsigned int n, uint64_t total)
 {
 	struct port_client *c = total >= NOW_MIN ? now_client(port) : NULL;
@@ -212,7 +199,7 @@ uint64_t port_output_v(struct port *port, const struct iovec *iov, unsigned int 
 		return total;
 	}
 	if (c)
-		return output_now(port, c, iov, n);
+		return port_output_now(c, iov, n, total);
 	total = min_u64(total, port_output_room(port));
 	port->counters.output += total;
 	keep_output(port, iov, total > port->out.size ? total - port->out.size : 0, total);
@@ -265,8 +252,7 @@ bool port_input_flows(const struct port *port)
 	       (port->writer && port->writer->gives_now && !port->input_disabled);
 }
 
-/* To those who want to know: a log of what was typed. */
-static void show_input(struct port *port, const void *data, size_t len)
+void port_show_input(struct port *port, const void *data, size_t len)
 {
 	struct port_client *c;
 	struct port_walk w;
@@ -293,26 +279,6 @@ static size_t take_queued(struct port *port, const struct iovec *iov, unsigned i
 	return taken;
 }
 
-/* The queue is empty: from the writer itself. */
-static size_t take_now(struct port *port, const struct iovec *iov, unsigned int n)
-{
-	struct port_client *c = port->writer;
-	size_t taken, left;
-
-	if (!c || !c->gives_now || port->frozen)
-		return 0;
-	taken = c->ops->input_now(c, iov, n);
-	c->n_written += taken;
-	for (left = taken; left > 0; iov++) {
-		size_t len = min_size(left, iov->iov_len);
-
-		left -= len;
-		if (port->n_clients > 1)
-			show_input(port, iov->iov_base, len);
-	}
-	return taken;
-}
-
 static void tell_input_room(struct port *port)
 {
 	if (port->writer && port->writer->ops->input_room)
@@ -326,7 +292,7 @@ size_t port_take_input_v(struct port *port, const struct iovec *iov, unsigned in
 
 	if (port->input_disabled)
 		return 0;
-	taken = queued ? take_queued(port, iov, n) : take_now(port, iov, n);
+	taken = queued ? take_queued(port, iov, n) : port_take_now(port, iov, n);
 	if (taken == 0)
 		return 0;
 	port->counters.input += taken;
@@ -379,7 +345,7 @@ size_t port_input(struct port *port, const void *data, size_t len)
 		return 0;
 	if (port->writer)
 		port->writer->n_written += n;
-	show_input(port, data, n);
+	port_show_input(port, data, n);
 	port_tell_input(port);
 	return n;
 }

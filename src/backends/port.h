@@ -193,7 +193,8 @@ uint64_t port_stalled_ns(const struct port *port);
 
 /*
  * Adds guest output and never waits. Returns how many bytes were taken: all of
- * them on a port that drops, else what there was room for. Of more than the ring
+ * them on a port that drops, else what there was room for, or a part of that: then
+ * there is room still, and the rest is for another turn. Of more than the ring
  * holds only the last are copied, as a driver can offer far more than anybody
  * could keep. Call port_output_done() after a batch.
  */

@@ -137,7 +137,7 @@ static enum vq_service serve_output(struct console_port *p, struct vqueue *q, un
 	if (all)
 		return drained ? VQ_DRAINED : VQ_MORE;
 	if (port_output_room(port) > 0)
-		return VQ_MORE; /* somebody has read at once */
+		return VQ_MORE; /* it was much, or somebody has read at once */
 	port_output_stalled(port);
 	return VQ_WAITING;
 }

@@ -534,6 +534,52 @@ static void writer_that_lost_its_role_gives_no_more(void **state)
 	end();
 }
 
+/* A peer that keeps up with whatever it is given, and gives as much. */
+static size_t keep_up(struct port_client *c, const struct iovec *iov, unsigned int n)
+{
+	size_t len = 0;
+
+	(void)c;
+	d.n_now++;
+	for (unsigned int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+static const struct port_client_ops tireless_ops = {
+	.output_now = keep_up,
+	.input_now = keep_up,
+	.input_room = direct_room,
+};
+
+/* A driver chooses how much a chain has; others wait for the end of the call. */
+static void call_of_a_peer_that_keeps_up_is_bounded(void **state)
+{
+	enum { MOST = 384 * 1024, PIECES = 16, PIECE = 100 * 1024 };
+
+	static uint8_t bytes[1]; /* nobody looks at them */
+	const struct iovec wide = { bytes, 1 << 30 };
+	struct iovec pieces[PIECES];
+
+	(void)state;
+	for (unsigned int i = 0; i < PIECES; i++)
+		pieces[i] = (struct iovec){ bytes, PIECE };
+	begin();
+	d.client.ops = &tireless_ops;
+	assert_true(port_output_v(&rig.port, &wide, 1, wide.iov_len) == MOST);
+	assert_true(port_output_room(&rig.port) > 0);
+	assert_true(port_output_v(&rig.port, pieces, PIECES, PIECES * PIECE) == 3 * PIECE);
+	assert_true(port_output_v(&rig.port, pieces, 3, 3 * PIECE) == 3 * PIECE);
+	assert_true(rig.port.counters.output == MOST + 6 * PIECE);
+	assert_int_equal(d.n_now, 3);
+
+	port_input_offer(&d.client);
+	assert_int_equal(port_take_input_v(&rig.port, &wide, 1), MOST);
+	assert_int_equal(port_take_input_v(&rig.port, pieces, PIECES), 3 * PIECE);
+	assert_true(port_input_flows(&rig.port));
+	end();
+}
+
 static const struct CMUnitTest tests[] = {
 	PORT_TEST(large_output_goes_straight_to_the_only_client),
 	PORT_TEST(small_output_goes_through_the_ring),
@@ -554,5 +600,6 @@ static const struct CMUnitTest tests[] = {
 	PORT_TEST(onlooker_may_leave_while_it_is_shown_input),
 	PORT_TEST(disabled_input_stays_with_the_writer),
 	PORT_TEST(writer_that_lost_its_role_gives_no_more),
+	PORT_TEST(call_of_a_peer_that_keeps_up_is_bounded),
 };
 UNIT_MAIN(tests)
