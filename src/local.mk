@@ -49,6 +49,8 @@ noinst_LIBRARIES += %reldir%/libloop.a
 	%reldir%/loop-pollset.h \
 	%reldir%/loop-private.h \
 	%reldir%/loop-scope.c \
+	%reldir%/loop-fair.c \
+	%reldir%/loop-fair.h \
 	%reldir%/loop-share.c \
 	%reldir%/loop-share.h \
 	%reldir%/loop-setup.c \

@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 
+#include "loop-fair.h"
 #include "loop.h"
 
 struct loop_poller;
@@ -62,7 +63,9 @@ struct loop {
 	struct timer again;	    /* for those in insisting */
 	struct list_node insisting; /* operations apart that do not end */
 	struct loop_poller *poller; /* loop-poll.c's */
-	struct list_node tasks;
+	struct list_node tasks;	    /* for the next round, */
+	struct list_node round;	    /* and those of this one that have not run yet */
+	uint64_t n_rounds;
 	struct list_node watches;
 	unsigned int n_watches, n_naps;
 	uint64_t poll_max_ns;	  /* 0: it goes to sleep at once, always */
@@ -72,6 +75,18 @@ struct loop {
 	const struct loop_turns *turns; /* NULL: one thread alone */
 	void *turns_arg;
 	struct list_node resting; /* shares: loop-share.c's */
+	/* loop-fair.c: */
+	uint64_t paid_round; /* the last in which somebody had others waiting, and in that: */
+	uint64_t pays_ns;    /* what is paid back of each one's turns */
+	uint64_t least_ns;   /* that anybody still owes who was put off */
+	bool had_turn;	     /* somebody */
+	struct fair *group[FAIR_GROUP]; /* that have had turns which are timed together */
+	unsigned int n_group;
+	uint64_t group_began_ns; /* without turns amid it that are timed each */
+	struct fair *turn;	 /* that others wait for; NULL: none */
+	uint64_t turn_began_ns;	 /* of one that is timed */
+	uint64_t looked_ns;	 /* the time; 0: it has to be looked at */
+	long n_preempted;	 /* times, when it was looked at last */
 	/* loop-park.c: */
 	struct op **kept; /* what is armed and kept, n_kept of cap_kept */
 	size_t n_kept, cap_kept;

@@ -2,6 +2,7 @@
 #include "loop-share.h"
 
 #include "clock.h"
+#include "loop-fair.h"
 #include "loop-private.h"
 
 void share_init(struct share *s, struct loop *loop, void (*rested)(struct share *s))
@@ -43,7 +44,8 @@ void share_charge_since(struct share *s, uint64_t begin_ns, uint64_t extra_ns)
 {
 	uint64_t now = monotonic_ns();
 
-	charge_at(s, now - begin_ns + extra_ns, now);
+	if (s->loop)
+		charge_at(s, loop_cost(s->loop, now - begin_ns) + extra_ns, now);
 }
 
 static void end_rest(struct share *s)

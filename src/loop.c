@@ -64,6 +64,7 @@ int loop_new(unsigned int n_ops, struct loop **ret_loop, const char **ret_why)
 		return -ENOMEM;
 	}
 	list_init(&loop->tasks);
+	list_init(&loop->round);
 	list_init(&loop->watches);
 	list_init(&loop->postponed);
 	list_init(&loop->resting);
@@ -172,18 +173,18 @@ void loop_complete(struct loop *loop, struct op *op, int res)
 
 void loop_run_tasks(struct loop *loop)
 {
-	struct list_node batch;
-
+	loop->n_rounds++;
 	/* What a task defers runs in the next iteration, so nobody can starve completions. */
-	list_init(&batch);
-	list_splice(&batch, &loop->tasks);
-	while (!list_empty(&batch)) {
-		struct task *task = list_first(&batch, struct task, link);
+	list_splice(&loop->round, &loop->tasks);
+	while (!list_empty(&loop->round)) {
+		struct task *task = list_first(&loop->round, struct task, link);
 
 		list_remove(&task->link);
 		task->queued = false;
 		task->run(task);
 	}
+	if (loop->paid_round == loop->n_rounds)
+		loop_end_turns(loop);
 }
 
 /* Polling. */

@@ -179,16 +179,11 @@ static bool serve(struct vqio *v)
  * However many rings a guest keeps busy, other guests wait for VQIO_TURN_NS at
  * most, and for one ring's budget. Who had no turn is the first next time.
  */
-void vqio_serve_ready(struct task *task)
+static void serve_ready_rings(struct vhu_backend *b)
 {
-	struct vhu_backend *b = container_of(task, struct vhu_backend, serve_rings);
 	uint64_t end = 0;
 	struct list_node batch;
 
-	if (loop_is_parked(b->loop)) {
-		loop_defer_parked(b->loop, task);
-		return;
-	}
 	list_init(&batch);
 	list_splice(&batch, &b->ready_rings);
 	while (!list_empty(&batch)) {
@@ -207,7 +202,23 @@ void vqio_serve_ready(struct task *task)
 	list_splice(&batch, &b->ready_rings);
 	list_splice(&b->ready_rings, &batch);
 	if (!list_empty(&b->ready_rings))
+		loop_defer(b->loop, &b->serve_rings);
+}
+
+/* What a turn costs is the guest's to choose, by the bytes of its chains and who takes them. */
+void vqio_serve_ready(struct task *task)
+{
+	struct vhu_backend *b = container_of(task, struct vhu_backend, serve_rings);
+
+	if (loop_is_parked(b->loop)) {
+		loop_defer_parked(b->loop, task);
+		return;
+	}
+	if (!fair_take_turn(b->loop, &b->turns)) {
 		loop_defer(b->loop, task);
+		return;
+	}
+	serve_ready_rings(b);
 }
 
 void vqio_service_now(struct vqio *v)

@@ -141,6 +141,7 @@ static void release(struct vhu_backend *b)
 	for (unsigned int i = 0; i < b->n_vqs; i++)
 		vqio_fini(&b->vqs[i]);
 	task_cancel(&b->serve_rings);
+	fair_leave(b->loop, &b->turns);
 	scope_fini(&b->timer_scope);
 	vhu_postcopy_release(b);
 	vhu_iommu_fini(b);

@@ -11,6 +11,7 @@
 #define VHU_VHU_BACKEND_H
 
 #include "log.h"
+#include "loop-fair.h"
 #include "loop-share.h"
 #include "loop.h"
 #include "vhu/backend-channel.h"
@@ -81,6 +82,7 @@ struct vhu_backend {
 	unsigned int n_vqs;
 	struct list_node ready_rings; /* to be served, the next one first */
 	struct task serve_rings;
+	struct fair turns;   /* of that */
 	uint8_t status;	     /* virtio device status */
 	bool config_pending; /* a config change to be told once rings run */
 

@@ -2,6 +2,9 @@
 /* Who costs a loop too much rests while others have work: VU-129, VU-132. */
 #include "loop_rig.h"
 
+#include <sys/resource.h>
+
+#include "loop-fair.h"
 #include "loop-share.h"
 
 #define FAR_TOO_MUCH (UINT64_C(1000) * 1000 * 1000 * 1000)
@@ -15,6 +18,31 @@ static struct party {
 } parties[PARTIES];
 
 static unsigned int n_over;
+
+/* Time that only we let pass, unless it is 0. */
+static uint64_t clock_ns;
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (clock_ns == 0)
+		return __real_clock_gettime(id, ts);
+	ts->tv_sec = (time_t)(clock_ns / 1000000000);
+	ts->tv_nsec = (long)(clock_ns % 1000000000);
+	return 0;
+}
+
+/* How often the kernel has given our core to somebody else. */
+static long n_preempted;
+
+int __wrap_getrusage(int who, struct rusage *usage);
+int __wrap_getrusage(int who, struct rusage *usage)
+{
+	assert_int_equal(who, RUSAGE_THREAD);
+	*usage = (struct rusage){ .ru_nivcsw = n_preempted };
+	return 0;
+}
 
 /* Others that always have work. */
 static struct task others;
@@ -39,6 +67,8 @@ static void begin_parties(void)
 {
 	begin();
 	n_over = n_turns = 0;
+	n_preempted = 0;
+	clock_ns = 0;
 	memset(parties, 0, sizeof(parties));
 	for (unsigned int i = 0; i < PARTIES; i++)
 		share_init(&parties[i].share, rig.loop, rested);
@@ -190,6 +220,24 @@ static void rest_ends_while_operations_wait(void **state)
 	unmake(fds);
 }
 
+static void message_in_which_we_were_preempted_costs_little(void **state)
+{
+	uint64_t began = 1;
+
+	(void)state;
+	begin_parties();
+	clock_ns = 1;
+	clock_ns = began + FAR_TOO_MUCH;
+	n_preempted++;
+	share_charge_since(&parties[0].share, began, SHARE_MESSAGE_NS);
+	assert_int_equal(parties[0].share.debt_ns, FAIR_LONG_NS + SHARE_MESSAGE_NS);
+	/* Once. */
+	share_charge_since(&parties[0].share, began, SHARE_MESSAGE_NS);
+	assert_true(share_rests(&parties[0].share));
+	clock_ns = 0;
+	end_parties();
+}
+
 static const struct CMUnitTest tests[] = {
 	UNIT_TEST(party_within_its_credit_never_rests),
 	UNIT_TEST(party_beyond_its_credit_rests_while_others_have_work),
@@ -200,5 +248,6 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(party_that_goes_while_it_rests_hears_nothing_more),
 	UNIT_TEST(party_that_is_gone_when_it_costs_more_does_not_rest),
 	UNIT_TEST(rest_ends_while_operations_wait),
+	UNIT_TEST(message_in_which_we_were_preempted_costs_little),
 };
 UNIT_MAIN(tests)

@@ -497,6 +497,36 @@ static void rings_that_are_all_busy_are_served_in_turn(void **state)
 	assert_true(n_turns > 1);
 }
 
+static void work_of_others(struct task *task)
+{
+	loop_defer(rig->loop, task);
+}
+
+/* VC-065: who has had more than others waits for a round, and its chains do, too. */
+static void rings_of_a_session_that_owes_time_wait_for_others(void **state)
+{
+	const uint64_t *output = &rig->port.counters.output;
+	struct task others;
+	uint64_t addr;
+
+	(void)state;
+	rig_setup_style(rig, VHU_STYLE_UML, 256, 0, 0);
+	assert_non_null(vhu_frontend_alloc(&rig->fe, 1, 1, &addr));
+	assert_fe_ok(rig, vhu_frontend_kick(&rig->fe, GUEST_PORT_TX(0)));
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	rig_settle(rig);
+	rig->b->turns.owed_ns = UINT64_C(3) * FAIR_TURN_NS;
+	task_init(&others, work_of_others);
+
+	flood(GUEST_PORT_TX(0), addr);
+	loop_defer(rig->loop, &others);
+	assert_int_equal(loop_step(rig->loop, false), 0);
+	assert_int_equal(*output, 0);
+	assert_int_equal(loop_step(rig->loop, false), 0); /* nobody else had a turn */
+	assert_int_equal(*output, 256);
+	task_cancel(&others);
+}
+
 static const struct CMUnitTest tests[] = {
 	PORTS_TEST(handshake_of_three_ports_is_in_order),
 	PORTS_TEST(resize_is_in_the_order_asked_for),
@@ -514,6 +544,8 @@ static const struct CMUnitTest tests[] = {
 	PORTS_TEST(first_chain_held_across_a_pause_goes_on_where_it_was),
 	PORTS_TEST(chain_held_across_a_connection_goes_on_where_it_was),
 	UNIT_TEST_WITH(all_511_ports_carry_both_ways, setup_511, ports_teardown),
+	UNIT_TEST_WITH(rings_of_a_session_that_owes_time_wait_for_others, setup_511,
+		       ports_teardown),
 	UNIT_TEST_WITH(rings_that_are_all_busy_are_served_in_turn, setup_511, ports_teardown),
 };
 UNIT_MAIN(tests)
