@@ -522,8 +522,7 @@ void session_send(struct session *s, const struct session_message *m)
 
 	if (m->msg.id == VHU_FE_SET_VRING_KICK)
 		kick = &s->kicks[vhu_msg_u64(&m->msg) % SESSION_RINGS];
-	if (s->n_pending - s->first_pending == SESSION_PENDING_MAX)
-		s->first_pending++;
+	must(s->n_pending - s->first_pending < SESSION_PENDING_MAX);
 	s->pending[s->n_pending++ % SESSION_PENDING_MAX] = m->msg.id;
 	send_with(s, bytes, len, m->fds, m->n_fds, kick);
 	note(s, &m->msg);

@@ -26,7 +26,7 @@ enum {
 	SESSION_RING_BYTES = 0x1000, /* of each ring's place, from 0 on; see session_ring_at() */
 	SESSION_RING_MAX = 64,
 	SESSION_LOG_BYTES = 0x2000,
-	SESSION_PENDING_MAX = 64,
+	SESSION_PENDING_MAX = 1 << 15, /* requests of an input, all of them unanswered */
 };
 
 /* Where regions lie for the guest, for the front-end, and behind the IOMMU. */
