@@ -151,7 +151,8 @@ void session_disconnect(struct model *m)
 	vhu_frontend_disconnect(&m->fe);
 	for (unsigned int i = 0; m->b; i++) {
 		model_expect(m, i < 10000, "the session to end");
-		session_pump(m, 1);
+		/* What is done apart ends when its thread does. */
+		model_expect(m, loop_step(m->loop, true) >= 0, "the loop to go on");
 	}
 	for (unsigned int i = 0; i < m->n_rings; i++) {
 		note_stopped(m, i);
