@@ -93,10 +93,14 @@ static enum vq_service serve_input(struct console_port *p, struct vqueue *q, uns
  */
 static bool output_batch(struct console_port *p, struct batch *b)
 {
-	uint64_t done = batch_skip(b, p->out_done);
-	uint64_t len = b->n_chains > 0 ? port_output_v(p->port, b->iov, b->n_iov, b->len) : 0;
-	unsigned int n_left = batch_return_out(b, &len);
+	uint64_t done, len;
+	unsigned int n_left;
 
+	if (b->n_chains == 0)
+		return true; /* of the oldest, whose memory may come yet, out_done are gone */
+	done = batch_skip(b, p->out_done);
+	len = port_output_v(p->port, b->iov, b->n_iov, b->len);
+	n_left = batch_return_out(b, &len);
 	p->out_done = 0;
 	if (n_left == 0)
 		return true;

@@ -48,7 +48,9 @@ static inline const struct trace_told *rig_tell(struct story_rig *rig, struct tr
 
 static inline const struct trace_told *rig_open(struct story_rig *rig)
 {
-	return rig_tell(rig, (struct trace_record){ .kind = TRACE_OPEN, .text = "" });
+	rig_tell(rig, (struct trace_record){ .kind = TRACE_OPEN, .text = "" });
+	assert_non_null(rig->told.session);
+	return &rig->told;
 }
 
 static inline const struct trace_told *rig_end(struct story_rig *rig, enum trace_dir dir)

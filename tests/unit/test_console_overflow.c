@@ -2,6 +2,8 @@
 /* Output that is dropped, or held until it was read: VC-037, VC-061 to VC-065. */
 #include "console_rig.h"
 
+#include "virtio/iotlb.h"
+
 enum { P = 1, RING = 4096, STREAM = 1 << 20 };
 
 static void join_holding(unsigned int port, struct port_client *c,
@@ -282,6 +284,27 @@ static void paused_ring_goes_on_in_the_middle_of_a_chain(void **state)
 	assert_int_equal(read_stream(&rig.client, RING, RING), 904);
 	leave(&rig.client);
 	end();
+}
+
+/* VU-212: memory that comes late belongs to the rest of the chain, too. */
+static void chain_whose_rest_is_not_here_yet_goes_on_in_the_middle(void **state)
+{
+	struct virtq *vq = &rig.q[tx_of(P)].vq;
+	struct iotlb *tlb = iotlb_new(); /* nothing is where the driver says */
+
+	(void)state;
+	assert_non_null(tlb);
+	begin_stalled();
+	virtq_set_iotlb(vq, tlb);
+	assert_int_equal(read_stream(&rig.client, 0, RING), RING);
+	expect_unused(tx_of(P));
+	virtq_set_iotlb(vq, NULL);
+	kick(tx_of(P));
+	expect_used(tx_of(P), &rig, 0);
+	assert_int_equal(read_stream(&rig.client, RING, RING), 904);
+	leave(&rig.client);
+	end();
+	iotlb_free(tlb);
 }
 
 /* Port 0 alone, of 0 or MULTIPORT, has taken RING of the RING + 904 bytes of its first chain. */
@@ -590,6 +613,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(chain_that_was_held_comes_back_when_the_port_goes),
 	UNIT_TEST(held_port_keeps_nobody_else_waiting),
 	UNIT_TEST(paused_ring_goes_on_in_the_middle_of_a_chain),
+	UNIT_TEST(chain_whose_rest_is_not_here_yet_goes_on_in_the_middle),
 	UNIT_TEST(paused_ring_goes_on_in_its_first_chain),
 	UNIT_TEST(fresh_ring_of_a_single_console_begins_with_its_own_chains),
 	UNIT_TEST(fresh_ring_begins_with_its_own_chains),

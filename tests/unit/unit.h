@@ -29,10 +29,8 @@
 #ifdef __clang_analyzer__
 #undef assert_true
 #undef assert_non_null
-#undef assert_int_equal
 #define assert_true(c) ((c) ? (void)0 : abort())
 #define assert_non_null(p) assert_true((p) != NULL)
-#define assert_int_equal(a, b) assert_true((uintmax_t)(a) == (uintmax_t)(b))
 #endif
 
 enum { UNIT_ALARM_SECONDS = 60 };
