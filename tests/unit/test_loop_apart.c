@@ -215,7 +215,7 @@ static void await_threads(unsigned int n)
 static void operation_apart_when_others_have_ended_is_interrupted(void **state)
 {
 	struct probe probes[N_PATIENT];
-	char got[8];
+	char got[N_PATIENT][8];
 	int fds[N_PATIENT][2];
 
 	(void)state;
@@ -226,7 +226,7 @@ static void operation_apart_when_others_have_ended_is_interrupted(void **state)
 		make_patient(fds[i][0]);
 		assert_int_equal(write(fds[i][1], "x", 1), 1);
 		apart_init(&probes[i]);
-		op_read(&probes[i].op, fds[i][0], got, sizeof(got));
+		op_read(&probes[i].op, fds[i][0], got[i], sizeof(got[i]));
 	}
 	run_what_is_there();
 	for (unsigned int i = 0; i < N_PATIENT; i++) {
@@ -254,7 +254,7 @@ static void cancel_second(struct op *op, int res)
 static void cancel_when_cancels_are_repeated_is_one(void **state)
 {
 	struct timer timer;
-	char byte = 0;
+	char bytes[2];
 	int fds[2];
 
 	(void)state;
@@ -262,8 +262,8 @@ static void cancel_when_cancels_are_repeated_is_one(void **state)
 	make(PIPE, fds);
 	apart_init(&first);
 	apart_init(&second);
-	op_read(&first.op, fds[0], &byte, 1);
-	op_read(&second.op, fds[0], &byte, 1);
+	op_read(&first.op, fds[0], &bytes[0], 1);
+	op_read(&second.op, fds[0], &bytes[1], 1);
 	run_what_is_there();
 	timer_init(&timer, &rig.scope, cancel_second);
 	timer_arm(&timer, 1000 * 1000);
