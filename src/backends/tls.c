@@ -266,10 +266,11 @@ static int fail_for(struct tls *t, int err)
 /* Whoever does not speak TLS is told from one who does it wrong. */
 static void look_at_first(struct tls *t)
 {
-	const uint8_t first = t->raw[t->raw_at];
+	uint8_t first;
 
 	if (t->begun || t->raw_len == 0)
 		return;
+	first = t->raw[t->raw_at];
 	t->begun = true;
 	t->plain = first != RECORD_HANDSHAKE && first != RECORD_ALERT;
 }

@@ -435,6 +435,10 @@ unit_tests += %reldir%/test_vhu_server
 %canon_reldir%_test_vhu_server_LDADD = $(LIBALL) $(CMOCKA_LIBS)
 %canon_reldir%_test_vhu_server_LDFLAGS = $(AM_LDFLAGS) $(fail_flags)
 
+unit_tests += %reldir%/test_session_share
+%canon_reldir%_test_session_share_SOURCES = %reldir%/test_session_share.c $(session_rig)
+%canon_reldir%_test_session_share_LDADD = $(LIBALL) $(CMOCKA_LIBS)
+
 unit_tests += %reldir%/test_session_channel
 %canon_reldir%_test_session_channel_SOURCES = %reldir%/test_session_channel.c $(session_rig)
 %canon_reldir%_test_session_channel_LDADD = $(LIBALL) $(CMOCKA_LIBS)

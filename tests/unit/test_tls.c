@@ -267,6 +267,32 @@ static void plain_text_is_sent_away(void **state)
 	close(fd);
 }
 
+/* One hello of 16 MB, in records so long that all room for ciphertext is used up now and then. */
+static void hello_that_never_ends_is_refused(void **state)
+{
+	static const uint8_t hello[] = { 1, 0xff, 0xff, 0xff, 3, 3 };
+	static uint8_t record[5 + 16000] = { 22, 3, 1, 16000 >> 8, 16000 & 0xff };
+	bool ended = false;
+	size_t at = 0;
+	int fd;
+
+	(void)state;
+	memcpy(record + 5, hello, sizeof(hello));
+	serve_psk();
+	fd = dial(0);
+	while (!ended) {
+		ssize_t n = send(fd, record + at, sizeof(record) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		at = n > 0 ? (at + (size_t)n) % sizeof(record) : at;
+		ended = n < 0 && errno != EAGAIN;
+		rig_step();
+	}
+	assert_int_equal(rig.port.n_clients, 0);
+	rig_close();
+	rig_end();
+	close(fd);
+}
+
 static void handshake_that_stalls_has_an_end(void **state)
 {
 	uint8_t buf[4096];
@@ -433,6 +459,7 @@ static const struct CMUnitTest tests[] = {
 	UNIT_TEST(both_ways_in_are_open_where_both_are_given),
 	UNIT_TEST(version_that_is_too_old_is_refused),
 	UNIT_TEST(plain_text_is_sent_away),
+	UNIT_TEST(hello_that_never_ends_is_refused),
 	UNIT_TEST(handshake_that_stalls_has_an_end),
 	UNIT_TEST(peer_that_goes_in_its_handshake_leaves_nothing),
 	UNIT_TEST(newcomers_take_the_place_of_those_who_stall),
