@@ -11,16 +11,47 @@
 
 #include "fd.h"
 
+/* Younger than the headers of many systems. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
+/*
+ * The last close of a socket that somebody else has made may wait for its data to be taken,
+ * for as long as they like. If ours is the last, nobody can ask for that any more.
+ */
+/* seccomp: getsockopt setsockopt */
+static void linger_not(int fd)
+{
+	struct linger linger;
+	socklen_t len = sizeof(linger);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) < 0 || !linger.l_onoff)
+		return;
+	if (linger.l_linger > 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 0 }, sizeof(linger));
+}
+
 /* seccomp: close */
 int fd_close(int fd)
 {
 	int saved = errno;
 
-	/* Never retried: Linux has let go of the number even when close fails. */
-	if (fd >= 0)
+	if (fd >= 0) {
+		linger_not(fd);
+		/* Never retried: Linux has let go of the number even when close fails. */
 		(void)close(fd);
+	}
 	errno = saved;
 	return -1;
+}
+
+/* seccomp: setsockopt */
+void fd_refuse_rights(int fd)
+{
+	const int none = 0;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof(none));
 }
 
 int fd_take(int *fd)

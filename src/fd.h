@@ -26,8 +26,17 @@ struct fdset {
 	unsigned int n_fds;
 };
 
-/* Closes fd unless it is negative; errno stays as it was. Always returns -1. */
+/*
+ * Closes fd unless it is negative, and never waits for what is unsent; errno stays as it
+ * was. Always returns -1.
+ */
 int fd_close(int fd);
+
+/*
+ * Nobody can send descriptors to the Unix socket any more, nor to those that it accepts:
+ * what is sent and not wanted is closed on our time. Since Linux 6.16; nothing before.
+ */
+void fd_refuse_rights(int fd);
 
 /* Hands over *fd: returns it and leaves -1 behind. */
 int fd_take(int *fd);

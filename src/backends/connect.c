@@ -298,6 +298,7 @@ static void try_peers(struct connector *c)
 	const struct address *peer = &c->peers.item[c->peer_idx];
 
 	c->fd = socket(peer->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd_refuse_rights(c->fd);
 	if (c->fd < 0 || (connect(c->fd, (const struct sockaddr *)&peer->sa, peer->len) < 0 &&
 			  errno != EINPROGRESS))
 		attempt_failed(c, -errno);

@@ -435,6 +435,7 @@ int server_new(const struct attachment_args *args, const struct server_args *ser
 	list_init(&s->clients);
 	share_init(&s->share, args->loop, rested);
 	s->listening = true;
+	fd_refuse_rights(server->fd);
 	listener_start(&s->listener, args->loop, server->fd, server->path, args->who, accepted);
 	*ret_attachment = &s->base;
 	return 0;

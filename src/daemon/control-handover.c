@@ -159,6 +159,7 @@ void control_load(const struct control_args *args, struct handover_in *in, unsig
 	fd = handover_take_fd(in, TAG_LISTENER, "listener", true);
 	handover_take_text(in, TAG_PATH, "path", c->path, sizeof(c->path));
 	c->listening = true;
+	fd_refuse_rights(fd);
 	listener_start(&c->listener, args->loop, fd,
 		       state_take_flag(r, TAG_HAS_PATH, "has a path") ? c->path : NULL, "control",
 		       control_accepted);

@@ -360,6 +360,7 @@ int control_new(const struct control_args *args, struct control **ret_control)
 	list_init(&c->clients);
 	find_path(c);
 	c->listening = true;
+	fd_refuse_rights(args->fd);
 	listener_start(&c->listener, args->loop, args->fd, args->path, "control", control_accepted);
 	c->args.path = NULL; /* was lent */
 	*ret_control = c;

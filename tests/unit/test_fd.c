@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pty.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "unit.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 static int open_null(void)
 {
@@ -28,6 +34,69 @@ static void close_when_open_closes_and_keeps_errno(void **state)
 	assert_int_equal(fd_close(fd), -1);
 	assert_int_equal(errno, EXDEV);
 	assert_false(fd_is_open(fd));
+}
+
+/* A connection over TCP whose peer takes nothing; what it can hold is there. */
+static void make_full(int *ret_fd, int *ret_peer)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	static char bytes[1 << 16];
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+	*ret_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(*ret_fd, (struct sockaddr *)&addr, len), 0);
+	*ret_peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(*ret_peer >= 0);
+	while (send(*ret_fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	close(listener);
+}
+
+/* Whoever has made the socket wants its last close to wait for longer than this test may last. */
+static void close_when_a_socket_lingers_does_not_wait(void **state)
+{
+	const struct linger long_time = { .l_onoff = 1, .l_linger = 100 * UNIT_ALARM_SECONDS };
+	int fd, peer;
+
+	(void)state;
+	make_full(&fd, &peer);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &long_time, sizeof(long_time)), 0);
+	fd_close(fd);
+	fd_close(peer);
+}
+
+static ssize_t send_one(int to, int fd)
+{
+	char space[CMSG_SPACE(sizeof(int))] = "", byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	fd_attach(&hdr, space, &fd, 1);
+	return sendmsg(to, &hdr, MSG_NOSIGNAL);
+}
+
+static void rights_when_refused_cannot_be_sent(void **state)
+{
+	int fds[2], passes;
+	socklen_t len = sizeof(passes);
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(send_one(fds[1], fds[0]), 1);
+	fd_refuse_rights(fds[0]);
+	if (getsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &passes, &len) == 0) {
+		assert_int_equal(passes, 0);
+		assert_int_equal(send_one(fds[1], fds[0]), -1);
+	} else {
+		print_message("SO_PASSRIGHTS is not to be had here\n");
+	}
+	fd_close(fds[0]);
+	fd_close(fds[1]);
 }
 
 static void close_when_negative_or_bad_keeps_errno(void **state)
@@ -220,6 +289,8 @@ static void count_open_when_one_more_is_one_higher(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+	UNIT_TEST(close_when_a_socket_lingers_does_not_wait),
+	UNIT_TEST(rights_when_refused_cannot_be_sent),
 	UNIT_TEST(close_when_open_closes_and_keeps_errno),
 	UNIT_TEST(close_when_negative_or_bad_keeps_errno),
 	UNIT_TEST(take_leaves_minus_one),
