@@ -232,8 +232,10 @@ static void loop_whose_peer_plays_with_flag_and_counter_goes_on(void **state)
 	for (unsigned int i = 1; i <= ROUNDS; i++) {
 		op_write(&probe.op, fds[1], &one, sizeof(one));
 		run_until(&probe.n_done, i);
+		/* With an io_uring, whatever comes next for the loop interrupts what waits after
+		 * all. */
 		assert_true(probe.res == 8 || (!by_uring() && probe.res == -EDEADLK) ||
-			    (by_uring() && probe.res == -EAGAIN));
+			    (by_uring() && (probe.res == -EAGAIN || probe.res == -EINTR)));
 		n_written += probe.res == 8;
 	}
 	__atomic_store_n(&peer.stop, true, __ATOMIC_RELAXED);
