@@ -309,13 +309,29 @@ static void drain_pipe(struct session *s)
 		continue;
 }
 
+/* Whatever is written to a descriptor of its kind. False: the other end has closed. */
+static bool drain_channel(const struct session *s)
+{
+	uint8_t buf[CHUNK];
+	ssize_t n;
+
+	while ((n = recv(s->channel, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+		continue;
+	return n < 0 && errno == EAGAIN;
+}
+
+static bool hear_channel(struct session *s)
+{
+	return s->channel_is_odd ? drain_channel(s) : hear(s, s->channel, &s->calls);
+}
+
 void session_settle(struct session *s)
 {
 	run_loop(s);
 	drain_pipe(s);
 	if (s->fd >= 0 && !hear(s, s->fd, &s->replies))
 		s->fd = fd_close(s->fd);
-	if (s->channel >= 0 && !hear(s, s->channel, &s->calls))
+	if (s->channel >= 0 && !hear_channel(s))
 		s->channel = fd_close(s->channel);
 	run_loop(s);
 }
@@ -493,10 +509,23 @@ static void send_with(struct session *s, const uint8_t *bytes, size_t len,
 	}
 }
 
+/* These go out with a message of that id. */
+static void note_channel(struct session *s, const enum session_fd *kinds, unsigned int n_fds,
+			 uint32_t id)
+{
+	for (unsigned int i = 0; i < n_fds; i++) {
+		if (kinds[i] != SESSION_FD_CHANNEL)
+			continue;
+		s->channel_is_odd = id != VHU_FE_SET_BACKEND_REQ_FD;
+		vhu_assembler_init(&s->calls, VHU_BE);
+	}
+}
+
 void session_send_raw(struct session *s, const uint8_t *bytes, size_t len,
 		      const enum session_fd *fds, unsigned int n_fds)
 {
 	s->raw = true;
+	note_channel(s, fds, n_fds, 0);
 	send_with(s, bytes, len, fds, n_fds, NULL);
 }
 
@@ -524,6 +553,7 @@ void session_send(struct session *s, const struct session_message *m)
 		kick = &s->kicks[vhu_msg_u64(&m->msg) % SESSION_RINGS];
 	must(s->n_pending - s->first_pending < SESSION_PENDING_MAX);
 	s->pending[s->n_pending++ % SESSION_PENDING_MAX] = m->msg.id;
+	note_channel(s, m->fds, m->n_fds, m->msg.id);
 	send_with(s, bytes, len, m->fds, m->n_fds, kick);
 	note(s, &m->msg);
 }

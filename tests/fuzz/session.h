@@ -65,8 +65,9 @@ struct session {
 	struct vhu_ear ear;
 	struct share share;
 
-	int fd;	     /* the front-end's end; -1: closed */
-	int channel; /* the other end of the back-end's; -1: none */
+	int fd;		     /* the front-end's end; -1: closed */
+	int channel;	     /* the other end of the back-end's; -1: none */
+	bool channel_is_odd; /* it was given for something else, so no messages need come of it */
 	int pipe_in, pipe_out;
 	int record_fd;
 	int kicks[SESSION_RINGS];
