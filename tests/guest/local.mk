@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	%reldir%/vport.c \
 	scripts/check \
 	scripts/compat \
+	scripts/soak \
 	scripts/demo \
 	scripts/lib/guests.sh \
 	scripts/lib/peers.sh \
