@@ -87,7 +87,8 @@ static void guest_that_is_held_goes_on_when_the_client_leaves(void **state)
 		fd = join_with(SMALL);
 		assert_true(offer_until_held() < FLOOD_OUT);
 		assert_true(rig.port.stalled);
-		n_room = rig.n_room; /* the client's buffers may have had some more, after a while */
+		n_room =
+			rig.n_room; /* the client's buffers may have had some more, after a while */
 		if (how == 0)
 			close(fd);
 		else if (how == 1)
