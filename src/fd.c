@@ -11,11 +11,6 @@
 
 #include "fd.h"
 
-/* Younger than the headers of many systems. */
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
 /*
  * The last close of a socket that somebody else has made may wait for its data to be taken,
  * for as long as they like. If ours is the last, nobody can ask for that any more.
@@ -50,8 +45,10 @@ int fd_close(int fd)
 void fd_refuse_rights(int fd)
 {
 	const int none = 0;
+	int saved = errno;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof(none));
+	errno = saved;
 }
 
 int fd_take(int *fd)

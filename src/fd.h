@@ -12,6 +12,11 @@
 
 #include "base.h"
 
+/* Younger than the headers of many systems. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 struct msghdr;
 
 /* As many descriptors as one vhost-user message may carry. */
@@ -35,6 +40,7 @@ int fd_close(int fd);
 /*
  * Nobody can send descriptors to the Unix socket any more, nor to those that it accepts:
  * what is sent and not wanted is closed on our time. Since Linux 6.16; nothing before.
+ * errno stays as it was.
  */
 void fd_refuse_rights(int fd);
 

@@ -8,10 +8,6 @@
 
 #include "unit.h"
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
-
 static int open_null(void)
 {
 	int fd = open("/dev/null", O_RDWR);
@@ -97,6 +93,9 @@ static void rights_when_refused_cannot_be_sent(void **state)
 	}
 	fd_close(fds[0]);
 	fd_close(fds[1]);
+	errno = EXDEV;
+	fd_refuse_rights(-1);
+	assert_int_equal(errno, EXDEV);
 }
 
 static void close_when_negative_or_bad_keeps_errno(void **state)
