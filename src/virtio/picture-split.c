@@ -96,9 +96,11 @@ static bool is_first_lap(const struct split *s)
 	       avail_idx + 2U <= s->ring->size && is_blank(s->ring, avail_idx, used_idx);
 }
 
-/* Without a lap behind them, the rings say what of each head is out. */
-static void count_out(const struct split *s, struct head *heads)
+/* Whether the rings have no lap behind them: then they say what of each head is out. */
+static bool count_out(const struct picture_maker *m, const struct split *s, struct head *heads)
 {
+	if (!m->source->from_zero || !is_first_lap(s))
+		return false;
 	for (uint16_t i = 0; i < s->avail_idx; i++) {
 		uint16_t head = vring_avail_entry(s->ring, i);
 
@@ -112,6 +114,8 @@ static void count_out(const struct split *s, struct head *heads)
 		if (id < s->ring->size)
 			heads[id].n_out--;
 	}
+	full_barrier();
+	return is_first_lap(s);
 }
 
 /* The last offer and the last return of each head, in what the rings hold. */
@@ -195,7 +199,7 @@ static void pick(struct split *s, const struct picture_want *want, const struct 
 }
 
 /* As many heads as the device has chains. False: no memory. */
-static bool find_owners(struct split *s, const struct picture_want *want)
+static bool find_owners(struct split *s, const struct picture_maker *m)
 {
 	struct candidate *candidates;
 	struct head *heads;
@@ -208,11 +212,9 @@ static bool find_owners(struct split *s, const struct picture_want *want)
 	s->held = calloc(s->ring->size, sizeof(*s->held));
 	s->guessed = calloc(s->ring->size, sizeof(*s->guessed));
 	if (heads && candidates && s->held && s->guessed) {
-		s->first_lap = is_first_lap(s);
-		if (s->first_lap)
-			count_out(s, heads);
+		s->first_lap = count_out(m, s, heads);
 		survey(s, heads);
-		pick(s, want, heads, candidates);
+		pick(s, m->want, heads, candidates);
 	}
 	free(heads);
 	free(candidates);
@@ -554,7 +556,7 @@ void picture_take_split(struct picture_maker *m)
 	p->avail_event = vring_avail_event(s.ring);
 	take_used(m, &s);
 	judge_returns(m, &s);
-	if (find_owners(&s, m->want))
+	if (find_owners(&s, m))
 		take_chains(m, &s);
 	else
 		m->failed = true;
