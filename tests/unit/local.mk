@@ -136,12 +136,20 @@ unit_tests += %reldir%/test_loop_now
 unit_tests += %reldir%/test_loop_park
 %canon_reldir%_test_loop_park_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
 
+# clock_rig.h
+clock_flags = -Wl,--wrap=clock_gettime -Wl,--wrap=getrusage
+
 unit_tests += %reldir%/test_loop_fair
+%canon_reldir%_test_loop_fair_SOURCES = %reldir%/test_loop_fair.c %reldir%/clock_rig.h \
+	%reldir%/loop_rig.h
 %canon_reldir%_test_loop_fair_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
-%canon_reldir%_test_loop_fair_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime -Wl,--wrap=getrusage
+%canon_reldir%_test_loop_fair_LDFLAGS = $(AM_LDFLAGS) $(clock_flags)
+
 unit_tests += %reldir%/test_loop_share
+%canon_reldir%_test_loop_share_SOURCES = %reldir%/test_loop_share.c %reldir%/clock_rig.h \
+	%reldir%/loop_rig.h
 %canon_reldir%_test_loop_share_LDADD = $(LIBLOOP) $(CMOCKA_LIBS)
-%canon_reldir%_test_loop_share_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime -Wl,--wrap=getrusage
+%canon_reldir%_test_loop_share_LDFLAGS = $(AM_LDFLAGS) $(clock_flags)
 
 unit_tests += %reldir%/test_loop_poll
 %canon_reldir%_test_loop_poll_SOURCES = %reldir%/test_loop_poll.c %reldir%/loop_rig.h

@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Parties with data share a loop by time: VC-065. */
+#include "clock_rig.h"
 #include "loop_rig.h"
-
-#include <sys/resource.h>
 
 #include "loop-fair.h"
 
 #define FAR_TOO_MUCH (UINT64_C(1000) * 1000 * 1000 * 1000)
 
 enum { PARTIES = 3 };
-
-/* Time that only we let pass, unless it is 0, and how often it was looked at. */
-static uint64_t clock_ns;
-static unsigned int n_looks;
-
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (clock_ns == 0)
-		return __real_clock_gettime(id, ts);
-	n_looks++;
-	ts->tv_sec = (time_t)(clock_ns / 1000000000);
-	ts->tv_nsec = (long)(clock_ns % 1000000000);
-	return 0;
-}
-
-/* How often the kernel has given our core to somebody else. */
-static long n_preempted;
-
-int __wrap_getrusage(int who, struct rusage *usage);
-int __wrap_getrusage(int who, struct rusage *usage)
-{
-	assert_int_equal(who, RUSAGE_THREAD);
-	*usage = (struct rusage){ .ru_nivcsw = n_preempted };
-	return 0;
-}
 
 /* Others that always have work. */
 static struct task others;

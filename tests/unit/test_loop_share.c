@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Who costs a loop too much rests while others have work: VU-129, VU-132. */
+#include "clock_rig.h"
 #include "loop_rig.h"
-
-#include <sys/resource.h>
 
 #include "loop-fair.h"
 #include "loop-share.h"
@@ -18,31 +17,6 @@ static struct party {
 } parties[PARTIES];
 
 static unsigned int n_over;
-
-/* Time that only we let pass, unless it is 0. */
-static uint64_t clock_ns;
-
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (clock_ns == 0)
-		return __real_clock_gettime(id, ts);
-	ts->tv_sec = (time_t)(clock_ns / 1000000000);
-	ts->tv_nsec = (long)(clock_ns % 1000000000);
-	return 0;
-}
-
-/* How often the kernel has given our core to somebody else. */
-static long n_preempted;
-
-int __wrap_getrusage(int who, struct rusage *usage);
-int __wrap_getrusage(int who, struct rusage *usage)
-{
-	assert_int_equal(who, RUSAGE_THREAD);
-	*usage = (struct rusage){ .ru_nivcsw = n_preempted };
-	return 0;
-}
 
 /* Others that always have work. */
 static struct task others;

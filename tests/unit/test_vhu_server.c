@@ -31,10 +31,15 @@ static void closed(struct vhu_server *s)
 	n_closed++;
 }
 
-static int serve(struct session_rig *rig, int fd)
+static int serve_with(struct session_rig *rig, int fd, const struct vhu_backend_options *how)
 {
 	n_finished = n_closed = 0;
-	return vhu_server_start(&server, rig->loop, &rig->con.vdev, fd, NULL, &options, finished);
+	return vhu_server_start(&server, rig->loop, &rig->con.vdev, fd, NULL, how, finished);
+}
+
+static int serve(struct session_rig *rig, int fd)
+{
+	return serve_with(rig, fd, &options);
 }
 
 static void run_until(struct session_rig *rig, const unsigned int *counter)
@@ -66,6 +71,19 @@ static int dial(const struct sockaddr_un *addr, socklen_t len)
 	assert_true(fd >= 0);
 	assert_int_equal(connect(fd, (const struct sockaddr *)addr, len), 0);
 	return fd;
+}
+
+/* The front-end there was is gone; another one is served, and the server closes. */
+static void expect_next_is_served(struct session_rig *rig, const struct sockaddr_un *addr,
+				  socklen_t len)
+{
+	vhu_frontend_disconnect(&rig->fe);
+	vhu_frontend_attach(&rig->fe, dial(addr, len));
+	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+	vhu_frontend_disconnect(&rig->fe);
+	rig_settle(rig);
+	vhu_server_close(&server, closed);
+	run_until(rig, &n_closed);
 }
 
 /* Taken, and closed. */
@@ -164,13 +182,7 @@ static void front_end_when_there_is_no_memory_is_hung_up_on(void **state)
 	rig_settle(rig);
 	assert_null(server.session);
 	assert_fe_ok(rig, vhu_frontend_await_close(&rig->fe, RIG_TIMEOUT_MS));
-	vhu_frontend_disconnect(&rig->fe);
-	vhu_frontend_attach(&rig->fe, dial(&addr, len));
-	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
-	vhu_frontend_disconnect(&rig->fe);
-	rig_settle(rig);
-	vhu_server_close(&server, closed);
-	run_until(rig, &n_closed);
+	expect_next_is_served(rig, &addr, len);
 }
 
 static bool admits_none(void *arg, int fd)
@@ -190,10 +202,7 @@ static void front_end_when_it_is_not_let_in_is_hung_up_on(void **state)
 
 	guarded.admits = admits_none;
 	guarded.admits_arg = &server;
-	n_finished = n_closed = 0;
-	assert_int_equal(vhu_server_start(&server, rig->loop, &rig->con.vdev,
-					  listening(&addr, &len), NULL, &guarded, finished),
-			 0);
+	assert_int_equal(serve_with(rig, listening(&addr, &len), &guarded), 0);
 	vhu_frontend_attach(&rig->fe, dial(&addr, len));
 	assert_fe_ok(rig, vhu_frontend_await_close(&rig->fe, RIG_TIMEOUT_MS));
 	assert_null(server.session);
@@ -227,11 +236,30 @@ static void session_when_its_descriptors_find_no_room_ends(void **state)
 		rig_step(rig);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_null(server.session);
-	vhu_frontend_disconnect(&rig->fe);
-	vhu_frontend_attach(&rig->fe, dial(&addr, len));
-	assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
-	vhu_frontend_disconnect(&rig->fe);
-	rig_settle(rig);
+	expect_next_is_served(rig, &addr, len);
+}
+
+/* More than any credit: it rests until the loop has nothing else to do. */
+enum { FAR_TOO_MUCH = 1000 * 1000 * 1000 };
+
+/* Connections cost the same purse: who has spent it waits in the queue of the socket. */
+static void connections_when_their_server_rests_come_afterwards(void **state)
+{
+	struct session_rig *rig = *state;
+	struct sockaddr_un addr;
+	socklen_t len;
+
+	assert_int_equal(serve(rig, listening(&addr, &len)), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		vhu_frontend_attach(&rig->fe, dial(&addr, len));
+		share_charge(&server.share, FAR_TOO_MUCH);
+		assert_fe_ok(rig, vhu_frontend_ping(&rig->fe));
+		vhu_frontend_disconnect(&rig->fe);
+		for (unsigned int n = 0; server.session; n++) {
+			assert_true(n < 2000);
+			rig_step(rig);
+		}
+	}
 	vhu_server_close(&server, closed);
 	run_until(rig, &n_closed);
 }
@@ -244,5 +272,6 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(front_end_when_there_is_no_memory_is_hung_up_on),
 	RIG_TEST(front_end_when_it_is_not_let_in_is_hung_up_on),
 	RIG_TEST(session_when_its_descriptors_find_no_room_ends),
+	RIG_TEST(connections_when_their_server_rests_come_afterwards),
 };
 UNIT_MAIN(tests)
